@@ -1,0 +1,208 @@
+//! One window running on one subject, and its state at a given time.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::policy::{
+    Calendar, Counted, Instant, Policy, Skipped, Step, Subject, Wait, Window, WindowKind,
+    WindowTerms, count_days,
+};
+
+/// Where a deadline stands (spec, section 3).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display,
+    EnumString, IntoStaticStr, VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum State {
+    /// Not yet due.
+    Open,
+    /// A promise that is late.
+    Overdue,
+    /// A promise kept.
+    Met,
+    /// A promise broken.
+    Missed,
+    /// A right that ran out.
+    Expired,
+    /// Ended before it was due, by something else than what it was for.
+    Void,
+    /// Waiting for the customer: no due date.
+    Paused,
+}
+
+/// One window running on one subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deadline {
+    /// What it hangs on.
+    pub subject: Subject,
+    /// The subject's name.
+    pub subject_ref: String,
+    /// Which window.
+    pub window: Window,
+    /// The version of the policy that it follows.
+    pub policy: Arc<Policy>,
+    /// When it started.
+    pub started_at: Instant,
+    /// The first instant after the last day; `None` while paused.
+    pub due_at: Option<Instant>,
+    /// The last local date on which it is open; `None` while paused.
+    pub last_day: Option<NaiveDate>,
+    /// Days that were not counted.
+    pub skipped: Vec<Skipped>,
+    /// When the wait began that pauses it.
+    pub paused_since: Option<Instant>,
+    /// Where it stands.
+    pub state: State,
+    /// When it ended, where it did.
+    pub ended_at: Option<Instant>,
+    /// Whether it ended at its due date by itself (5.1, the fix windows).
+    pub lapsed: bool,
+    /// Local days from the last day to the end of an obligation, or to now
+    /// while it is overdue.
+    pub late_days: i64,
+    /// The highest escalation level that it reached.
+    pub level: u8,
+}
+
+/// The facts that can end a deadline, as far as they are seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ends {
+    /// The earliest fact that keeps the promise.
+    pub satisfied_at: Option<Instant>,
+    /// The earliest fact that ends the subject.
+    pub subject_ended_at: Option<Instant>,
+}
+
+/// What a deadline is made from.
+pub(super) struct Start<'c> {
+    pub subject_ref: &'c str,
+    pub window: Window,
+    pub policy: &'c Arc<Policy>,
+    pub started_at: Instant,
+    pub waits: &'c [Wait],
+    pub ends: Ends,
+}
+
+/// Works out a deadline as it stands at `now`.
+pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> Deadline {
+    let terms = start.policy.window(start.window);
+    let counted = count_days(terms, start.started_at, start.waits, calendar);
+    let satisfied = start.ends.satisfied_at;
+    let ended = start.ends.subject_ended_at;
+    let end = satisfied.into_iter().chain(ended).min();
+    let void_from_start = ended.is_some_and(|at| at < start.started_at);
+    let by_satisfaction = end.is_some() && end == satisfied && !void_from_start;
+    let mut found = Deadline {
+        subject: start.window.subject(),
+        subject_ref: start.subject_ref.to_owned(),
+        window: start.window,
+        policy: Arc::clone(start.policy),
+        started_at: start.started_at,
+        due_at: Some(counted.due_at),
+        last_day: Some(counted.last_day),
+        skipped: Vec::new(),
+        paused_since: counted.paused_since,
+        state: State::Open,
+        ended_at: None,
+        lapsed: false,
+        late_days: 0,
+        level: 0,
+    };
+    found.settle(&counted, end, by_satisfaction, void_from_start, now);
+    found.skipped = counted.skipped;
+    // A wait that nobody ended before the deadline was: it has no due date.
+    if counted.paused_since.is_some_and(|from| end.is_none_or(|end| end >= from)) {
+        (found.due_at, found.last_day) = (None, None);
+    }
+    found.late_days = found.late_days_at(calendar, now);
+    found.level = found.level_at(calendar, now);
+    found
+}
+
+impl Deadline {
+    fn settle(
+        &mut self,
+        counted: &Counted,
+        end: Option<Instant>,
+        by_satisfaction: bool,
+        void_from_start: bool,
+        now: Instant,
+    ) {
+        let due = counted.due_at;
+        let paused = counted.paused_since.is_some();
+        let before_due = end.filter(|end| *end < due || paused || void_from_start);
+        (self.state, self.ended_at) = match (self.window.kind(), before_due) {
+            (WindowKind::Obligation, Some(end)) if by_satisfaction => (State::Met, Some(end)),
+            (_, Some(end)) => (State::Void, Some(end)),
+            (_, None) if paused => (State::Paused, None),
+            (_, None) if now < due => (State::Open, None),
+            (WindowKind::Entitlement, None) => (State::Expired, None),
+            (WindowKind::Obligation, None) if self.window.lapses() => {
+                self.lapsed = true;
+                (State::Missed, Some(due))
+            }
+            (WindowKind::Obligation, None) => match end {
+                Some(end) => (State::Missed, Some(end)),
+                None => (State::Overdue, None),
+            },
+        };
+    }
+
+    fn late_days_at(&self, calendar: &Calendar, now: Instant) -> i64 {
+        let until = match self.state {
+            State::Overdue => Some(now),
+            State::Missed if !self.lapsed => self.ended_at,
+            _ => None,
+        };
+        match (until, self.last_day) {
+            (Some(until), Some(last_day)) => {
+                (calendar.date_of(until) - last_day).num_days().max(0)
+            }
+            _ => 0,
+        }
+    }
+
+    fn level_at(&self, calendar: &Calendar, now: Instant) -> u8 {
+        let until = self.ended_at.map_or(now, |end| end.min(now));
+        let ladder = &self.terms().steps;
+        let passed = ladder
+            .iter()
+            .filter(|step| self.fires_at(step.at, calendar).is_some_and(|at| at <= until));
+        passed.map(|step| step.level).max().unwrap_or(0)
+    }
+
+    /// The terms that it follows.
+    pub fn terms(&self) -> &WindowTerms {
+        self.policy.window(self.window)
+    }
+
+    /// When a step of its ladder fires; `None` for one that does not exist:
+    /// while paused, or before due and not after the start (spec, section 5).
+    pub fn fires_at(&self, step: Step, calendar: &Calendar) -> Option<Instant> {
+        let due_at = self.due_at?;
+        let due_day = calendar.date_of(due_at);
+        match step {
+            Step::Start => Some(self.started_at),
+            Step::Due => Some(due_at),
+            Step::Before(days) => {
+                let day = due_day.checked_sub_days(chrono::Days::new(days.into()))?;
+                Some(calendar.day_start(day)).filter(|at| *at > self.started_at)
+            }
+            Step::After(days) => {
+                let day = due_day.checked_add_days(chrono::Days::new(days.into()))?;
+                Some(calendar.day_start(day))
+            }
+            Step::Outcome(_) | Step::Withdrawn(_) => None,
+        }
+    }
+
+    /// Whether the promise is still to be kept, or the right can still be used.
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, State::Open | State::Overdue | State::Paused)
+    }
+}

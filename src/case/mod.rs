@@ -1,0 +1,33 @@
+//! Facts and what follows from them: deadlines, handling, steps, amounts,
+//! exceptions, and what must be recorded of it.
+//!
+//! May touch: `policy`. No I/O, no async, no clock, no log.
+//!
+//! Invariant: [`evaluate`] and [`plan`] are functions. The same facts, rules
+//! and `now` give the same answer whatever happened before, and nothing else
+//! in the program knows a rule.
+
+mod claim;
+mod deadline;
+mod evaluate;
+mod exceptions;
+mod facts;
+mod fields;
+mod plan;
+mod reach;
+mod refund;
+mod unit;
+
+pub use deadline::{Deadline, State};
+pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate};
+pub use exceptions::{Exception, ExceptionCode};
+pub use facts::{
+    Case, Claim, ClaimType, Finding, Kind, Order, Unit, WarrantyRoot, normalized_serial,
+};
+pub use fields::{Entity, FactType, Field, Value};
+pub use plan::{
+    Disposition, Notice, NoticeKey, Plan, PlanContext, RecordedDeadline, RecordedNotice, Standing,
+    plan, standing, withdrawn_outcomes,
+};
+pub use claim::{ClaimView, Handling, Reason, Stage};
+pub use refund::Refund;
