@@ -1,0 +1,1 @@
+//! The schedule, the planner, signals.
