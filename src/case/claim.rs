@@ -16,7 +16,16 @@ use crate::policy::{Instant, Outcome, Policy, Window};
 
 /// How a claim is handled.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
     VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
@@ -36,7 +45,16 @@ pub enum Handling {
 
 /// Where a claim stands.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
     VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
@@ -67,7 +85,10 @@ pub enum Stage {
 impl Stage {
     /// Whether nothing more is to be done.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Resolved | Self::Declined | Self::Closed | Self::Rejected)
+        matches!(
+            self,
+            Self::Resolved | Self::Declined | Self::Closed | Self::Rejected
+        )
     }
 
     /// Whether the next step is the shop's, not the customer's.
@@ -148,10 +169,19 @@ pub(super) struct Seen<'c> {
 
 /// Works out a claim, and the deadlines that it runs.
 pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, Vec<Deadline>) {
-    let Seen { claim, unit, unit_view, .. } = *seen;
+    let Seen {
+        claim,
+        unit,
+        unit_view,
+        ..
+    } = *seen;
     let (handling, not_covered) = handling(seen);
     let decline = decline(seen, handling, not_covered);
-    let ended_at = [claim.closed_at, claim.rejected_at, decline.as_ref().map(|d| d.at)];
+    let ended_at = [
+        claim.closed_at,
+        claim.rejected_at,
+        decline.as_ref().map(|d| d.at),
+    ];
     let ended_at = ended_at.into_iter().flatten().min();
 
     let start = |window, started_at, satisfied: &[Option<Instant>]| {
@@ -162,12 +192,19 @@ pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, 
             policy: &unit_view.policy,
             started_at,
             waits: &claim.waits,
-            ends: Ends { satisfied_at, subject_ended_at: ended_at },
+            ends: Ends {
+                satisfied_at,
+                subject_ended_at: ended_at,
+            },
         };
         deadline(start, &rules.calendar, now)
     };
-    let fixed =
-        [claim.repaired_at, claim.unrepairable_at, claim.refunded_at, claim.exchanged_at];
+    let fixed = [
+        claim.repaired_at,
+        claim.unrepairable_at,
+        claim.refunded_at,
+        claim.exchanged_at,
+    ];
     let mut deadlines = Vec::new();
     let work = work_window(handling, unit.kind, claim);
     deadlines.extend(work.map(|(window, started_at)| start(window, started_at, &fixed)));
@@ -183,7 +220,11 @@ pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, 
     .then(|| claim_refund(claim, unit, seen.order, &unit_view.policy.refund));
     let lapsed = deadlines.first().is_some_and(|work| work.lapsed);
     let mut outcomes: Vec<_> = reached.outcome.into_iter().collect();
-    outcomes.extend(decline.as_ref().map(|decline| (Outcome::Declined, decline.at)));
+    outcomes.extend(
+        decline
+            .as_ref()
+            .map(|decline| (Outcome::Declined, decline.at)),
+    );
     let view = ClaimView {
         claim_ref: claim.claim_ref.clone(),
         unit_ref: unit.unit_ref.clone(),
@@ -201,7 +242,12 @@ pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, 
 
 /// How a claim is handled, and why not at all (spec, section 3).
 fn handling(seen: &Seen<'_>) -> (Handling, Option<Reason>) {
-    let Seen { claim, unit, unit_view, .. } = *seen;
+    let Seen {
+        claim,
+        unit,
+        unit_view,
+        ..
+    } = *seen;
     let unit_ended = unit_view.had_ended_at(claim.opened_at, seen.place);
     // Missing data never costs a customer a right: a window that has not
     // started still takes the claim.
@@ -236,20 +282,25 @@ fn handling(seen: &Seen<'_>) -> (Handling, Option<Reason>) {
 
 /// The earliest decline; at the same instant a serial mismatch first, then
 /// the first finding that counts, then the others.
-fn decline(
-    seen: &Seen<'_>,
-    handling: Handling,
-    not_covered: Option<Reason>,
-) -> Option<Decline> {
-    let Seen { claim, unit, unit_view, .. } = *seen;
-    let wants_it_taken_back =
-        matches!(handling, Handling::Return | Handling::Refund | Handling::Exchange);
+fn decline(seen: &Seen<'_>, handling: Handling, not_covered: Option<Reason>) -> Option<Decline> {
+    let Seen {
+        claim,
+        unit,
+        unit_view,
+        ..
+    } = *seen;
+    let wants_it_taken_back = matches!(
+        handling,
+        Handling::Return | Handling::Refund | Handling::Exchange
+    );
     let counts = |finding: &Finding| {
         finding.kind() == unit.kind && (wants_it_taken_back || !finding.is_return_condition())
     };
-    let inspected_at = claim
-        .inspected_at
-        .filter(|inspected| claim.repaired_at.is_none_or(|repaired| *inspected <= repaired));
+    let inspected_at = claim.inspected_at.filter(|inspected| {
+        claim
+            .repaired_at
+            .is_none_or(|repaired| *inspected <= repaired)
+    });
     let found = inspected_at.into_iter().flat_map(|at| {
         let findings = claim.findings.iter().filter(|finding| counts(finding));
         findings.map(move |finding| (at, Reason::Finding(*finding)))
@@ -305,14 +356,24 @@ fn stage(
     reached: &Reached,
     decline: Option<&Decline>,
 ) -> (Stage, Instant) {
-    let settled_at = claim.refunded_at.into_iter().chain(claim.exchanged_at).min();
-    let at_shop = claim.confirmed_at.into_iter().chain(claim.received_at).min();
+    let settled_at = claim
+        .refunded_at
+        .into_iter()
+        .chain(claim.exchanged_at)
+        .min();
+    let at_shop = claim
+        .confirmed_at
+        .into_iter()
+        .chain(claim.received_at)
+        .min();
     let hardware_repair = handling == Handling::Repair && kind == Kind::Hardware;
-    let by_outcome = reached.outcome.map(|(outcome, at)| match (outcome, reached.refund_due_at) {
-        (_, Some(at)) => (Stage::RefundDue, at),
-        (Outcome::ExchangeDue, None) => (Stage::ExchangeDue, at),
-        (_, None) => (Stage::ReturnDue, at),
-    });
+    let by_outcome = reached
+        .outcome
+        .map(|(outcome, at)| match (outcome, reached.refund_due_at) {
+            (_, Some(at)) => (Stage::RefundDue, at),
+            (Outcome::ExchangeDue, None) => (Stage::ExchangeDue, at),
+            (_, None) => (Stage::ReturnDue, at),
+        });
     let ladder = [
         claim.rejected_at.map(|at| (Stage::Rejected, at)),
         claim.closed_at.map(|at| (Stage::Closed, at)),
@@ -333,7 +394,7 @@ fn stage(
 }
 
 impl ClaimView {
-    /// Whether the shop is late with a promise on the claim.
+    /// Whether the claim stands in the stage of an outcome.
     pub fn is_in(&self, outcome: Outcome) -> bool {
         let stage = match outcome {
             Outcome::ReturnDue => Stage::ReturnDue,

@@ -13,8 +13,20 @@ use crate::policy::{
 
 /// Where a deadline stands (spec, section 3).
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display,
-    EnumString, IntoStaticStr, VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -116,7 +128,10 @@ pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> D
     found.settle(&counted, end, by_satisfaction, void_from_start, now);
     found.skipped = counted.skipped;
     // A wait that nobody ended before the deadline was: it has no due date.
-    if counted.paused_since.is_some_and(|from| end.is_none_or(|end| end >= from)) {
+    if counted
+        .paused_since
+        .is_some_and(|from| end.is_none_or(|end| end >= from))
+    {
         (found.due_at, found.last_day) = (None, None);
     }
     found.late_days = found.late_days_at(calendar, now);
@@ -160,9 +175,7 @@ impl Deadline {
             _ => None,
         };
         match (until, self.last_day) {
-            (Some(until), Some(last_day)) => {
-                (calendar.date_of(until) - last_day).num_days().max(0)
-            }
+            (Some(until), Some(last_day)) => (calendar.date_of(until) - last_day).num_days().max(0),
             _ => 0,
         }
     }
@@ -170,9 +183,10 @@ impl Deadline {
     fn level_at(&self, calendar: &Calendar, now: Instant) -> u8 {
         let until = self.ended_at.map_or(now, |end| end.min(now));
         let ladder = &self.terms().steps;
-        let passed = ladder
-            .iter()
-            .filter(|step| self.fires_at(step.at, calendar).is_some_and(|at| at <= until));
+        let passed = ladder.iter().filter(|step| {
+            self.fires_at(step.at, calendar)
+                .is_some_and(|at| at <= until)
+        });
         passed.map(|step| step.level).max().unwrap_or(0)
     }
 

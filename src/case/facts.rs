@@ -9,7 +9,16 @@ use crate::policy::{Currency, Instant, Wait};
 
 /// What a unit is.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
     VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
@@ -23,7 +32,16 @@ pub enum Kind {
 
 /// What the customer asks for.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
     VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
@@ -41,7 +59,16 @@ pub enum ClaimType {
 
 /// What an inspection found.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
     VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
@@ -103,7 +130,11 @@ impl Finding {
 
     /// The kind of product that the finding can be made on.
     pub fn kind(self) -> Kind {
-        if self.clause() == "2.2" { Kind::Software } else { Kind::Hardware }
+        if self.clause() == "2.2" {
+            Kind::Software
+        } else {
+            Kind::Hardware
+        }
     }
 
     /// Whether it counts only when the customer wants the product taken back.
@@ -242,7 +273,7 @@ pub struct Claim {
     pub rejected_at: Option<Instant>,
     /// Times in which it waits for the customer.
     pub waits: Vec<Wait>,
-    /// When the row was last changed.
+    /// When the row, or one of its waits, was last changed.
     pub changed_at: Instant,
 }
 
@@ -281,9 +312,13 @@ impl Claim {
     /// The claim as it is seen at `now`: facts that come later are not known.
     pub(super) fn seen_at(&self, now: Instant) -> Self {
         let mut seen = self.clone();
-        seen.times_mut().into_iter().for_each(|time| hide_future(time, now));
+        seen.times_mut()
+            .into_iter()
+            .for_each(|time| hide_future(time, now));
         seen.waits.retain(|wait| wait.from <= now);
-        seen.waits.iter_mut().for_each(|wait| hide_future(&mut wait.until, now));
+        seen.waits
+            .iter_mut()
+            .for_each(|wait| hide_future(&mut wait.until, now));
         seen
     }
 }

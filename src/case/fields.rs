@@ -8,8 +8,20 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// A kind of import file, and the table that its rows go to.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr,
-    VariantArray, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    Serialize,
+    Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -61,11 +73,19 @@ pub struct Field {
 }
 
 const fn required(name: &'static str, fact_type: FactType) -> Field {
-    Field { name, fact_type, required: true }
+    Field {
+        name,
+        fact_type,
+        required: true,
+    }
 }
 
 const fn optional(name: &'static str, fact_type: FactType) -> Field {
-    Field { name, fact_type, required: false }
+    Field {
+        name,
+        fact_type,
+        required: false,
+    }
 }
 
 const ORDERS: &[Field] = &[

@@ -18,6 +18,7 @@ mod reach;
 mod refund;
 mod unit;
 
+pub use claim::{ClaimView, Decline, Handling, Reason, Stage};
 pub use deadline::{Deadline, State};
 pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate};
 pub use exceptions::{Exception, ExceptionCode};
@@ -26,8 +27,7 @@ pub use facts::{
 };
 pub use fields::{Entity, FactType, Field, Value};
 pub use plan::{
-    Disposition, Notice, NoticeKey, Plan, PlanContext, RecordedDeadline, RecordedNotice, Standing,
-    plan, standing, withdrawn_outcomes,
+    Disposition, Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, RecordedNotice,
+    overruled, plan, withdrawn_outcomes,
 };
-pub use claim::{ClaimView, Handling, Reason, Stage};
 pub use refund::Refund;

@@ -48,12 +48,17 @@ pub(super) fn reach(
         ended_at.is_none_or(|ended| *at < ended)
             && settled.iter().flatten().all(|settled| at <= settled)
     });
-    let refund_due_at = match outcome? {
-        (Outcome::RefundDue, at) => Some(at),
-        (Outcome::ReturnDue, at) => claim.returned_at.map(|returned| returned.max(at)),
+    let refund_due_at = outcome.and_then(|(outcome, at)| match outcome {
+        Outcome::RefundDue => Some(at),
+        Outcome::ReturnDue => claim.returned_at.map(|returned| returned.max(at)),
         _ => None,
-    };
-    Reached { outcome, refund_due_at, repaired_at, is_confirmed: confirmed_at.is_some() }
+    });
+    Reached {
+        outcome,
+        refund_due_at,
+        repaired_at,
+        is_confirmed: confirmed_at.is_some(),
+    }
 }
 
 /// Where both are known only the earlier one counts; at the same instant the

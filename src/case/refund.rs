@@ -23,7 +23,10 @@ pub struct Refund {
 impl Refund {
     /// What is to be paid.
     pub fn money(&self) -> Money {
-        Money { minor: self.amount, currency: self.currency }
+        Money {
+            minor: self.amount,
+            currency: self.currency,
+        }
     }
 }
 
@@ -55,7 +58,9 @@ pub(super) fn claim_refund(
 /// When the order was cancelled, if it was: what was delivered before cannot
 /// be.
 pub(super) fn cancelled_at(order: &Order) -> Option<Instant> {
-    order.cancelled_at.filter(|at| order.delivered_at.is_none_or(|delivered| *at < delivered))
+    order
+        .cancelled_at
+        .filter(|at| order.delivered_at.is_none_or(|delivered| *at < delivered))
 }
 
 /// Whether the order was on its way when it was cancelled.
@@ -69,7 +74,10 @@ pub(super) fn cancellation_refund(order: &Order) -> Option<Refund> {
     cancelled_at(order)?;
     order.paid_at?;
     let shipping = match cancelled_in_transit(order) {
-        true => order.shipping_out.unwrap_or(0).saturating_add(order.shipping_back.unwrap_or(0)),
+        true => order
+            .shipping_out
+            .unwrap_or(0)
+            .saturating_add(order.shipping_back.unwrap_or(0)),
         false => 0,
     };
     let deductions = shipping.min(order.total);

@@ -30,12 +30,16 @@ pub(super) struct UnitEnd {
 impl UnitView {
     /// The unit's own deadline of a window, if it has started.
     pub fn deadline(&self, window: Window) -> Option<&Deadline> {
-        self.deadlines.iter().find(|deadline| deadline.window == window)
+        self.deadlines
+            .iter()
+            .find(|deadline| deadline.window == window)
     }
 
     /// Whether something else than the claim itself had ended the unit.
     pub fn had_ended_at(&self, at: Instant, claim: usize) -> bool {
-        self.ends.iter().any(|end| end.at <= at && end.claim != Some(claim))
+        self.ends
+            .iter()
+            .any(|end| end.at <= at && end.claim != Some(claim))
     }
 }
 
@@ -98,7 +102,9 @@ pub(super) fn view(
     };
     let received_at = own.received_at(unit.kind).filter(|at| *at <= now);
     let by_claim = unit.claims.iter().enumerate().flat_map(|(i, claim)| {
-        let ends = [claim.exchanged_at, claim.refunded_at].into_iter().flatten();
+        let ends = [claim.exchanged_at, claim.refunded_at]
+            .into_iter()
+            .flatten();
         ends.map(move |at| UnitEnd { at, claim: Some(i) })
     });
     let by_order = cancelled_at(order).map(|at| UnitEnd { at, claim: None });
@@ -106,9 +112,19 @@ pub(super) fn view(
     let ended_at = ends.iter().map(|end| end.at).min();
 
     let start = |window, policy, started_at| {
-        let ends = Ends { satisfied_at: None, subject_ended_at: ended_at };
+        let ends = Ends {
+            satisfied_at: None,
+            subject_ended_at: ended_at,
+        };
         let subject_ref = &unit.unit_ref;
-        let start = Start { subject_ref, window, policy, started_at, waits: &[], ends };
+        let start = Start {
+            subject_ref,
+            window,
+            policy,
+            started_at,
+            waits: &[],
+            ends,
+        };
         deadline(start, &rules.calendar, now)
     };
     let mut deadlines = Vec::new();
@@ -140,5 +156,10 @@ pub(super) fn view(
             }
         }
     }
-    Ok(UnitView { received_at, policy, deadlines, ends })
+    Ok(UnitView {
+        received_at,
+        policy,
+        deadlines,
+        ends,
+    })
 }

@@ -174,14 +174,8 @@ impl Reader<'_> {
         }
         let steps = found.steps.iter().map(|step| self.step(window, step));
         let steps = steps.collect::<Result<Vec<_>, _>>()?;
-        let order = |step: &LadderStep| match step.at {
-            Step::Start => (0, 0),
-            Step::Before(days) => (1, -i32::from(days)),
-            Step::After(days) => (3, i32::from(days)),
-            _ => (2, 0),
-        };
         for (i, pair) in steps.windows(2).enumerate() {
-            if order(&pair[0]) >= order(&pair[1]) {
+            if pair[0].at.order() >= pair[1].at.order() {
                 let problem = format!(
                     "step `{}` stands behind `{}`, expected each step once, in the order of time",
                     pair[1].at, pair[0].at

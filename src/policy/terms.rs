@@ -213,6 +213,19 @@ pub enum Step {
     Withdrawn(Outcome),
 }
 
+impl Step {
+    /// Its place on a ladder: of steps at the same instant the later counts.
+    pub fn order(self) -> (u8, i32) {
+        match self {
+            Self::Start => (0, 0),
+            Self::Before(days) => (1, -i32::from(days)),
+            Self::Due => (2, 0),
+            Self::After(days) => (3, i32::from(days)),
+            Self::Outcome(_) | Self::Withdrawn(_) => (4, 0),
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,324 @@
+//! The whole of a case at a given time.
+
+use chrono::TimeDelta;
+
+use super::claim::{self, ClaimView, Seen, Speaks, speaks};
+use super::deadline::{Deadline, Ends, Start, deadline};
+use super::exceptions::{Exception, Found, exceptions, facts_in_future};
+use super::facts::{Case, Claim, Order, Unit};
+use super::plan::NoticeKey;
+use super::refund::{Refund, cancellation_refund, cancelled_at};
+use super::unit::{self, UnitView};
+use crate::policy::{
+    Audience, Book, BookError, Calendar, Instant, LadderStep, Outcome, PolicyId, STANDARD_NAME,
+    Step, Subject, Window,
+};
+
+/// What a case is evaluated under.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// All versions of all policies.
+    pub policies: Book,
+    /// The local days of the business.
+    pub calendar: Calendar,
+    /// How long a stage that waits for the shop may go without a change.
+    pub stuck_after: TimeDelta,
+}
+
+/// Why a case cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluationError {
+    /// No terms for the order or one of its units.
+    #[error(transparent)]
+    Policy(#[from] BookError),
+}
+
+/// A step or an outcome that has come, and whom it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueStep {
+    /// What is told to whom.
+    pub key: NoticeKey,
+    /// When it was due to fire.
+    pub fires_at: Instant,
+    /// The escalation level that it carries.
+    pub level: u8,
+    /// The version of the policy that says so.
+    pub policy: PolicyId,
+    /// The clause of the policy.
+    pub clause: String,
+}
+
+/// All that follows from the facts, the policy and `now`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Evaluation {
+    /// Windows that have started.
+    pub deadlines: Vec<Deadline>,
+    /// Claims that were opened.
+    pub claims: Vec<ClaimView>,
+    /// What a cancellation pays back.
+    pub cancellation: Option<Refund>,
+    /// Steps and outcomes that have come by now and still speak.
+    pub due_steps: Vec<DueStep>,
+    /// What somebody should look at.
+    pub exceptions: Vec<Exception>,
+    /// The next instant at which anything could change by time alone.
+    pub next_at: Option<Instant>,
+    /// Whether anything is left to happen or to be done.
+    pub is_open: bool,
+}
+
+/// Evaluates a case at `now`: a function of its facts, the rules and the time.
+pub fn evaluate(case: &Case, rules: &Rules, now: Instant) -> Result<Evaluation, EvaluationError> {
+    if case.order.withdrawn {
+        return Ok(Evaluation::default());
+    }
+    if case.order.placed_at > now {
+        return Ok(Evaluation {
+            exceptions: facts_in_future(case, &rules.calendar, now),
+            next_at: Some(case.order.placed_at),
+            is_open: true,
+            ..Evaluation::default()
+        });
+    }
+    let order = case.order.seen_at(now);
+    let mut found = Evaluation::default();
+    let cancellation = cancellation(&order, rules, now)?;
+    found.cancellation = cancellation_refund(&order);
+    found.steps_of(cancellation.iter(), None, &order, rules, now);
+    found.deadlines.extend(cancellation);
+    let mut units = Vec::new();
+    for unit in &case.units {
+        units.push(found.unit(unit, &order, rules, now)?);
+    }
+    found.next_at = next_at(case, &found.deadlines, &rules.calendar, now);
+    found.is_open = found.next_at.is_some()
+        || found.deadlines.iter().any(Deadline::is_running)
+        || found.claims.iter().any(|claim| !claim.stage.is_final());
+    let seen = Found {
+        case,
+        order: &order,
+        units: &units,
+        rules,
+        now,
+    };
+    found.exceptions = exceptions(&seen, &found);
+    Ok(found)
+}
+
+/// The window of an order, if its cancellation runs one (5.2).
+fn cancellation(
+    order: &Order,
+    rules: &Rules,
+    now: Instant,
+) -> Result<Option<Deadline>, EvaluationError> {
+    let placed_on = rules.calendar.date_of(order.placed_at);
+    let policy = rules.policies.in_force(STANDARD_NAME, placed_on)?;
+    let started_at = cancelled_at(order).filter(|_| cancellation_refund(order).is_some());
+    Ok(started_at.map(|started_at| {
+        let start = Start {
+            subject_ref: &order.order_ref,
+            window: Window::CancellationRefund,
+            policy,
+            started_at,
+            waits: &[],
+            ends: Ends {
+                satisfied_at: order.cancel_refunded_at,
+                subject_ended_at: None,
+            },
+        };
+        deadline(start, &rules.calendar, now)
+    }))
+}
+
+/// A unit and its claims as they are seen at `now`.
+pub(super) struct SeenUnit {
+    /// The unit, with the claims that were opened, as far as they are known.
+    pub unit: Unit,
+    pub view: UnitView,
+    /// The place of its first claim among those of the evaluation.
+    pub first_claim: usize,
+}
+
+impl Evaluation {
+    /// A claim, if it was opened.
+    pub fn claim(&self, claim_ref: &str) -> Option<&ClaimView> {
+        self.claims
+            .iter()
+            .find(|claim| claim.claim_ref == claim_ref)
+    }
+
+    fn unit(
+        &mut self,
+        unit: &Unit,
+        order: &Order,
+        rules: &Rules,
+        now: Instant,
+    ) -> Result<SeenUnit, EvaluationError> {
+        let opened = unit.claims.iter().filter(|claim| claim.opened_at <= now);
+        let claims: Vec<Claim> = opened.map(|claim| claim.seen_at(now)).collect();
+        let unit = Unit {
+            claims,
+            ..unit.clone()
+        };
+        let mut view = unit::view(&unit, order, rules, now)?;
+        self.steps_of(view.deadlines.iter(), None, order, rules, now);
+        let first_claim = self.claims.len();
+        for (place, claim) in unit.claims.iter().enumerate() {
+            let seen = Seen {
+                claim,
+                place,
+                unit: &unit,
+                unit_view: &view,
+                order,
+            };
+            let (claim_view, deadlines) = claim::view(&seen, rules, now);
+            let about = Some((claim, &claim_view));
+            self.steps_of(deadlines.iter(), about, order, rules, now);
+            self.outcomes_of(claim, &claim_view, unit.kind == super::Kind::Software);
+            self.deadlines.extend(deadlines);
+            self.claims.push(claim_view);
+        }
+        self.deadlines.append(&mut view.deadlines);
+        Ok(SeenUnit {
+            unit,
+            view,
+            first_claim,
+        })
+    }
+
+    /// Adds the steps of deadlines that have passed by `now`.
+    fn steps_of<'d>(
+        &mut self,
+        deadlines: impl Iterator<Item = &'d Deadline>,
+        claim: Option<(&Claim, &ClaimView)>,
+        order: &Order,
+        rules: &Rules,
+        now: Instant,
+    ) {
+        for deadline in deadlines {
+            let Some(how_much) = speaks(deadline, claim.map(|(_, view)| view)) else {
+                continue;
+            };
+            for step in &deadline.terms().steps {
+                let fires_at = deadline.fires_at(step.at, &rules.calendar).filter(|at| {
+                    // A replacement has no share in its predecessor's past.
+                    let exists = deadline.subject != Subject::Unit || *at >= order.placed_at;
+                    *at <= now && exists
+                });
+                let silent = how_much == Speaks::DueStep && step.at != Step::Due;
+                if let Some(fires_at) = fires_at.filter(|_| !silent) {
+                    let claim = claim.map(|(claim, _)| claim);
+                    self.push_step(deadline, step, fires_at, claim);
+                }
+            }
+        }
+    }
+
+    fn push_step(
+        &mut self,
+        deadline: &Deadline,
+        step: &LadderStep,
+        fires_at: Instant,
+        claim: Option<&Claim>,
+    ) {
+        let told = addressed(&step.to, claim);
+        let due = told.map(|audience| DueStep {
+            key: NoticeKey {
+                subject: deadline.subject,
+                subject_ref: deadline.subject_ref.clone(),
+                window: Some(deadline.window),
+                // A start is told once, whatever its last day becomes.
+                last_day: deadline.last_day.filter(|_| step.at != Step::Start),
+                step: step.at,
+                audience,
+            },
+            fires_at,
+            level: step.level,
+            policy: deadline.policy.id.clone(),
+            clause: deadline.terms().clause.clone(),
+        });
+        self.due_steps.extend(due);
+    }
+
+    /// Adds the outcomes that a claim stands in. That hardware is to be
+    /// refunded is said by the start of its payment.
+    fn outcomes_of(&mut self, claim: &Claim, view: &ClaimView, is_software: bool) {
+        let told = view.outcomes.iter().filter(|(outcome, _)| {
+            view.is_in(*outcome) && (*outcome != Outcome::RefundDue || is_software)
+        });
+        for (outcome, at) in told {
+            let terms = view.policy.outcome(*outcome);
+            let clause = match &view.decline {
+                Some(decline) if *outcome == Outcome::Declined => &decline.clause,
+                _ => &terms.clause,
+            };
+            let due = addressed(&terms.to, Some(claim)).map(|audience| DueStep {
+                key: NoticeKey {
+                    subject: Subject::Claim,
+                    subject_ref: claim.claim_ref.clone(),
+                    window: None,
+                    last_day: None,
+                    step: Step::Outcome(*outcome),
+                    audience,
+                },
+                fires_at: *at,
+                level: 0,
+                policy: view.policy.id.clone(),
+                clause: clause.clone(),
+            });
+            self.due_steps.extend(due);
+        }
+    }
+}
+
+/// Who is told: the lead in the place of an assignee that a claim does not
+/// have, each once.
+fn addressed<'a>(
+    to: &'a [Audience],
+    claim: Option<&'a Claim>,
+) -> impl Iterator<Item = Audience> + 'a {
+    let has_assignee = claim.is_some_and(|claim| claim.assignee_email.is_some());
+    let lead_is_told = to.contains(&Audience::Lead);
+    to.iter().filter_map(move |audience| match audience {
+        Audience::Assignee if has_assignee => Some(Audience::Assignee),
+        Audience::Assignee => (!lead_is_told).then_some(Audience::Lead),
+        other => Some(*other),
+    })
+}
+
+/// The next instant after `now` at which a fact takes effect, a deadline falls
+/// due or a step fires.
+fn next_at(
+    case: &Case,
+    deadlines: &[Deadline],
+    calendar: &Calendar,
+    now: Instant,
+) -> Option<Instant> {
+    let of_deadlines = deadlines
+        .iter()
+        .filter(|deadline| deadline.is_running())
+        .flat_map(|found| {
+            let steps = found.terms().steps.iter();
+            found
+                .due_at
+                .into_iter()
+                .chain(steps.filter_map(|step| found.fires_at(step.at, calendar)))
+        });
+    let facts = case.fact_times().filter_map(|fact| fact.at);
+    let roots = case.units.iter().filter_map(|unit| unit.root.as_ref());
+    let roots = roots.flat_map(|root| root.times().into_iter().flatten());
+    let waits = case
+        .units
+        .iter()
+        .flat_map(|unit| &unit.claims)
+        .flat_map(|claim| &claim.waits);
+    let waits = waits
+        .flat_map(|wait| [Some(wait.from), wait.until])
+        .flatten();
+    of_deadlines
+        .chain(facts)
+        .chain(roots)
+        .chain(waits)
+        .filter(|at| *at > now)
+        .min()
+}

@@ -1,0 +1,364 @@
+//! An evaluation held against what was recorded before: which notices and
+//! deadlines must be written.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{NaiveDate, TimeDelta};
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use super::deadline::Deadline;
+use super::evaluate::{DueStep, Evaluation};
+use crate::policy::{Audience, Instant, Outcome, PolicyId, Step, Subject, Window};
+
+/// What makes a notice one: it is recorded once, and for ever (spec, section
+/// 5, rule 1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NoticeKey {
+    /// What it hangs on.
+    pub subject: Subject,
+    /// The subject's name.
+    pub subject_ref: String,
+    /// The window; `None` for an outcome.
+    pub window: Option<Window>,
+    /// The last day that the step was counted from; `None` for a start and an
+    /// outcome.
+    pub last_day: Option<NaiveDate>,
+    /// The step or the outcome.
+    pub step: Step,
+    /// Who is told.
+    pub audience: Audience,
+}
+
+/// What became of a notice.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Disposition {
+    /// To be sent.
+    Queued,
+    /// Kept back until somebody lets it go.
+    Held,
+    /// Taken over by the mail server.
+    Sent,
+    /// Refused for good, or given up.
+    Failed,
+    /// A later step for the same audience was sent in its place.
+    Superseded,
+    /// Found too late to be of use.
+    Stale,
+    /// Its reason went away before it was sent.
+    Moot,
+}
+
+impl Disposition {
+    /// Whether it may still be sent.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Queued | Self::Held)
+    }
+}
+
+/// A notice as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedNotice {
+    /// Its number in the store.
+    pub id: i64,
+    /// What it tells to whom.
+    pub key: NoticeKey,
+    /// What became of it so far.
+    pub disposition: Disposition,
+    /// The version of the policy that said so.
+    pub policy: PolicyId,
+    /// The clause of the policy.
+    pub clause: String,
+}
+
+/// What time alone does not change of a deadline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedDeadline {
+    /// What it hangs on.
+    pub subject: Subject,
+    /// The subject's name.
+    pub subject_ref: String,
+    /// Which window.
+    pub window: Window,
+    /// When it started.
+    pub started_at: Instant,
+    /// When it is due; `None` while paused.
+    pub due_at: Option<Instant>,
+    /// The last local date on which it is open; `None` while paused.
+    pub last_day: Option<NaiveDate>,
+    /// When a fact ended it.
+    pub ended_at: Option<Instant>,
+    /// The version of the policy that it follows.
+    pub policy: PolicyId,
+}
+
+impl RecordedDeadline {
+    fn of(deadline: &Deadline) -> Self {
+        Self {
+            subject: deadline.subject,
+            subject_ref: deadline.subject_ref.clone(),
+            window: deadline.window,
+            started_at: deadline.started_at,
+            due_at: deadline.due_at,
+            last_day: deadline.last_day,
+            ended_at: deadline.ended_at.filter(|_| !deadline.lapsed),
+            policy: deadline.policy.id.clone(),
+        }
+    }
+
+    fn key(&self) -> (Subject, &str, Window) {
+        (self.subject, &self.subject_ref, self.window)
+    }
+}
+
+/// What was recorded of a case before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its notices.
+    pub notices: Vec<RecordedNotice>,
+    /// Its deadlines.
+    pub deadlines: Vec<RecordedDeadline>,
+}
+
+/// What decides on a notice beside the case itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanContext {
+    /// The run's time.
+    pub now: Instant,
+    /// How old a step for a customer may be when it is found.
+    pub stale_after: TimeDelta,
+    /// What should have fired before is never sent.
+    pub live_from: Option<Instant>,
+    /// Whether customers' notices are kept back.
+    pub customers_held: bool,
+}
+
+/// A notice to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it tells to whom, and why.
+    pub due: DueStep,
+    /// What becomes of it.
+    pub disposition: Disposition,
+}
+
+/// What must be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Notices to be recorded.
+    pub notices: Vec<Notice>,
+    /// Recorded notices that something else becomes of.
+    pub changed: Vec<(i64, Disposition)>,
+    /// Deadlines that started or changed.
+    pub deadlines: Vec<RecordedDeadline>,
+    /// Recorded deadlines that no longer are.
+    pub gone: Vec<RecordedDeadline>,
+}
+
+/// Works out what must be written (spec, section 5, rules 1–4 and 6).
+pub fn plan(evaluation: &Evaluation, recorded: &Recorded, context: &PlanContext) -> Plan {
+    let withdrawn = withdrawn_outcomes(evaluation, &recorded.notices, context.now);
+    let due: Vec<&DueStep> = evaluation.due_steps.iter().chain(&withdrawn).collect();
+    let latest = Latest::of(due.iter().copied());
+    let by_key: HashMap<&NoticeKey, &RecordedNotice> = recorded
+        .notices
+        .iter()
+        .map(|notice| (&notice.key, notice))
+        .collect();
+    let mut plan = Plan::default();
+    for step in due {
+        match by_key.get(&step.key) {
+            None => plan.notices.push(Notice {
+                due: step.clone(),
+                disposition: latest.disposition(step, context),
+            }),
+            Some(notice) if notice.disposition == Disposition::Moot => {
+                plan.changed
+                    .push((notice.id, latest.disposition(step, context)));
+            }
+            Some(_) => {}
+        }
+    }
+    for notice in recorded
+        .notices
+        .iter()
+        .filter(|notice| notice.disposition.is_waiting())
+    {
+        let changed = latest.overrules(&notice.key);
+        plan.changed
+            .extend(changed.map(|disposition| (notice.id, disposition)));
+    }
+    (plan.deadlines, plan.gone) = deadline_changes(evaluation, &recorded.deadlines);
+    plan
+}
+
+/// What became of notices that wait to be sent, as far as it is not the same:
+/// their reason is looked at again (spec, section 5, rule 6).
+pub fn overruled(
+    evaluation: &Evaluation,
+    notices: &[RecordedNotice],
+    now: Instant,
+) -> Vec<(i64, Disposition)> {
+    let withdrawn = withdrawn_outcomes(evaluation, notices, now);
+    let latest = Latest::of(evaluation.due_steps.iter().chain(&withdrawn));
+    let waiting = notices
+        .iter()
+        .filter(|notice| notice.disposition.is_waiting());
+    waiting
+        .filter_map(|notice| Some((notice.id, latest.overrules(&notice.key)?)))
+        .collect()
+}
+
+type Ladder<'e> = (Subject, &'e str, Option<Window>, Audience);
+
+/// The steps that are due, and for each audience of each deadline the latest.
+struct Latest<'e> {
+    due: HashMap<&'e NoticeKey, &'e DueStep>,
+    latest: HashMap<Ladder<'e>, &'e DueStep>,
+}
+
+fn ladder(key: &NoticeKey) -> Ladder<'_> {
+    (key.subject, &key.subject_ref, key.window, key.audience)
+}
+
+fn order(step: &DueStep) -> (Instant, (u8, i32)) {
+    (step.fires_at, step.key.step.order())
+}
+
+impl<'e> Latest<'e> {
+    fn of(due: impl Iterator<Item = &'e DueStep> + Clone) -> Self {
+        let mut latest = HashMap::new();
+        for step in due.clone() {
+            let entry = latest.entry(ladder(&step.key)).or_insert(step);
+            if order(step) > order(entry) {
+                *entry = step;
+            }
+        }
+        Self {
+            due: due.map(|step| (&step.key, step)).collect(),
+            latest,
+        }
+    }
+
+    /// Whether a later step of the same deadline has come for the same
+    /// audience. Outcomes stand for themselves.
+    fn is_overtaken(&self, step: &DueStep) -> bool {
+        let latest = self.latest.get(&ladder(&step.key));
+        step.key.window.is_some() && latest.is_some_and(|latest| order(latest) > order(step))
+    }
+
+    /// What becomes of a recorded notice that waits; nothing if it stands.
+    fn overrules(&self, key: &NoticeKey) -> Option<Disposition> {
+        match self.due.get(key) {
+            None => Some(Disposition::Moot),
+            Some(step) => self.is_overtaken(step).then_some(Disposition::Superseded),
+        }
+    }
+
+    /// What becomes of a step that was not recorded, or was moot and is true
+    /// again.
+    fn disposition(&self, step: &DueStep, context: &PlanContext) -> Disposition {
+        let is_customers = step.key.audience == Audience::Customer;
+        let is_old = || {
+            let stale_at = step.fires_at.checked_add_signed(context.stale_after);
+            step.key.window.is_some() && stale_at.is_some_and(|at| at < context.now)
+        };
+        if context.live_from.is_some_and(|from| step.fires_at < from) {
+            Disposition::Stale
+        } else if self.is_overtaken(step) {
+            Disposition::Superseded
+        } else if is_customers && is_old() {
+            Disposition::Stale
+        } else if is_customers && context.customers_held {
+            Disposition::Held
+        } else {
+            Disposition::Queued
+        }
+    }
+}
+
+/// Outcomes that somebody was told of and that are no longer true: the lead
+/// must know (spec, section 5, rule 6).
+pub fn withdrawn_outcomes(
+    evaluation: &Evaluation,
+    notices: &[RecordedNotice],
+    now: Instant,
+) -> Vec<DueStep> {
+    let true_outcomes: HashSet<(&str, Outcome)> = evaluation
+        .claims
+        .iter()
+        .flat_map(|claim| {
+            claim
+                .outcomes
+                .iter()
+                .map(|(told, _)| (claim.claim_ref.as_str(), *told))
+        })
+        .collect();
+    let mut seen = HashSet::new();
+    let mut withdrawn = Vec::new();
+    for notice in notices
+        .iter()
+        .filter(|notice| notice.disposition == Disposition::Sent)
+    {
+        let Step::Outcome(outcome) = notice.key.step else {
+            continue;
+        };
+        let told = (notice.key.subject_ref.as_str(), outcome);
+        if true_outcomes.contains(&told) || !seen.insert(told) {
+            continue;
+        }
+        withdrawn.push(DueStep {
+            key: NoticeKey {
+                step: Step::Withdrawn(outcome),
+                audience: Audience::Lead,
+                ..notice.key.clone()
+            },
+            fires_at: now,
+            level: 0,
+            policy: notice.policy.clone(),
+            clause: notice.clause.clone(),
+        });
+    }
+    withdrawn
+}
+
+fn deadline_changes(
+    evaluation: &Evaluation,
+    recorded: &[RecordedDeadline],
+) -> (Vec<RecordedDeadline>, Vec<RecordedDeadline>) {
+    let found: Vec<_> = evaluation
+        .deadlines
+        .iter()
+        .map(RecordedDeadline::of)
+        .collect();
+    let old: HashMap<_, _> = recorded
+        .iter()
+        .map(|deadline| (deadline.key(), deadline))
+        .collect();
+    let still: HashSet<_> = found.iter().map(RecordedDeadline::key).collect();
+    let gone = recorded
+        .iter()
+        .filter(|deadline| !still.contains(&deadline.key()));
+    let gone = gone.cloned().collect();
+    let changed = found
+        .iter()
+        .filter(|deadline| old.get(&deadline.key()) != Some(deadline));
+    (changed.cloned().collect(), gone)
+}
