@@ -1,0 +1,53 @@
+-- What was decided, and when each case must be looked at again.
+
+CREATE TABLE policies (
+    name TEXT NOT NULL,
+    effective_from TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    text TEXT NOT NULL,
+    used_at BIGINT NOT NULL, -- when an order was first evaluated under it
+    PRIMARY KEY (name, effective_from)
+);
+
+-- What cases were evaluated under; a row for each change.
+CREATE TABLE rules (
+    id INTEGER PRIMARY KEY,
+    recorded_at BIGINT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+
+-- One row for each order, narrow: it is what every run reads and moves.
+CREATE TABLE agenda (
+    order_id BIGINT PRIMARY KEY REFERENCES orders (id),
+    next_at BIGINT, -- 0: a fact changed; NULL: time alone changes nothing
+    rules_id BIGINT NOT NULL DEFAULT 0, -- 0: never evaluated
+    is_open BOOLEAN NOT NULL DEFAULT TRUE,
+    failures BIGINT NOT NULL DEFAULT 0,
+    error TEXT
+);
+CREATE INDEX agenda_next ON agenda (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX agenda_rules ON agenda (rules_id) WHERE is_open;
+
+-- What time alone does not change of a deadline.
+CREATE TABLE deadlines (
+    order_id BIGINT NOT NULL REFERENCES orders (id),
+    subject TEXT NOT NULL,
+    ref TEXT NOT NULL,
+    "window" TEXT NOT NULL,
+    started_at BIGINT NOT NULL,
+    due_at BIGINT, -- NULL while paused
+    last_day TEXT,
+    ended_at BIGINT,
+    policy TEXT NOT NULL,
+    PRIMARY KEY (order_id, subject, ref, "window")
+);
+
+-- Up to when was enforced, and whether customers' notices are held.
+CREATE TABLE enforcement (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    last_at BIGINT,
+    held_since BIGINT,
+    held_reason TEXT
+);
+INSERT INTO enforcement (id) VALUES (1);

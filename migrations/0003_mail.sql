@@ -1,0 +1,44 @@
+-- Notices are recorded once and for ever; messages carry them.
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    message_id TEXT NOT NULL UNIQUE, -- the header, the same at every try
+    kind TEXT NOT NULL, -- notices, report or ops
+    audience TEXT NOT NULL,
+    recipient TEXT NOT NULL, -- the address
+    subject TEXT NOT NULL,
+    raw TEXT NOT NULL, -- the same bytes at every try
+    state TEXT NOT NULL, -- ready, sending, sent, failed, uncertain, dropped
+    composed_at BIGINT NOT NULL,
+    tries BIGINT NOT NULL DEFAULT 0,
+    next_try_at BIGINT,
+    answer TEXT, -- the server's last answer, or what went wrong
+    refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good
+    sent_at BIGINT
+);
+CREATE INDEX messages_waiting ON messages (next_try_at)
+    WHERE state IN ('ready', 'sending', 'uncertain');
+
+CREATE TABLE notices (
+    id INTEGER PRIMARY KEY,
+    order_id BIGINT NOT NULL REFERENCES orders (id),
+    subject TEXT NOT NULL,
+    ref TEXT NOT NULL,
+    "window" TEXT NOT NULL, -- empty for an outcome
+    last_day TEXT NOT NULL, -- empty for a start and an outcome
+    step TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    fires_at BIGINT NOT NULL,
+    level BIGINT NOT NULL,
+    policy TEXT NOT NULL,
+    clause TEXT NOT NULL,
+    disposition TEXT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    ready_at BIGINT NOT NULL, -- a customer's outcome waits for a forgotten entry
+    message_id BIGINT REFERENCES messages (id),
+    -- The day first: what falls due together lies together.
+    UNIQUE (last_day, subject, ref, "window", step, audience)
+);
+CREATE INDEX notices_order ON notices (order_id);
+CREATE INDEX notices_message ON notices (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX notices_waiting ON notices (ready_at) WHERE disposition IN ('queued', 'held');

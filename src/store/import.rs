@@ -1,0 +1,1 @@
+//! Staging and merging facts.
