@@ -14,6 +14,7 @@ CREATE TABLE messages (
     next_try_at BIGINT,
     answer TEXT, -- the server's last answer, or what went wrong
     refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good
+    maybe_taken BOOLEAN NOT NULL DEFAULT FALSE, -- the server may have it
     sent_at BIGINT
 );
 CREATE INDEX messages_waiting ON messages (next_try_at)

@@ -1,3 +1,28 @@
-//! The store room.
+//! The only room with SQL.
+//!
+//! May touch: `case`, `policy`. Values go in, values come out; nothing here
+//! decides.
+//!
+//! Invariant: what belongs together is written in one transaction. A page of
+//! `enforce` is one `BEGIN IMMEDIATE`, which is why no row carries a version:
+//! nobody else writes between its reading and its writing.
 
+mod agenda;
+mod cases;
+mod engine;
 pub mod import;
+mod messages;
+mod notices;
+mod recorded;
+mod rows;
+mod rules;
+mod runs;
+
+pub use agenda::*;
+pub use cases::*;
+pub use engine::{ImportLock, Store, StoreError, Tx};
+pub use messages::*;
+pub use notices::*;
+pub use recorded::{plan_write, recorded_load};
+pub use rules::*;
+pub use runs::*;
