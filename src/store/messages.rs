@@ -333,3 +333,14 @@ pub async fn message_counts(tx: &mut SqliteConnection) -> Result<Vec<(String, i6
     let sql = "SELECT state, count(*) FROM messages GROUP BY state ORDER BY state";
     Ok(sqlx::query_as(sql).fetch_all(tx).await?)
 }
+
+/// Whether a message of a kind was composed at a time or later.
+pub async fn message_since(
+    tx: &mut SqliteConnection,
+    kind: MessageKind,
+    since: Instant,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE kind = $1 AND composed_at >= $2)";
+    let query = sqlx::query_scalar(sql).bind(kind.to_string()).bind(micros(since));
+    Ok(query.fetch_one(tx).await?)
+}

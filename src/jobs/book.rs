@@ -1,0 +1,137 @@
+//! The rules in force: built-in policies, the directory of the config, and
+//! what was used before.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::Shop;
+use crate::case::Rules;
+use crate::policy::{Book, Calendar, Instant, Policy, PolicyId, STANDARD, STANDARD_NAME};
+use crate::store::{self, StoredPolicy, Tx};
+
+/// All versions of policies: the built-in one, and those of a directory,
+/// which replace a built-in one of the same name and date.
+pub fn book(dir: Option<&Path>) -> Result<Book> {
+    let mut book = Book::default();
+    book.add(Policy::parse("standard.toml", STANDARD)?);
+    let mut files: BTreeMap<PolicyId, String> = BTreeMap::new();
+    for path in policy_files(dir)? {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).with_context(|| name.clone())?;
+        let policy = Policy::parse(&name, &text)?;
+        if let Some(other) = files.insert(policy.id.clone(), name.clone()) {
+            bail!(
+                "{name}: policy {} is in {other} too: expected one file a version, give this \
+                 one a later effective_from or another name",
+                policy.id
+            );
+        }
+        book.add(policy);
+    }
+    Ok(book)
+}
+
+fn policy_files(dir: Option<&Path>) -> Result<Vec<std::path::PathBuf>> {
+    let Some(dir) = dir else { return Ok(Vec::new()) };
+    let read = || -> std::io::Result<Vec<_>> {
+        std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    let mut files = read().with_context(|| format!("policy.dir: {}", dir.display()))?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    Ok(files)
+}
+
+/// The rules that cases are evaluated under, and their number in the store.
+pub struct InForce {
+    /// What cases are evaluated under.
+    pub rules: Rules,
+    /// The number; `None` if they differ from what the store has seen last.
+    pub rules_id: Option<i64>,
+    fingerprint: String,
+    detail: String,
+}
+
+/// The rules in force. Versions that were used are taken from the store;
+/// refused are a used version that was edited, and a version that starts
+/// before orders that were evaluated under another.
+pub async fn rules(shop: &Shop, tx: &mut Tx) -> Result<InForce> {
+    let mut policies = book(shop.config.policy_dir.as_deref())?;
+    let used = store::policies_load(tx).await?;
+    let calendar = &shop.config.calendar;
+    for policy in policies.versions() {
+        match used.iter().find(|stored| stored.id == policy.id) {
+            Some(stored) => refuse_edited(policy, stored)?,
+            None => refuse_late(policy, calendar, tx).await?,
+        }
+    }
+    for stored in &used {
+        policies.add(Policy::parse(&format!("{} as it was used", stored.id), &stored.text)?);
+    }
+    let rules =
+        Rules { policies, calendar: calendar.clone(), stuck_after: shop.config.business.stuck_after };
+    let detail = detail(&rules);
+    let fingerprint = crate::policy::sha256_hex(detail.as_bytes());
+    let latest = store::rules_latest(tx).await?;
+    let rules_id = latest.filter(|(_, known)| *known == fingerprint).map(|(id, _)| id);
+    Ok(InForce { rules, rules_id, fingerprint, detail })
+}
+
+fn refuse_edited(policy: &Policy, stored: &StoredPolicy) -> Result<()> {
+    let is_built_in = policy.text == STANDARD;
+    if policy.sha256 != stored.sha256 && !is_built_in {
+        bail!(
+            "policy {} was used and its file was edited since: orders keep the terms under which \
+             they were placed. Restore the text (`warrantyd policy show {}` prints it), and put \
+             the change into a file of its own with a later effective_from",
+            policy.id,
+            policy.id
+        );
+    }
+    Ok(())
+}
+
+async fn refuse_late(policy: &Policy, calendar: &Calendar, tx: &mut Tx) -> Result<()> {
+    let name = &policy.id.name;
+    let newest = store::placed_latest(tx, name, name == STANDARD_NAME).await?;
+    if let Some(date) = newest.map(|at| calendar.date_of(at))
+        && policy.id.effective_from <= date
+    {
+        bail!(
+            "policy {} starts before orders that were evaluated under an earlier version (the \
+             newest of {date}): orders keep the terms under which they were placed. Give it an \
+             effective_from after {date}",
+            policy.id
+        );
+    }
+    Ok(())
+}
+
+/// All that an evaluation depends on beside the facts and the time.
+fn detail(rules: &Rules) -> String {
+    let policies: BTreeMap<String, &String> =
+        rules.policies.versions().map(|policy| (policy.id.to_string(), &policy.sha256)).collect();
+    let calendar = &rules.calendar;
+    let weekend: Vec<String> = calendar.weekend().iter().map(ToString::to_string).collect();
+    let detail = serde_json::json!({
+        "policies": policies,
+        "timezone": calendar.zone.name(),
+        "weekend": weekend,
+        "holidays": calendar.holidays().collect::<Vec<_>>(),
+        "time_zone_data": chrono_tz::IANA_TZDB_VERSION,
+        "program": env!("CARGO_PKG_VERSION"),
+    });
+    detail.to_string()
+}
+
+impl InForce {
+    /// The rules' number; kept from now on if they are not those of before.
+    pub async fn number(&self, tx: &mut Tx, now: Instant) -> Result<i64> {
+        match self.rules_id {
+            Some(id) => Ok(id),
+            None => Ok(store::rules_write(tx, &self.fingerprint, &self.detail, now).await?),
+        }
+    }
+}

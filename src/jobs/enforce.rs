@@ -1,0 +1,268 @@
+//! The job `enforce`: works out what has come due and records it. It renders
+//! nothing and sends nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use chrono::{NaiveDate, TimeDelta};
+
+use super::book::{InForce, rules};
+use super::page::{Evaluated, evaluate_page, page_len};
+use super::{Outcome, Shop, When};
+use crate::case::{
+    Disposition, Notice, Plan, PlanContext, Recorded, RecordedDeadline, plan,
+};
+use crate::policy::{Audience, Instant, Policy, PolicyId, Subject, Window};
+use crate::store::{self, AgendaRow, DueCase, Guard, Tx};
+
+/// Cases read ahead of a page.
+const CASES_A_PAGE: i64 = 1_000;
+
+/// Cases that one run evaluates again because the rules changed.
+const STALE_CASES_A_RUN: usize = 50_000;
+
+/// The clock may go this far from one run to the next before nobody believes
+/// it any more (spec, section 5, rule 8).
+const CLOCK_JUMP: TimeDelta = TimeDelta::days(7);
+
+/// A due date that moved, or a deadline that came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// What it hangs on.
+    pub subject: Subject,
+    /// The subject's name.
+    pub subject_ref: String,
+    /// Which window.
+    pub window: Window,
+    /// The last day that was recorded; `None`: none.
+    pub from: Option<NaiveDate>,
+    /// The last day now; `None`: none.
+    pub to: Option<NaiveDate>,
+}
+
+/// What a run of `enforce` did, or would do.
+#[derive(Debug, Default)]
+pub struct Enforced {
+    /// Counts, for `job_runs`, the log and the exit status.
+    pub outcome: Outcome,
+    /// Deadlines that were recorded before and moved, began or went.
+    pub moved: Vec<Moved>,
+    /// Notices that were recorded.
+    pub notices: Vec<Notice>,
+}
+
+/// Enforces up to `when`. A dry run writes nothing and keeps what it would
+/// have written in the answer.
+pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced> {
+    let now = when.at;
+    let mut tx = shop.begin(dry_run).await?;
+    let guard = store::guard_load(&mut tx).await?;
+    let guard = guarded(guard, when, dry_run)?;
+    let in_force = rules(shop, &mut tx).await?;
+    let mut run = Run {
+        rules_id: in_force.rules_id.unwrap_or(i64::MAX),
+        context: PlanContext {
+            now,
+            stale_after: shop.config.notices.stale_after,
+            live_from: shop.config.notices.live_from.map(|day| shop.config.calendar.day_start(day)),
+            customers_held: guard.held_since.is_some(),
+        },
+        shop,
+        in_force,
+        dry_run,
+        done: Enforced::default(),
+    };
+    if !dry_run {
+        run.rules_id = run.in_force.number(&mut tx, now).await?;
+        let moved = match guard.held_since {
+            Some(_) => store::notices_hold_customers(&mut tx).await?,
+            None => store::notices_let_go(&mut tx).await?,
+        };
+        run.done.outcome.count(if guard.held_since.is_some() { "held" } else { "let_go" }, moved);
+        store::guard_write(&mut tx, &guard).await?;
+    }
+    tx.commit().await?;
+    run.due_cases().await?;
+    run.stale_cases().await?;
+    Ok(run.done)
+}
+
+/// Refuses a time that cannot be enforced, and holds customers' notices when
+/// the clock has jumped. A time that was named is believed.
+fn guarded(guard: Guard, when: When, dry_run: bool) -> Result<Guard> {
+    let When { at, clock, is_named } = when;
+    if dry_run {
+        return Ok(guard);
+    }
+    if at > clock {
+        bail!("--at {at} is in the future: expected a time until now ({clock}), or --dry-run");
+    }
+    if let Some(last_at) = guard.last_at.filter(|last_at| at < *last_at) {
+        let what = if is_named { "--at" } else { "the clock's" };
+        bail!(
+            "{what} {at} is before {last_at}, up to when was enforced: expected a later time{}",
+            if is_named { ", or --dry-run" } else { "; set the clock" }
+        );
+    }
+    let jumped = guard.last_at.filter(|last_at| !is_named && at - *last_at > CLOCK_JUMP);
+    let (held_since, held_reason) = match (jumped, is_named) {
+        (_, true) => (None, None),
+        (Some(last_at), false) if guard.held_since.is_none() => {
+            let reason = format!("the clock went from {last_at} to {at} since the last run");
+            (Some(at), Some(reason))
+        }
+        _ => (guard.held_since, guard.held_reason),
+    };
+    Ok(Guard { last_at: Some(at), held_since, held_reason })
+}
+
+struct Run<'s> {
+    shop: &'s Shop,
+    in_force: InForce,
+    rules_id: i64,
+    context: PlanContext,
+    dry_run: bool,
+    done: Enforced,
+}
+
+impl Run<'_> {
+    /// The cases whose time has come.
+    async fn due_cases(&mut self) -> Result<()> {
+        let mut after = (i64::MIN, i64::MIN);
+        loop {
+            let mut tx = self.shop.begin(self.dry_run).await?;
+            let due = store::agenda_due(&mut tx, self.context.now, after, CASES_A_PAGE).await?;
+            let Some(last) = self.page(tx, &due).await? else { return Ok(()) };
+            after = (last.next_at, last.order_id);
+        }
+    }
+
+    /// Open cases that were evaluated under older rules, so many a run.
+    async fn stale_cases(&mut self) -> Result<()> {
+        let (mut after, mut left) = (0, STALE_CASES_A_RUN);
+        while left > 0 {
+            let mut tx = self.shop.begin(self.dry_run).await?;
+            let at_most = CASES_A_PAGE.min(left as i64);
+            let due = store::agenda_stale(&mut tx, self.rules_id, after, at_most).await?;
+            let before = self.done.outcome.get("found");
+            let Some(last) = self.page(tx, &due).await? else { return Ok(()) };
+            after = last.order_id;
+            left = left.saturating_sub((self.done.outcome.get("found") - before) as usize);
+        }
+        self.done.outcome.count("at_limit", 1);
+        Ok(())
+    }
+
+    /// Evaluates the first of the cases, as many as make a page, and writes
+    /// what follows. Gives the last of them.
+    async fn page(&mut self, mut tx: Tx, due: &[DueCase]) -> Result<Option<DueCase>> {
+        let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
+        let Some(last) = due.last() else { return Ok(None) };
+        let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
+        let now = self.context.now;
+        let page = evaluate_page(&mut tx, &order_ids, &self.in_force.rules, now).await?;
+        let mut recorded = store::recorded_load(&mut tx, &order_ids).await?;
+        let failures: HashMap<i64, i64> =
+            due.iter().map(|case| (case.order_id, case.failures)).collect();
+        let mut agenda = Vec::with_capacity(page.len());
+        let mut plans = Vec::with_capacity(page.len());
+        let mut policies: BTreeMap<PolicyId, Arc<Policy>> = BTreeMap::new();
+        for evaluated in page {
+            let failures = failures.get(&evaluated.order_id).copied().unwrap_or(0);
+            agenda.push(agenda_row(&evaluated, failures, now));
+            self.done.outcome.count("found", 1);
+            let order_id = evaluated.order_id;
+            let (case, evaluation) = match evaluated.found {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!(order_id, error, "a case cannot be evaluated");
+                    self.done.outcome.count("failed", 1);
+                    continue;
+                }
+            };
+            for policy in evaluation.policies() {
+                policies.entry(policy.id.clone()).or_insert_with(|| Arc::clone(policy));
+            }
+            let recorded = recorded.remove(&order_id).unwrap_or_default();
+            let plan = plan(&evaluation, &recorded, &self.context);
+            tracing::debug!(order = case.order.order_ref, notices = plan.notices.len(), "planned");
+            self.tell(&plan, &recorded);
+            plans.push((order_id, plan));
+        }
+        if !self.dry_run {
+            let delay = self.shop.config.notices.outcome_delay;
+            store::policies_write(&mut tx, policies.values().map(Arc::as_ref), now).await?;
+            store::plan_write(&mut tx, &plans, now, |notice| ready_at(notice, now, delay)).await?;
+            store::agenda_move(&mut tx, self.rules_id, &agenda).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(*last))
+    }
+
+    /// Counts a plan; a dry run keeps it.
+    fn tell(&mut self, plan: &Plan, recorded: &Recorded) {
+        let outcome = &mut self.done.outcome;
+        let has_changed = *plan != Plan::default();
+        outcome.count(if has_changed { "changed" } else { "already" }, 1);
+        let recorded_now = plan.notices.iter().map(|notice| notice.disposition);
+        for disposition in recorded_now.chain(plan.changed.iter().map(|(_, to)| *to)) {
+            outcome.count(name(disposition), 1);
+        }
+        if self.dry_run {
+            self.done.notices.extend(plan.notices.iter().cloned());
+            self.done.moved.extend(moved(plan, recorded));
+        }
+    }
+}
+
+fn name(disposition: Disposition) -> &'static str {
+    disposition.into()
+}
+
+/// A failed case is looked at again after 1, 2, 4 … minutes, at most a day.
+fn agenda_row(evaluated: &Evaluated, failures: i64, now: Instant) -> AgendaRow {
+    let order_id = evaluated.order_id;
+    match &evaluated.found {
+        Ok((_, evaluation)) => AgendaRow {
+            order_id,
+            next_at: evaluation.next_at,
+            is_open: evaluation.is_open,
+            failures: 0,
+            error: None,
+        },
+        Err(error) => AgendaRow {
+            order_id,
+            next_at: now.checked_add_signed(TimeDelta::minutes(1 << failures.clamp(0, 10))),
+            is_open: true,
+            failures: failures + 1,
+            error: Some(error.clone()),
+        },
+    }
+}
+
+/// From when on a notice may be sent: a customer's outcome waits for a
+/// forgotten entry to be made up (spec, section 5, rule 6).
+fn ready_at(notice: &Notice, now: Instant, outcome_delay: TimeDelta) -> Instant {
+    let key = &notice.due.key;
+    let waits = key.window.is_none() && key.audience == Audience::Customer;
+    let ready_at = waits.then(|| now.checked_add_signed(outcome_delay)).flatten();
+    ready_at.unwrap_or(now)
+}
+
+fn moved(plan: &Plan, recorded: &Recorded) -> Vec<Moved> {
+    let of = |deadline: &RecordedDeadline, from, to| Moved {
+        subject: deadline.subject,
+        subject_ref: deadline.subject_ref.clone(),
+        window: deadline.window,
+        from,
+        to,
+    };
+    let changed = plan.deadlines.iter().filter_map(|deadline| {
+        let before = recorded.deadlines.iter().find(|old| old.is_of(deadline));
+        let from = before.and_then(|old| old.last_day);
+        (from != deadline.last_day).then(|| of(deadline, from, deadline.last_day))
+    });
+    let gone = plan.gone.iter().map(|deadline| of(deadline, deadline.last_day, None));
+    changed.chain(gone).collect()
+}

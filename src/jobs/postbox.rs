@@ -1,0 +1,99 @@
+//! Putting messages into the outbox, and the way out of it.
+
+use anyhow::{Context, Result};
+
+use crate::config::{self, Config, Mail};
+use crate::mail::{
+    self, Attachment, FileTransport, Headers, Letter, Login, Mailbox, SmtpSettings, SmtpTransport,
+    Timeouts, Transport,
+};
+use crate::policy::{Instant, sha256_hex};
+use crate::store::{self, MessageDraft, MessageKind, Tx};
+
+/// Who writes, as letters say it.
+pub fn shop(config: &Config) -> mail::Shop {
+    mail::Shop {
+        name: config.business.name.clone(),
+        address: config.business.address.clone(),
+        phone: config.business.phone.clone(),
+    }
+}
+
+/// What is to become a message.
+pub struct Parcel<'p> {
+    /// Why there is a message.
+    pub kind: MessageKind,
+    /// To whom: an audience, `managers` or `ops`.
+    pub audience: String,
+    /// The recipients.
+    pub to: Vec<Mailbox>,
+    /// The words.
+    pub letter: &'p Letter,
+    /// The files.
+    pub attachments: &'p [Attachment],
+    /// The notices that it carries.
+    pub notice_ids: &'p [i64],
+}
+
+/// Puts a message into the outbox. `false`: one of its notices was taken by
+/// another run, and nothing was written.
+pub async fn post(
+    tx: &mut Tx,
+    config: &Config,
+    mail: &Mail,
+    parcel: Parcel<'_>,
+    now: Instant,
+) -> Result<bool> {
+    let from = Mailbox { name: Some(config.business.name.clone()), address: mail.from.clone() };
+    let reply_to =
+        mail.reply_to.as_ref().map(|address| Mailbox { name: None, address: address.clone() });
+    let recipient: Vec<&str> = parcel.to.iter().map(|to| to.address.as_str()).collect();
+    let recipient = recipient.join(", ");
+    // The same message of the same run has the same name, whoever composes it.
+    let name = format!(
+        "{} {} {recipient} {:?} {} {}",
+        config.business.name,
+        parcel.kind,
+        parcel.notice_ids,
+        now.timestamp_micros(),
+        parcel.letter.text
+    );
+    let name = &sha256_hex(name.as_bytes())[..32];
+    let message_id = mail::message_id(name, &from)?;
+    let headers =
+        Headers { from, to: parcel.to, reply_to, message_id: message_id.clone(), date: now };
+    let raw = mail::build(parcel.letter, &headers, parcel.attachments)?;
+    let draft = MessageDraft {
+        message_id,
+        kind: parcel.kind,
+        audience: parcel.audience,
+        recipient,
+        subject: parcel.letter.subject.clone(),
+        raw: String::from_utf8(raw).context("a message is ASCII")?,
+    };
+    Ok(store::message_add(tx, &draft, parcel.notice_ids, now).await?.is_some())
+}
+
+/// The way out that the config names.
+pub fn transport(mail: &Mail) -> Result<Transport> {
+    Ok(match &mail.transport {
+        config::Transport::File { dir } => Transport::File(FileTransport::new(dir)),
+        config::Transport::Smtp { url, login, ca_file } => {
+            let login = login.as_ref().map(|login| {
+                Ok::<_, config::ConfigError>(Login {
+                    username: login.username.clone(),
+                    password: login.password()?,
+                })
+            });
+            let domain = mail.from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+            let settings = SmtpSettings {
+                server: url.parse()?,
+                login: login.transpose()?,
+                ca_file: ca_file.clone(),
+                hello: domain.to_owned(),
+                timeouts: Timeouts::default(),
+            };
+            Transport::Smtp(Box::new(SmtpTransport::new(settings)?))
+        }
+    })
+}

@@ -1,0 +1,139 @@
+//! THE list of jobs, and how one runs.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::config::{CatchUp, Config, JobName};
+use crate::policy::Instant;
+use crate::store::{Store, Tx};
+
+/// What every job works on: the database and the settings of one business.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// The database.
+    pub store: Store,
+    /// The settings.
+    pub config: std::sync::Arc<Config>,
+}
+
+impl Shop {
+    /// Opens the database of a config.
+    pub async fn open(config: Config) -> Result<Self> {
+        let store = Store::open(&config.database).await?;
+        Ok(Self { store, config: std::sync::Arc::new(config) })
+    }
+
+    /// Begins a transaction: one that reads only, for a dry run.
+    pub(super) async fn begin(&self, reads_only: bool) -> Result<Tx> {
+        Ok(match reads_only {
+            true => self.store.read().await?,
+            false => self.store.write().await?,
+        })
+    }
+}
+
+/// When a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// The run's time.
+    pub at: Instant,
+    /// What the system's clock says.
+    pub clock: Instant,
+    /// Whether the time was named (`--at`) and not read from the clock.
+    pub is_named: bool,
+}
+
+impl When {
+    /// A run at a time that was named, or now.
+    pub fn new(at: Option<Instant>, clock: Instant) -> Self {
+        Self { at: at.unwrap_or(clock), clock, is_named: at.is_some() }
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Counts by name: found, changed, already, failed …
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Why the run as a whole failed, though what it did stands.
+    pub problem: Option<String>,
+}
+
+impl Outcome {
+    /// Adds to a count; nothing to add leaves no trace.
+    pub fn count(&mut self, name: &'static str, by: u64) {
+        if by > 0 {
+            *self.counts.entry(name).or_default() += by;
+        }
+    }
+
+    /// A count.
+    pub fn get(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or(0)
+    }
+
+    /// Whether some items failed or were refused, though the run is done.
+    pub fn is_partial(&self) -> bool {
+        self.get("failed") + self.get("rejected") > 0
+    }
+}
+
+/// A job as it is listed.
+#[derive(Debug, Clone, Copy)]
+pub struct Job {
+    /// Its name, in the config, on the command line and in the store.
+    pub name: JobName,
+    /// When it runs if the config does not say otherwise: a cron expression
+    /// in the business's time zone.
+    pub schedule: &'static str,
+    /// What becomes of slots that were missed.
+    pub catch_up: CatchUp,
+    /// What it does, in a line.
+    pub what: &'static str,
+}
+
+/// The jobs, in the order in which they run when several are due.
+pub const JOBS: [Job; 5] = [
+    Job {
+        name: JobName::Import,
+        schedule: "*/15 * * * *",
+        catch_up: CatchUp::Latest,
+        what: "takes the files of import.dir, if it is set",
+    },
+    Job {
+        name: JobName::Enforce,
+        schedule: "*/5 * * * *",
+        catch_up: CatchUp::Latest,
+        what: "works out what has come due and records the notices",
+    },
+    Job {
+        name: JobName::Deliver,
+        schedule: "*/5 * * * *",
+        catch_up: CatchUp::Latest,
+        what: "composes and sends the messages that are ready",
+    },
+    Job {
+        name: JobName::Report,
+        schedule: "0 6 * * *",
+        catch_up: CatchUp::All,
+        what: "writes the daily report set and mails it to the managers",
+    },
+    Job {
+        name: JobName::Housekeeping,
+        schedule: "30 3 * * 0",
+        catch_up: CatchUp::Latest,
+        what: "forgets old runs and tidies the database",
+    },
+];
+
+/// Runs a job as cron would.
+pub async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
+    match job {
+        JobName::Import => super::import::import_dir(shop, when).await,
+        JobName::Enforce => Ok(super::enforce(shop, when, false).await?.outcome),
+        JobName::Deliver => super::deliver(shop, when).await,
+        JobName::Report => super::daily_report(shop, when).await,
+        JobName::Housekeeping => super::housekeeping::housekeeping(shop, when).await,
+    }
+}
