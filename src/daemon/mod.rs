@@ -1,1 +1,3 @@
 //! The schedule, the planner, signals.
+
+pub mod schedule;

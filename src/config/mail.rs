@@ -1,0 +1,197 @@
+//! How mail leaves the shop: `[mail]`.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{NaiveTime, TimeDelta};
+use toml::Value;
+
+use super::ConfigError;
+use super::reader::Reader;
+use super::value::{Read, address, named, parsed, path, smtp_url, span, text};
+
+/// Where messages are handed over, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Who takes them.
+    pub transport: Transport,
+    /// The sender's address.
+    pub from: String,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<String>,
+    /// When customers may be written to, in the business's zone.
+    pub send_between: SendingHours,
+    /// How long a message is tried.
+    pub give_up_after: TimeDelta,
+    /// What follows if the server's answer never came.
+    pub on_uncertain: OnUncertain,
+}
+
+/// Who takes the messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// A mail server.
+    Smtp {
+        /// `smtp://` or `smtps://`.
+        url: String,
+        /// The login, if the server asks for one.
+        login: Option<Login>,
+        /// An authority that is trusted beside the system's own.
+        ca_file: Option<PathBuf>,
+    },
+    /// A directory that each message is written into.
+    File {
+        /// The directory.
+        dir: PathBuf,
+    },
+}
+
+/// A login at a mail server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The file that holds the password.
+    pub password_file: PathBuf,
+}
+
+/// What follows if the connection broke after a message was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum OnUncertain {
+    /// It is sent again, byte for byte.
+    Resend,
+    /// It waits for a person.
+    Hold,
+}
+
+/// Hours of the day, from the first up to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendingHours {
+    /// The first time of day at which a customer may be written to.
+    pub from: NaiveTime,
+    /// The first at which no longer; for `24:00` the last of the day.
+    pub until: NaiveTime,
+}
+
+#[derive(Clone, Copy, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+enum TransportName {
+    Smtp,
+    File,
+}
+
+impl Login {
+    fn read(reader: &Reader, secrets: &Path) -> Result<Option<Self>, ConfigError> {
+        let username = reader.optional("mail.username", text)?;
+        let file = reader.optional("mail.password_file", path)?;
+        if username.is_none() && file.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            username: reader.required("mail.username", "the login's name", text)?,
+            password_file: secrets.join(reader.required(
+                "mail.password_file",
+                "the file with the login's password",
+                path,
+            )?),
+        }))
+    }
+
+    /// Reads the password: the file's text without the line's end.
+    pub fn password(&self) -> Result<String, ConfigError> {
+        let path = self.password_file.display();
+        let error = |problem: String| ConfigError {
+            place: "mail.password_file".to_owned(),
+            problem,
+        };
+        let text = std::fs::read_to_string(&self.password_file)
+            .map_err(|cause| error(format!("cannot read {path}: {cause}")))?;
+        let password = text.trim_end_matches(['\r', '\n']);
+        if password.is_empty() || password.contains(['\r', '\n']) {
+            let lines = text.lines().count();
+            return Err(error(format!(
+                "found {lines} lines in {path}, expected one line with the password"
+            )));
+        }
+        Ok(password.to_owned())
+    }
+}
+
+impl Mail {
+    pub(super) const KEYS: [&str; 11] = [
+        "transport",
+        "url",
+        "username",
+        "password_file",
+        "ca_file",
+        "dir",
+        "from",
+        "reply_to",
+        "send_between",
+        "give_up_after",
+        "on_uncertain",
+    ];
+
+    /// `None` until a transport is set. Paths are relative to `base`, the
+    /// password's to `secrets`.
+    pub(super) fn read(
+        reader: &Reader,
+        base: &Path,
+        secrets: &Path,
+    ) -> Result<Option<Self>, ConfigError> {
+        let name = named("\"smtp\" or \"file\"");
+        let Some(name) = reader.optional("mail.transport", name)? else {
+            return Ok(None);
+        };
+        let ca_file = reader.optional("mail.ca_file", path)?;
+        let transport = match name {
+            TransportName::Smtp => Transport::Smtp {
+                url: reader.required("mail.url", "the server's, such as smtp://HOST", smtp_url)?,
+                login: Login::read(reader, secrets)?,
+                ca_file: ca_file.map(|file| base.join(file)),
+            },
+            TransportName::File => Transport::File {
+                dir: base.join(reader.required("mail.dir", "a directory", path)?),
+            },
+        };
+        let uncertain = named("\"resend\" or \"hold\"");
+        Ok(Some(Self {
+            transport,
+            from: reader.required("mail.from", "the sender's address", address)?,
+            reply_to: reader.optional("mail.reply_to", address)?,
+            send_between: reader
+                .optional("mail.send_between", hours)?
+                .unwrap_or(SendingHours::DEFAULT),
+            give_up_after: reader
+                .optional("mail.give_up_after", span)?
+                .unwrap_or(TimeDelta::days(3)),
+            on_uncertain: reader
+                .optional("mail.on_uncertain", uncertain)?
+                .unwrap_or(OnUncertain::Resend),
+        }))
+    }
+}
+
+impl SendingHours {
+    // Evaluated by the compiler.
+    const DEFAULT: Self = Self {
+        from: NaiveTime::from_hms_opt(8, 0, 0).unwrap(),
+        until: NaiveTime::from_hms_opt(20, 0, 0).unwrap(),
+    };
+}
+
+fn hours(value: &Value) -> Read<SendingHours> {
+    let time = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").ok();
+    let end_of_day = NaiveTime::from_num_seconds_from_midnight_opt(86_399, 999_999_999);
+    parsed("hours such as \"08:00-20:00\"", |text| {
+        let (from, until) = text.split_once('-')?;
+        let hours = SendingHours {
+            from: time(from.trim())?,
+            until: match until.trim() {
+                "24:00" => end_of_day?,
+                until => time(until)?,
+            },
+        };
+        (hours.from < hours.until).then_some(hours)
+    })(value)
+}

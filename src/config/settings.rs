@@ -1,0 +1,266 @@
+//! The whole configuration, and where it is looked for.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use chrono::{NaiveDate, TimeDelta, Weekday};
+use chrono_tz::Tz;
+use strum::VariantArray;
+
+use super::job::timezone;
+use super::reader::Reader;
+use super::value::{addresses, date, dates, lines, path, span, sqlite_path, text, weekdays};
+use super::{ConfigError, JobName, JobSettings, Mail};
+use crate::policy::Calendar;
+
+/// Where a configuration is looked for if none is named.
+const PLACES: [&str; 2] = ["warrantyd.toml", "/etc/warrantyd/warrantyd.toml"];
+
+/// The directory of systemd's credentials (systemd.exec, `LoadCredential=`).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// All settings (spec, section 6). Relative paths have been joined to the
+/// directory of the configuration file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file of the SQLite database.
+    pub database: PathBuf,
+    /// Who the shop is.
+    pub business: Business,
+    /// The days of the business: zone, weekend, holidays.
+    pub calendar: Calendar,
+    /// The directory of the shop's own policies.
+    pub policy_dir: Option<PathBuf>,
+    /// Who is told inside the shop.
+    pub contacts: Contacts,
+    /// What becomes of notices that are late or early.
+    pub notices: Notices,
+    /// How mail leaves the shop; `None` until a transport is set.
+    pub mail: Option<Mail>,
+    /// The directory that the job `import` looks into.
+    pub import_dir: Option<PathBuf>,
+    /// The daily reports.
+    pub reports: Reports,
+    /// Every job, as written or as left to itself.
+    pub jobs: BTreeMap<JobName, JobSettings>,
+}
+
+/// Who the shop is, as its letters say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Business {
+    /// The name that customers know.
+    pub name: String,
+    /// The postal address, line by line.
+    pub address: Vec<String>,
+    /// The telephone number.
+    pub phone: Option<String>,
+    /// How long a claim may stay in a stage in which the shop has to act.
+    pub stuck_after: TimeDelta,
+}
+
+/// Addresses inside the shop, by audience.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contacts {
+    /// Team leads.
+    pub lead: Vec<String>,
+    /// Finance.
+    pub finance: Vec<String>,
+    /// Managers.
+    pub manager: Vec<String>,
+    /// Directors.
+    pub director: Vec<String>,
+    /// Those who run this service.
+    pub ops: Vec<String>,
+}
+
+/// What becomes of notices that are late or early (spec, section 5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notices {
+    /// The first local date about which anybody is told.
+    pub live_from: Option<NaiveDate>,
+    /// The age from which a customer is no longer told of a step.
+    pub stale_after: TimeDelta,
+    /// How long a customer's outcome waits for a forgotten entry.
+    pub outcome_delay: TimeDelta,
+}
+
+/// The daily reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reports {
+    /// The directory that they are written into.
+    pub dir: Option<PathBuf>,
+    /// Who gets the summary by mail.
+    pub recipients: Vec<String>,
+}
+
+impl Config {
+    /// Reads the file that is named, or else the first of `warrantyd.toml` and
+    /// `/etc/warrantyd/warrantyd.toml` that exists. `env` overrides it key by
+    /// key: `WARRANTYD_SECTION__KEY`, with a TOML value, a list with commas or
+    /// plain text.
+    pub fn load(
+        explicit: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let places = match explicit {
+            Some(file) => vec![file],
+            None => PLACES.iter().map(Path::new).collect(),
+        };
+        for file in &places {
+            match std::fs::read_to_string(file) {
+                Ok(text) => return Self::parse(file, &text, env),
+                Err(error) if explicit.is_none() && error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(ConfigError {
+                        place: file.display().to_string(),
+                        problem: format!("cannot be read: {error}"),
+                    });
+                }
+            }
+        }
+        Err(ConfigError {
+            place: PLACES.join(", "),
+            problem: "found neither, expected one of them: write one with `warrantyd init`, \
+                      or name one with --config FILE"
+                .to_owned(),
+        })
+    }
+
+    /// The settings in a text; `file` is how messages name it, and where
+    /// relative paths start.
+    pub(super) fn parse(
+        file: &Path,
+        text: &str,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let env: BTreeMap<String, String> = env.collect();
+        let base = file.parent().unwrap_or(Path::new(""));
+        let credentials = env.get(CREDENTIALS).map(PathBuf::from);
+        let secrets = credentials.as_deref().unwrap_or(base);
+        let name = file.display().to_string();
+        let reader = Reader::new(&name, text, &env, &known_keys())?;
+        Self::read(&reader, base, secrets)
+    }
+
+    fn read(reader: &Reader, base: &Path, secrets: &Path) -> Result<Self, ConfigError> {
+        let directory = |key| {
+            let found = reader.optional(key, path)?;
+            Ok(found.map(|dir| base.join(dir)))
+        };
+        let zone = "an IANA name such as \"Europe/Rome\"";
+        let zone = reader.required("business.timezone", zone, timezone)?;
+        let database = reader.required("database.url", "sqlite://PATH", sqlite_path)?;
+        let jobs = JobName::VARIANTS.iter();
+        let jobs = jobs.map(|job| Ok((*job, JobSettings::read(reader, *job, zone)?)));
+        Ok(Self {
+            database: base.join(database),
+            business: Business::read(reader)?,
+            calendar: calendar(reader, zone)?,
+            policy_dir: directory("policy.dir")?,
+            contacts: Contacts::read(reader)?,
+            notices: Notices::read(reader)?,
+            mail: Mail::read(reader, base, secrets)?,
+            import_dir: directory("import.dir")?,
+            reports: Reports {
+                dir: directory("reports.dir")?,
+                recipients: list_of(reader, "reports.recipients")?,
+            },
+            jobs: jobs.collect::<Result<_, ConfigError>>()?,
+        })
+    }
+}
+
+impl Business {
+    const KEYS: [&str; 7] = [
+        "name",
+        "address",
+        "phone",
+        "timezone",
+        "weekend",
+        "holidays",
+        "stuck_after",
+    ];
+
+    fn read(reader: &Reader) -> Result<Self, ConfigError> {
+        Ok(Self {
+            name: reader.required("business.name", "the name that customers know", text)?,
+            address: reader
+                .optional("business.address", lines)?
+                .unwrap_or_default(),
+            phone: reader.optional("business.phone", text)?,
+            stuck_after: reader
+                .optional("business.stuck_after", span)?
+                .unwrap_or(TimeDelta::days(14)),
+        })
+    }
+}
+
+fn calendar(reader: &Reader, zone: Tz) -> Result<Calendar, ConfigError> {
+    let weekend = reader.optional("business.weekend", weekdays)?;
+    let holidays = reader.optional("business.holidays", dates)?;
+    Calendar::new(
+        zone,
+        weekend.unwrap_or_else(|| vec![Weekday::Sat, Weekday::Sun]),
+        holidays.unwrap_or_default(),
+    )
+    .map_err(|error| reader.refuse("business.weekend", error.to_string()))
+}
+
+impl Contacts {
+    const KEYS: [&str; 5] = ["lead", "finance", "manager", "director", "ops"];
+
+    fn read(reader: &Reader) -> Result<Self, ConfigError> {
+        Ok(Self {
+            lead: list_of(reader, "contacts.lead")?,
+            finance: list_of(reader, "contacts.finance")?,
+            manager: list_of(reader, "contacts.manager")?,
+            director: list_of(reader, "contacts.director")?,
+            ops: list_of(reader, "contacts.ops")?,
+        })
+    }
+}
+
+/// Addresses; none if the key is not given.
+fn list_of(reader: &Reader, key: &str) -> Result<Vec<String>, ConfigError> {
+    Ok(reader.optional(key, addresses)?.unwrap_or_default())
+}
+
+impl Notices {
+    const KEYS: [&str; 3] = ["live_from", "stale_after", "outcome_delay"];
+
+    fn read(reader: &Reader) -> Result<Self, ConfigError> {
+        Ok(Self {
+            live_from: reader.optional("notices.live_from", date)?,
+            stale_after: reader
+                .optional("notices.stale_after", span)?
+                .unwrap_or(TimeDelta::days(3)),
+            outcome_delay: reader
+                .optional("notices.outcome_delay", span)?
+                .unwrap_or(TimeDelta::days(1)),
+        })
+    }
+}
+
+/// Every key, in the order of the starter file.
+pub(super) fn known_keys() -> Vec<String> {
+    let sections: [(&str, &[&str]); 8] = [
+        ("database", &["url"]),
+        ("business", &Business::KEYS),
+        ("policy", &["dir"]),
+        ("contacts", &Contacts::KEYS),
+        ("notices", &Notices::KEYS),
+        ("mail", &Mail::KEYS),
+        ("import", &["dir"]),
+        ("reports", &["dir", "recipients"]),
+    ];
+    let sections = sections.map(|(section, keys)| (section.to_owned(), keys));
+    let jobs = JobName::VARIANTS
+        .iter()
+        .map(|job| (format!("jobs.{job}"), JobSettings::KEYS.as_slice()));
+    sections
+        .into_iter()
+        .chain(jobs)
+        .flat_map(|(section, keys)| keys.iter().map(move |key| format!("{section}.{key}")))
+        .collect()
+}
