@@ -1,1 +1,41 @@
-//! Letters, rendering, the SMTP session.
+//! Letters, messages and their way to a mail server.
+//!
+//! What is to be told comes in as [`NoticeText`]s, becomes a [`Letter`] (words),
+//! then the bytes of a message ([`build`]), then a [`Delivery`] ([`Transport`]).
+//!
+//! May touch: `policy`, the templates, the network and, for the `file`
+//! transport, one directory. No SQL, no clock, no config.
+//!
+//! Invariant: what a customer wrote (names, products) is only ever text: it
+//! adds no header, no line, no markup. A message counts as delivered only if
+//! the server's answer to its last byte says so.
+
+mod address;
+mod choose;
+mod conversation;
+mod delivery;
+mod file;
+mod letter;
+mod message;
+mod notice;
+mod server;
+mod session;
+mod stream;
+mod templates;
+mod text;
+
+#[cfg(test)]
+mod letter_tests;
+#[cfg(test)]
+mod scripted_server;
+#[cfg(test)]
+mod session_tests;
+
+pub use address::{AddressProblem, parse_address};
+pub use delivery::{Delivery, Envelope, Transport};
+pub use file::FileTransport;
+pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};
+pub use message::{Attachment, BuildError, Headers, Mailbox, build, message_id};
+pub use notice::{Addressee, NoticeText, Shop};
+pub use server::{Login, Server, ServerError, Tls};
+pub use session::{SmtpSettings, SmtpTransport, Timeouts};

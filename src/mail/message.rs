@@ -1,0 +1,285 @@
+//! The bytes of a message: the same input gives the same bytes.
+
+use std::str::FromStr;
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::Message;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment as Part, MultiPart, SinglePart};
+
+use crate::policy::{Instant, sha256_hex};
+
+use super::Letter;
+use super::address::parse_address;
+use super::text::one_line;
+
+/// A name and an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The display name.
+    pub name: Option<String>,
+    /// `name@domain`.
+    pub address: String,
+}
+
+impl FromStr for Mailbox {
+    type Err = BuildError;
+
+    /// Reads `Name <name@domain>` or `name@domain`.
+    fn from_str(text: &str) -> Result<Self, BuildError> {
+        let (name, address) = match text
+            .trim()
+            .strip_suffix('>')
+            .and_then(|t| t.rsplit_once('<'))
+        {
+            Some((name, address)) => (name.trim().trim_matches('"'), address),
+            None => ("", text.trim()),
+        };
+        parse_address(address).map_err(|_| BuildError::Address(text.to_owned()))?;
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        Ok(Self {
+            name,
+            address: address.to_owned(),
+        })
+    }
+}
+
+impl Mailbox {
+    fn to_header(&self) -> Result<lettre::message::Mailbox, BuildError> {
+        let address =
+            parse_address(&self.address).map_err(|_| BuildError::Address(self.address.clone()))?;
+        let name = self
+            .name
+            .as_deref()
+            .map(one_line)
+            .filter(|name| !name.is_empty());
+        Ok(lettre::message::Mailbox::new(name, address))
+    }
+}
+
+/// What the head of a message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headers {
+    /// The sender.
+    pub from: Mailbox,
+    /// The recipient.
+    pub to: Mailbox,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<Mailbox>,
+    /// As [`message_id`] gives it; it never changes between tries.
+    pub message_id: String,
+    /// When the message was composed.
+    pub date: Instant,
+}
+
+/// A file sent along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The file's name.
+    pub name: String,
+    /// Its media type, such as `text/csv; charset=utf-8`.
+    pub content_type: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// A message that cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Not an address.
+    #[error("`{0}` is no mailbox: expected name@domain or Name <name@domain>")]
+    Address(String),
+    /// Not a media type.
+    #[error("attachment {name}: `{found}` is no media type: expected one such as text/csv")]
+    ContentType {
+        /// The attachment.
+        name: String,
+        /// What was found.
+        found: String,
+    },
+    /// Refused by the builder.
+    #[error("message: {0}")]
+    Message(#[from] lettre::error::Error),
+}
+
+/// A Message-ID (RFC 5322, 3.6.4) in the sender's domain; `id` is unique and
+/// made of letters, digits, `.`, `_` and `-`.
+pub fn message_id(id: &str, from: &Mailbox) -> Result<String, BuildError> {
+    let sender = from.to_header()?;
+    Ok(format!("<{id}@{}>", sender.email.domain()))
+}
+
+/// A message with a text and an HTML part and the files attached. It tells
+/// machines not to answer it (`Auto-Submitted`, RFC 3834).
+pub fn build(
+    letter: &Letter,
+    headers: &Headers,
+    attachments: &[Attachment],
+) -> Result<Vec<u8>, BuildError> {
+    let mut builder = Message::builder()
+        .from(headers.from.to_header()?)
+        .to(headers.to.to_header()?)
+        .subject(one_line(&letter.subject))
+        .message_id(Some(headers.message_id.clone()))
+        .date(UNIX_EPOCH + Duration::from_secs(header_seconds(headers.date)))
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ));
+    if let Some(reply_to) = &headers.reply_to {
+        builder = builder.reply_to(reply_to.to_header()?);
+    }
+    let boundary = |role| sha256_hex(format!("{role} {}", headers.message_id).as_bytes());
+    let words = MultiPart::alternative()
+        .boundary(boundary("alternative"))
+        .singlepart(SinglePart::plain(letter.text.clone()))
+        .singlepart(SinglePart::html(letter.html.clone()));
+    if attachments.is_empty() {
+        return Ok(builder.multipart(words)?.formatted());
+    }
+    let mut mixed = MultiPart::mixed()
+        .boundary(boundary("mixed"))
+        .multipart(words);
+    for attachment in attachments {
+        mixed = mixed.singlepart(attached(attachment)?);
+    }
+    Ok(builder.multipart(mixed)?.formatted())
+}
+
+fn attached(attachment: &Attachment) -> Result<SinglePart, BuildError> {
+    let content_type =
+        ContentType::parse(&attachment.content_type).map_err(|_| BuildError::ContentType {
+            name: attachment.name.clone(),
+            found: attachment.content_type.clone(),
+        })?;
+    Ok(Part::new(one_line(&attachment.name)).body(attachment.bytes.clone(), content_type))
+}
+
+/// Whole seconds since 1970, kept to the years 1970 to 9999: the header's
+/// writer takes no others.
+fn header_seconds(date: Instant) -> u64 {
+    const END_OF_9999: u64 = 253_402_300_799;
+    u64::try_from(date.timestamp())
+        .unwrap_or(0)
+        .min(END_OF_9999)
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::{MessageParser, MimeHeaders};
+
+    use super::*;
+
+    fn letter() -> Letter {
+        Letter {
+            subject: "Garantie für ein Gerät".into(),
+            text: "Grüße\n.\nFrom here\n".into(),
+            html: "<p>Grüße</p>".into(),
+        }
+    }
+
+    fn headers() -> Headers {
+        let from: Mailbox = "\"Example, Frames\" <service@bücher.example>"
+            .parse()
+            .unwrap();
+        Headers {
+            message_id: message_id("m-1", &from).unwrap(),
+            from,
+            to: Mailbox {
+                name: Some("Ana\r\nBcc: x@y.example".into()),
+                address: "ana@shop.example".into(),
+            },
+            reply_to: Some("help@shop.example".parse().unwrap()),
+            date: "2026-07-01T06:30:15.9Z".parse().unwrap(),
+        }
+    }
+
+    fn csv() -> Attachment {
+        Attachment {
+            name: "überfällig.csv".into(),
+            content_type: "text/csv; charset=utf-8".into(),
+            bytes: "a,b\r\n1,ü\r\n".into(),
+        }
+    }
+
+    #[test]
+    fn a_parser_reads_what_was_meant() {
+        let raw = build(&letter(), &headers(), &[csv()]).unwrap();
+        assert!(raw.is_ascii());
+        let parsed = MessageParser::default().parse(&raw).unwrap();
+        assert_eq!(parsed.subject(), Some("Garantie für ein Gerät"));
+        assert_eq!(parsed.message_id(), Some("m-1@xn--bcher-kva.example"));
+        assert_eq!(parsed.date().unwrap().to_rfc3339(), "2026-07-01T06:30:15Z");
+        let from = parsed.from().unwrap().first().unwrap();
+        assert_eq!(from.name(), Some("Example, Frames"));
+        assert_eq!(from.address(), Some("service@xn--bcher-kva.example"));
+        let to = parsed.to().unwrap();
+        assert_eq!(to.as_list().unwrap().len(), 1);
+        assert_eq!(to.first().unwrap().name(), Some("Ana Bcc: x@y.example"));
+        assert!(parsed.bcc().is_none());
+        let reply_to = parsed.reply_to().unwrap().first().unwrap();
+        assert_eq!(reply_to.address(), Some("help@shop.example"));
+        assert_eq!(
+            parsed.header_raw("Auto-Submitted").map(str::trim),
+            Some("auto-generated")
+        );
+        assert_eq!(
+            parsed.body_text(0).unwrap().replace('\r', ""),
+            "Grüße\n.\nFrom here\n"
+        );
+        assert_eq!(parsed.body_html(0).unwrap().trim(), "<p>Grüße</p>");
+        let file = parsed.attachment(0).unwrap();
+        assert_eq!(file.attachment_name(), Some("überfällig.csv"));
+        assert_eq!(file.contents(), csv().bytes);
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_bytes() {
+        for attachments in [vec![], vec![csv()]] {
+            let first = build(&letter(), &headers(), &attachments).unwrap();
+            assert_eq!(first, build(&letter(), &headers(), &attachments).unwrap());
+            let other = Headers {
+                message_id: "<m-2@shop.example>".into(),
+                ..headers()
+            };
+            let second =
+                String::from_utf8(build(&letter(), &other, &attachments).unwrap()).unwrap();
+            let boundary = second
+                .split("boundary=\"")
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap();
+            assert!(!String::from_utf8(first).unwrap().contains(boundary));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let mut bad = headers();
+        bad.to.address = "nobody".into();
+        let error = build(&letter(), &bad, &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`nobody` is no mailbox: expected name@domain or Name <name@domain>"
+        );
+        let odd = Attachment {
+            content_type: "csv".into(),
+            ..csv()
+        };
+        let error = build(&letter(), &headers(), &[odd]).unwrap_err();
+        assert!(matches!(error, BuildError::ContentType { .. }), "{error}");
+        assert!("Ana <ana>".parse::<Mailbox>().is_err());
+    }
+
+    #[test]
+    fn a_date_before_1970_does_no_harm() {
+        let early = Headers {
+            date: "1969-07-01T00:00:00Z".parse().unwrap(),
+            ..headers()
+        };
+        let raw = String::from_utf8(build(&letter(), &early, &[]).unwrap()).unwrap();
+        assert!(raw.contains("Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n"));
+    }
+}

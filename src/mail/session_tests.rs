@@ -1,0 +1,497 @@
+//! The session against a scripted server that fails at each phase.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+
+use super::scripted_server::Act::{self, Body, Encrypt, Hear, Say, Stall};
+use super::scripted_server::{greet, part, serve, take, up_to_data};
+use super::{Delivery, Envelope, Login, SmtpSettings, SmtpTransport, Timeouts, Transport};
+
+const RAW: &[u8] = b"Subject: a\r\n\r\nHello\r\n.dot\r\n";
+
+fn settings(port: u16, tls: &str) -> SmtpSettings {
+    SmtpSettings {
+        server: match tls {
+            "implicit" => format!("smtps://localhost:{port}"),
+            _ => format!("smtp://localhost:{port}?tls={tls}"),
+        }
+        .parse()
+        .unwrap(),
+        login: None,
+        ca_file: None,
+        hello: "shop.example".into(),
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn login() -> Option<Login> {
+    Some(Login {
+        username: "shop".into(),
+        password: "secret".into(),
+    })
+}
+
+fn transport(settings: SmtpSettings) -> Transport {
+    Transport::Smtp(Box::new(SmtpTransport::new(settings).unwrap()))
+}
+
+async fn send(transport: &mut Transport) -> Delivery {
+    let envelope = Envelope {
+        from: "service@shop.example".into(),
+        to: "ana@customer.example".into(),
+    };
+    transport.send(&envelope, RAW, "m-1").await
+}
+
+fn script(parts: impl IntoIterator<Item = Vec<Act>>) -> Vec<Act> {
+    parts.into_iter().flatten().collect()
+}
+
+fn delivered() -> Delivery {
+    Delivery::Delivered {
+        answer: "250 2.0.0 queued as 7".into(),
+    }
+}
+
+/// One message to a server that plays `acts` after its greeting.
+async fn one(acts: Vec<Act>) -> Delivery {
+    one_with(acts, Timeouts::default()).await
+}
+
+async fn one_with(acts: Vec<Act>, timeouts: Timeouts) -> Delivery {
+    let (port, server) = serve(vec![script([greet(), acts])]).await;
+    let mut transport = transport(SmtpSettings {
+        timeouts,
+        ..settings(port, "off")
+    });
+    let delivery = send(&mut transport).await;
+    drop(transport);
+    server.await.unwrap();
+    delivery
+}
+
+/// The answer to the command at `refused` (0 MAIL, 1 RCPT, 2 DATA, 3 the
+/// message), then what must follow it.
+fn refuse(refused: usize, answer: &'static str, then: Vec<Act>) -> Vec<Act> {
+    let mut acts = script([up_to_data(), vec![Body]]);
+    acts.truncate(2 * refused + 1);
+    acts.push(Say(answer));
+    acts.extend(then);
+    acts
+}
+
+fn reset() -> Vec<Act> {
+    vec![Hear("RSET"), Say("250 ok")]
+}
+
+#[tokio::test]
+async fn messages_share_a_connection() {
+    let (port, server) = serve(vec![script([greet(), take(), take(), part()])]).await;
+    let mut transport = transport(settings(port, "off"));
+    for _ in 0..2 {
+        assert_eq!(send(&mut transport).await, delivered());
+    }
+    transport.close().await;
+    for body in server.await.unwrap() {
+        assert!(
+            body.starts_with("Subject: a\r\n\r\nHello\r\n..dot\r\n"),
+            "{body:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_the_message_s_and_the_session_goes_on() {
+    for (at, answer, after) in [
+        (0, "451 4.7.1 later", reset as fn() -> Vec<Act>),
+        (1, "450 4.2.1 busy", reset),
+        (1, "550 5.1.1 <ana@customer.example>: unknown", reset),
+        (2, "451 4.3.0 later", reset),
+        (2, "554 5.5.1 no", reset),
+        (3, "452 4.3.1 full", Vec::new),
+        (3, "552 5.3.4 too big", Vec::new),
+    ] {
+        let acts = script([greet(), refuse(at, answer, after()), take(), part()]);
+        let (port, server) = serve(vec![acts]).await;
+        let mut transport = transport(settings(port, "off"));
+        let shown = answer.replace("<ana@customer.example>:", "<address>");
+        let expected = match answer.as_bytes() {
+            [b'4', ..] => Delivery::RefusedForNow { answer: shown },
+            _ => Delivery::RefusedForGood { answer: shown },
+        };
+        assert_eq!(send(&mut transport).await, expected, "{at} {answer}");
+        assert_eq!(send(&mut transport).await, delivered(), "{at} {answer}");
+        transport.close().await;
+        assert!(server.await.unwrap().last().unwrap().contains("Hello"));
+    }
+}
+
+#[tokio::test]
+async fn what_every_message_would_meet_is_the_transport_s_fault() {
+    for (at, answer) in [
+        (0, "550 5.7.1 sender"),
+        (0, "421 4.3.2 down"),
+        (1, "421 4.3.2 down"),
+        (2, "421 4.3.2 down"),
+        (3, "421 4.3.2 down"),
+    ] {
+        let after = if at == 0 && answer.starts_with('5') {
+            reset()
+        } else {
+            vec![]
+        };
+        let delivery = one(refuse(at, answer, after)).await;
+        let Delivery::NotSent {
+            cause,
+            transport_fault: true,
+        } = &delivery
+        else {
+            panic!("{at} {answer}: {delivery:?}")
+        };
+        assert!(cause.contains(answer), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_the_dot_sent_nothing() {
+    // At MAIL it is the transport's fault; later it may be the message's.
+    for (at, expected) in [(0, true), (1, false), (2, false)] {
+        let mut acts = up_to_data();
+        acts.truncate(2 * at + 1);
+        let delivery = one(acts).await;
+        let Delivery::NotSent {
+            transport_fault, ..
+        } = delivery
+        else {
+            panic!("{delivery:?}")
+        };
+        assert_eq!(transport_fault, expected, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_after_the_dot_is_uncertain() {
+    let closed = script([up_to_data(), vec![Body]]);
+    let garbage = script([up_to_data(), vec![Body, Say("queued, thank you")]]);
+    let out_of_step = script([up_to_data(), vec![Body, Say("354 go on")]]);
+    for acts in [closed, garbage, out_of_step] {
+        let delivery = one(acts).await;
+        let Delivery::Uncertain { cause } = &delivery else {
+            panic!("{delivery:?}")
+        };
+        assert!(cause.starts_with("after the final dot: "), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_out_of_step_ends_the_connection() {
+    let odd = script([greet(), vec![Hear("MAIL"), Say("354 go on")]]);
+    let (port, server) = serve(vec![odd, script([greet(), take(), part()])]).await;
+    let mut transport = transport(settings(port, "off"));
+    let delivery = send(&mut transport).await;
+    let Delivery::NotSent {
+        cause,
+        transport_fault: true,
+    } = delivery
+    else {
+        panic!("{delivery:?}")
+    };
+    assert_eq!(cause, "expected the answer 250, found 354 go on");
+    assert_eq!(send(&mut transport).await, delivered());
+    transport.close().await;
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_died_is_replaced() {
+    let timed_out = script([greet(), take(), vec![Hear("MAIL"), Say("421 4.4.2 idle")]]);
+    let vanished = script([greet(), take()]);
+    for first in [timed_out, vanished] {
+        let (port, server) = serve(vec![first, script([greet(), take(), part()])]).await;
+        let mut transport = transport(settings(port, "off"));
+        for _ in 0..2 {
+            assert_eq!(send(&mut transport).await, delivered());
+        }
+        transport.close().await;
+        assert_eq!(server.await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_is_left() {
+    let short = Duration::from_millis(50);
+    let command = Timeouts {
+        command: short,
+        ..Timeouts::default()
+    };
+    let mut stalled = up_to_data();
+    stalled.truncate(3);
+    stalled.push(Stall);
+    let delivery = one_with(stalled, command).await;
+    let cause = "no answer within 50ms".to_owned();
+    assert_eq!(
+        delivery,
+        Delivery::NotSent {
+            cause,
+            transport_fault: false
+        }
+    );
+
+    let answer = Timeouts {
+        data: short,
+        answer: short,
+        ..Timeouts::default()
+    };
+    let delivery = one_with(script([up_to_data(), vec![Body, Stall]]), answer).await;
+    let cause = "after the final dot: no answer within 50ms".to_owned();
+    assert_eq!(delivery, Delivery::Uncertain { cause });
+
+    let hello = Timeouts {
+        hello: short,
+        ..Timeouts::default()
+    };
+    let (port, _server) = serve(vec![vec![Stall]]).await;
+    let mut transport = transport(SmtpSettings {
+        timeouts: hello,
+        ..settings(port, "off")
+    });
+    let delivery = send(&mut transport).await;
+    let cause = format!("greeting of localhost:{port}: no answer within 50ms");
+    assert_eq!(
+        delivery,
+        Delivery::NotSent {
+            cause,
+            transport_fault: true
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_stalls_before_the_dot_was_not_sent() {
+    let data = Timeouts {
+        data: Duration::from_millis(50),
+        ..Timeouts::default()
+    };
+    // The server asks for the message and reads none of it.
+    let (hold, held) = tokio::sync::oneshot::channel::<()>();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream
+            .write_all(b"220 a\r\n250 a\r\n250 ok\r\n250 ok\r\n354 go on\r\n")
+            .await
+            .unwrap();
+        held.await.unwrap();
+    });
+    let mut transport = transport(SmtpSettings {
+        timeouts: data,
+        ..settings(port, "off")
+    });
+    let envelope = Envelope {
+        from: "a@shop.example".into(),
+        to: "b@customer.example".into(),
+    };
+    let delivery = transport
+        .send(&envelope, &vec![b'a'; 64 << 20], "m-1")
+        .await;
+    hold.send(()).unwrap();
+    server.await.unwrap();
+    let cause = "in the message: no answer within 50ms".to_owned();
+    assert_eq!(
+        delivery,
+        Delivery::NotSent {
+            cause,
+            transport_fault: false
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_the_transport_s_fault() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let delivery = send(&mut transport(settings(port, "off"))).await;
+    let Delivery::NotSent {
+        cause,
+        transport_fault: true,
+    } = delivery
+    else {
+        panic!("{delivery:?}")
+    };
+    assert!(
+        cause.starts_with(&format!("connect to localhost:{port}: ")),
+        "{cause}"
+    );
+}
+
+#[tokio::test]
+async fn a_recipient_that_cannot_exist_meets_no_server() {
+    let mut transport = transport(settings(1, "off"));
+    let envelope = Envelope {
+        from: "a@shop.example".into(),
+        to: "b@customer.Invalid".into(),
+    };
+    let delivery = transport.send(&envelope, RAW, "m-1").await;
+    assert!(
+        matches!(delivery, Delivery::RefusedForGood { .. }),
+        "{delivery:?}"
+    );
+}
+
+/// A certificate for localhost: the server's side and the file to trust it by.
+fn certificate() -> (Arc<ServerConfig>, tempfile::NamedTempFile) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let mut ca_file = tempfile::NamedTempFile::new().unwrap();
+    ca_file.write_all(made.cert.pem().as_bytes()).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    (Arc::new(config), ca_file)
+}
+
+fn greet_with(extensions: &'static str) -> Vec<Act> {
+    vec![Say("220 mail.example"), Hear("EHLO"), Say(extensions)]
+}
+
+fn log_in(answer: &'static str) -> Vec<Act> {
+    // Base64 of NUL shop NUL secret.
+    vec![Hear("AUTH PLAIN AHNob3AAc2VjcmV0\r\n"), Say(answer)]
+}
+
+const OFFERS_TLS: &str = "250-mail.example\r\n250 STARTTLS";
+const OFFERS_LOGIN: &str = "250-mail.example\r\n250 AUTH LOGIN PLAIN";
+
+#[tokio::test]
+async fn a_login_is_sent_over_tls() {
+    for tls in ["implicit", "required", "opportunistic"] {
+        let (config, ca_file) = certificate();
+        let before = match tls {
+            "implicit" => script([vec![Encrypt(config)], greet_with(OFFERS_LOGIN)]),
+            _ => script([
+                greet_with(OFFERS_TLS),
+                vec![Hear("STARTTLS"), Say("220 go on"), Encrypt(config)],
+                vec![Hear("EHLO"), Say(OFFERS_LOGIN)],
+            ]),
+        };
+        let acts = script([before, log_in("235 welcome"), take(), part()]);
+        let (port, server) = serve(vec![acts]).await;
+        let mut transport = transport(SmtpSettings {
+            login: login(),
+            ca_file: Some(ca_file.path().to_owned()),
+            ..settings(port, tls)
+        });
+        assert_eq!(send(&mut transport).await, delivered(), "{tls}");
+        transport.close().await;
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_the_transport_s_fault() {
+    for tls in ["implicit", "required", "opportunistic"] {
+        let (config, _) = certificate();
+        let acts = match tls {
+            "implicit" => vec![Encrypt(config)],
+            _ => script([
+                greet_with(OFFERS_TLS),
+                vec![Hear("STARTTLS"), Say("220 go on"), Encrypt(config)],
+            ]),
+        };
+        let (port, server) = serve(vec![acts]).await;
+        let delivery = send(&mut transport(settings(port, tls))).await;
+        let Delivery::NotSent {
+            cause,
+            transport_fault: true,
+        } = delivery
+        else {
+            panic!("{tls}: {delivery:?}")
+        };
+        assert!(cause.contains("certificate"), "{cause}");
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_never_sent_in_the_clear_unasked() {
+    for (tls, expected) in [
+        ("required", "offers no STARTTLS, which `tls` requires"),
+        ("opportunistic", "the login is not sent in the clear"),
+    ] {
+        let acts = script([greet_with(OFFERS_LOGIN), vec![Stall]]);
+        let (port, _server) = serve(vec![acts]).await;
+        let delivery = send(&mut transport(SmtpSettings {
+            login: login(),
+            ..settings(port, tls)
+        }))
+        .await;
+        let Delivery::NotSent {
+            cause,
+            transport_fault: true,
+        } = delivery
+        else {
+            panic!("{tls}: {delivery:?}")
+        };
+        assert!(cause.contains(expected), "{cause}");
+    }
+    let acts = script([
+        greet_with(OFFERS_LOGIN),
+        log_in("235 welcome"),
+        take(),
+        part(),
+    ]);
+    let (port, server) = serve(vec![acts]).await;
+    let mut asked = transport(SmtpSettings {
+        login: login(),
+        ..settings(port, "off")
+    });
+    assert_eq!(send(&mut asked).await, delivered());
+    asked.close().await;
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_is_the_transport_s_fault() {
+    let acts = script([greet_with(OFFERS_LOGIN), log_in("535 5.7.8 wrong password")]);
+    let (port, server) = serve(vec![acts]).await;
+    let mut transport = transport(SmtpSettings {
+        login: login(),
+        ..settings(port, "off")
+    });
+    let delivery = send(&mut transport).await;
+    server.await.unwrap();
+    let cause = format!("login at localhost:{port}: 535 5.7.8 wrong password");
+    assert_eq!(
+        delivery,
+        Delivery::NotSent {
+            cause,
+            transport_fault: true
+        }
+    );
+}
+
+#[test]
+fn a_file_of_roots_that_holds_none_is_named() {
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    for tls in ["implicit", "required"] {
+        for file in ["missing/ca.pem".as_ref(), empty.path()] {
+            let bad = SmtpSettings {
+                ca_file: Some(file.to_owned()),
+                ..settings(1, tls)
+            };
+            let error = SmtpTransport::new(bad).unwrap_err().to_string();
+            let start = format!("root certificates {}: ", file.display());
+            assert!(error.starts_with(&start), "{error}");
+        }
+    }
+}
