@@ -123,7 +123,8 @@ impl RecordedDeadline {
         }
     }
 
-    fn key(&self) -> (Subject, &str, Window) {
+    /// What makes a deadline one.
+    pub fn key(&self) -> (Subject, &str, Window) {
         (self.subject, &self.subject_ref, self.window)
     }
 }

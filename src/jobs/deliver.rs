@@ -10,7 +10,7 @@ use super::book::rules;
 use super::compose::{about, addresses, notice_text};
 use super::enforce::CLOCK_JUMP;
 use super::page::{evaluate_page, page_len};
-use super::postbox::{Parcel, post, shop as letterhead, transport};
+use super::postbox::{Parcel, mailboxes, post, shop as letterhead, transport};
 use super::{Outcome, Shop, When};
 use crate::case::{Case, Disposition, Evaluation, RecordedNotice, Rules, overruled};
 use crate::config::{Mail, OnUncertain};
@@ -411,11 +411,6 @@ impl Run<'_> {
 struct Standing {
     notices: Vec<RecordedNotice>,
     overruled: Vec<(i64, Disposition)>,
-}
-
-fn mailboxes<A: AsRef<str>>(addresses: &[A]) -> Vec<Mailbox> {
-    let mailbox = |address: &A| Mailbox { name: None, address: address.as_ref().to_owned() };
-    addresses.iter().map(mailbox).collect()
 }
 
 /// Doubles with each try; up to a fifth longer, so that messages that were

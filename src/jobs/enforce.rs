@@ -24,7 +24,7 @@ const STALE_CASES_A_RUN: usize = 50_000;
 
 /// The clock may go this far from one run to the next before nobody believes
 /// it any more (spec, section 5, rule 8).
-const CLOCK_JUMP: TimeDelta = TimeDelta::days(7);
+pub(super) const CLOCK_JUMP: TimeDelta = TimeDelta::days(7);
 
 /// A due date that moved, or a deadline that came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,7 +259,7 @@ fn moved(plan: &Plan, recorded: &Recorded) -> Vec<Moved> {
         to,
     };
     let changed = plan.deadlines.iter().filter_map(|deadline| {
-        let before = recorded.deadlines.iter().find(|old| old.is_of(deadline));
+        let before = recorded.deadlines.iter().find(|old| old.key() == deadline.key());
         let from = before.and_then(|old| old.last_day);
         (from != deadline.last_day).then(|| of(deadline, from, deadline.last_day))
     });

@@ -74,6 +74,12 @@ pub async fn post(
     Ok(store::message_add(tx, &draft, parcel.notice_ids, now).await?.is_some())
 }
 
+/// Recipients without a name.
+pub fn mailboxes<A: AsRef<str>>(addresses: &[A]) -> Vec<Mailbox> {
+    let mailbox = |address: &A| Mailbox { name: None, address: address.as_ref().to_owned() };
+    addresses.iter().map(mailbox).collect()
+}
+
 /// The way out that the config names.
 pub fn transport(mail: &Mail) -> Result<Transport> {
     Ok(match &mail.transport {

@@ -1,8 +1,7 @@
 //! Opening the database: the one place that knows SQLite's ways.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -22,9 +21,6 @@ pub type Tx = Transaction<'static, Sqlite>;
 /// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Not a URL that SQLite opens.
-    #[error("database.url: found `{0}`, expected sqlite://PATH")]
-    Url(String),
     /// The file cannot be opened.
     #[error("{path}: cannot open the database: {cause}")]
     Open {
@@ -121,51 +117,40 @@ pub struct Store {
     path: PathBuf,
 }
 
-/// Held while facts change: one import or `record` at a time.
+/// A lock between processes, held until it is dropped.
 #[derive(Debug)]
-pub struct ImportLock {
+pub struct FileLock {
     _file: File,
 }
 
 impl Store {
     /// Opens the database, creates it if it is missing, and migrates it.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(|_| StoreError::Url(url.to_owned()))?
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .disable_statement_logging();
-        let is_read_only = url.contains("mode=ro");
-        let path = options.get_filename().to_owned();
         let writable = options
             .clone()
-            .create_if_missing(!is_read_only)
+            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-32000");
-        let writer = match is_read_only {
-            true => options.clone().read_only(true),
-            false => writable,
-        };
         let opened = |error| match StoreError::from(error) {
-            StoreError::Sql(error) => StoreError::Open {
-                path: path.clone(),
-                cause: error.to_string(),
-            },
+            StoreError::Sql(error) => {
+                StoreError::Open { path: path.to_owned(), cause: error.to_string() }
+            }
             other => other,
         };
         // One writer, and no connection that is closed behind its back.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None);
-        let writer = pool.connect_with(writer).await.map_err(opened)?;
-        if !is_read_only {
-            let lock = lock_file(&path, "migrate")?;
-            migrate(&writer, &path).await?;
-            drop(lock);
-        }
+        let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let writer = pool.connect_with(writable).await.map_err(opened)?;
+        let lock = lock_file(path, "migrate")?;
+        lock.lock().map_err(|cause| StoreError::Lock { path: path.to_owned(), cause })?;
+        migrate(&writer, path).await?;
+        drop(lock);
         let readers = SqlitePoolOptions::new()
             .max_connections(2)
             .connect_lazy_with(options.read_only(true).pragma("cache_size", "-32000"));
@@ -193,8 +178,31 @@ impl Store {
     }
 
     /// Waits until no other process changes facts, and keeps others waiting.
-    pub fn import_lock(&self) -> Result<ImportLock, StoreError> {
-        lock_file(&self.path, "import").map(|file| ImportLock { _file: file })
+    pub fn import_lock(&self) -> Result<FileLock, StoreError> {
+        let file = lock_file(&self.path, "import")?;
+        file.lock().map_err(|cause| StoreError::Lock { path: self.path.clone(), cause })?;
+        Ok(FileLock { _file: file })
+    }
+
+    /// Keeps other runs of a job away; `None`: one is at work.
+    pub fn job_lock(&self, job: &str) -> Result<Option<FileLock>, StoreError> {
+        let file = lock_file(&self.path, job)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(FileLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(cause)) => {
+                Err(StoreError::Lock { path: self.path.clone(), cause })
+            }
+        }
+    }
+
+    /// Refreshes the statistics that plans are made from, and gives the log's
+    /// room back.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let mut connection = self.connection().await?;
+        sqlx::query("PRAGMA optimize").execute(&mut *connection).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+        Ok(())
     }
 
     /// Where the database is.
@@ -226,23 +234,12 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// An operating system's lock on a file beside the database: it goes with the
-/// process that held it.
+/// The file beside the database that an operating system's lock is held on: it
+/// goes with the process that holds it.
 fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(format!(".{what}.lock"));
     let path = PathBuf::from(path);
-    let lock = || {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    lock().map_err(|cause| StoreError::Lock {
-        path: path.clone(),
-        cause,
-    })
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    file.map_err(|cause| StoreError::Lock { path, cause })
 }

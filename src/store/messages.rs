@@ -344,3 +344,13 @@ pub async fn message_since(
     let query = sqlx::query_scalar(sql).bind(kind.to_string()).bind(micros(since));
     Ok(query.fetch_one(tx).await?)
 }
+
+/// Whether a message of a kind was composed at exactly that time.
+pub async fn message_exists_at(
+    tx: &mut SqliteConnection,
+    kind: MessageKind,
+    at: Instant,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE kind = $1 AND composed_at = $2)";
+    Ok(sqlx::query_scalar(sql).bind(kind.to_string()).bind(micros(at)).fetch_one(tx).await?)
+}

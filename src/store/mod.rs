@@ -20,7 +20,7 @@ mod runs;
 
 pub use agenda::*;
 pub use cases::*;
-pub use engine::{ImportLock, Store, StoreError, Tx};
+pub use engine::{FileLock, Store, StoreError, Tx};
 pub use messages::*;
 pub use notices::*;
 pub use recorded::{plan_write, recorded_load};
