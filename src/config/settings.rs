@@ -103,28 +103,11 @@ impl Config {
         explicit: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let places = match explicit {
-            Some(file) => vec![file],
-            None => PLACES.iter().map(Path::new).collect(),
+        let (file, text) = match explicit {
+            Some(file) => first_of(&[file])?,
+            None => first_of(&PLACES.map(Path::new))?,
         };
-        for file in &places {
-            match std::fs::read_to_string(file) {
-                Ok(text) => return Self::parse(file, &text, env),
-                Err(error) if explicit.is_none() && error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(ConfigError {
-                        place: file.display().to_string(),
-                        problem: format!("cannot be read: {error}"),
-                    });
-                }
-            }
-        }
-        Err(ConfigError {
-            place: PLACES.join(", "),
-            problem: "found neither, expected one of them: write one with `warrantyd init`, \
-                      or name one with --config FILE"
-                .to_owned(),
-        })
+        Self::parse(file, &text, env)
     }
 
     /// The settings in a text; `file` is how messages name it, and where
@@ -169,6 +152,29 @@ impl Config {
             jobs: jobs.collect::<Result<_, ConfigError>>()?,
         })
     }
+}
+
+/// The first file that exists, and its text.
+pub(super) fn first_of<'p>(places: &[&'p Path]) -> Result<(&'p Path, String), ConfigError> {
+    for file in places {
+        match std::fs::read_to_string(file) {
+            Ok(text) => return Ok((file, text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(ConfigError {
+                    place: file.display().to_string(),
+                    problem: format!("cannot be read: {error}"),
+                });
+            }
+        }
+    }
+    let places = places.iter().map(|file| file.display().to_string());
+    Err(ConfigError {
+        place: places.collect::<Vec<_>>().join(", "),
+        problem: "found no such file, expected a configuration: write one with \
+                  `warrantyd init`, or name one with --config FILE"
+            .to_owned(),
+    })
 }
 
 impl Business {

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use chrono::{NaiveDate, NaiveTime, TimeDelta, Weekday};
 use chrono_tz::Tz;
 
+use super::settings::first_of;
 use super::*;
 
 const LEAST: &str = "database.url = \"sqlite://w.db\"\n\
@@ -384,12 +385,30 @@ fn a_password_is_one_line_of_a_file() {
 }
 
 #[test]
-fn a_file_that_is_named_must_be_there() {
+fn the_first_file_that_exists_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let [absent, first, second] = ["a", "b", "c"].map(|name| dir.path().join(name));
+    for file in [&first, &second] {
+        std::fs::write(file, file.display().to_string()).unwrap();
+    }
+    let found = first_of(&[&absent, &first, &second]).unwrap();
+    assert_eq!(found, (first.as_path(), first.display().to_string()));
+    assert_eq!(
+        first_of(&[&absent, &absent]).unwrap_err().to_string(),
+        format!(
+            "{0}, {0}: found no such file, expected a configuration: write one with \
+             `warrantyd init`, or name one with --config FILE",
+            absent.display()
+        )
+    );
+    let error = first_of(&[dir.path(), &first]).unwrap_err();
+    assert!(error.problem.starts_with("cannot be read: "), "{error}");
+}
+
+#[test]
+fn the_starter_file_is_loaded_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("w.toml");
-    let error = Config::load(Some(&file), std::iter::empty()).unwrap_err();
-    assert_eq!(error.place, file.display().to_string());
-    assert!(error.problem.starts_with("cannot be read: "), "{error}");
     std::fs::write(&file, starter(today())).unwrap();
     let config = Config::load(Some(&file), std::iter::empty()).unwrap();
     assert_eq!(config.database, dir.path().join("warrantyd.db"));

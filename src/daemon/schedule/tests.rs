@@ -195,6 +195,14 @@ fn slots_lie_after_the_start_and_end_with_the_end() {
 }
 
 #[test]
+fn a_slot_of_the_first_of_two_hours_is_past_in_the_second() {
+    let daily = schedule("30 2 * * *", "Europe/Berlin", CatchUp::Latest);
+    // Shown as 02:05 for the second time.
+    let next = daily.next(at("2025-10-26T01:05:00Z"));
+    assert_eq!(next, Some(at("2025-10-27T01:30:00Z")));
+}
+
+#[test]
 fn what_is_owed_follows_the_catch_up_rule() {
     use CatchUp::{All, Latest};
     let daily = "0 6 * * *";
