@@ -1,1 +1,171 @@
-//! The cli room.
+//! The command line: one file a command. It prints, and asks nothing of SQL.
+//!
+//! May touch: everything above `store`'s SQL through `jobs`, `daemon` and
+//! `config`.
+//!
+//! Invariant: a command ends with 0 (done), 1 (failed), 2 (wrong usage or
+//! config) or 3 (done, but with rejected rows or failed items), and says why
+//! on stderr.
+
+mod demo;
+mod explain;
+mod import;
+mod init;
+mod mail;
+mod output;
+mod policy;
+mod report;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::clock;
+use crate::config::{Config, ConfigError};
+use crate::jobs::{Refused, Shop};
+use crate::policy::Instant;
+
+/// Keeps a shop's warranty clocks: deadlines, reminders, escalations, mails
+/// and compliance reports.
+#[derive(Debug, Parser)]
+#[command(name = "warrantyd", version, max_term_width = 100)]
+struct Cli {
+    /// The config [default: warrantyd.toml, then /etc/warrantyd/warrantyd.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try it: made-up facts, some weeks of simulated days, mails and reports
+    Demo(demo::Args),
+    /// Write a commented config and create the database
+    Init(init::Args),
+    /// Run all jobs on their schedule until SIGTERM
+    Daemon,
+    /// Run one job now: what cron calls
+    Run(run::Args),
+    /// Take in facts from CSV files
+    Import(import::Args),
+    /// Record one fact: `record claim C-1 repaired`
+    Record(import::RecordArgs),
+    /// Write one report
+    Report(report::Args),
+    /// Show all about an order, a unit or a claim, with the arithmetic
+    Explain(explain::Args),
+    /// Print or check policies
+    Policy(policy::Args),
+    /// Look into the outbox
+    Mail(mail::Args),
+    /// What runs, what is late, what is stuck
+    Status(status::Args),
+}
+
+/// Done, or done with rejected rows or failed items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Well,
+    Partly,
+    /// The run failed; it has been said why.
+    Failed,
+}
+
+/// Runs the program and gives its exit status.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(matches!(cli.command, Command::Daemon));
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::Failed) => ExitCode::from(1),
+        Ok(Done::Partly) => ExitCode::from(3),
+        // Whoever read our output has seen enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(status_of(&error))
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<Done> {
+    let config = cli.config;
+    match cli.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Init(args) => init::run(args, config).await,
+        Command::Policy(args) => policy::run(args, config).await,
+        Command::Daemon => {
+            crate::daemon::daemon(open(config).await?).await?;
+            Ok(Done::Well)
+        }
+        Command::Run(args) => run::run(args, open(config).await?).await,
+        Command::Import(args) => import::run(args, open(config).await?).await,
+        Command::Record(args) => import::record(args, open(config).await?).await,
+        Command::Report(args) => report::run(args, open(config).await?).await,
+        Command::Explain(args) => explain::run(args, open(config).await?).await,
+        Command::Mail(args) => mail::run(args, open(config).await?).await,
+        Command::Status(args) => status::run(args, open(config).await?).await,
+    }
+}
+
+/// Logs go to stderr; `RUST_LOG` chooses what is logged.
+fn start_log(is_daemon: bool) {
+    let default = if is_daemon { "info" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn load(path: Option<PathBuf>) -> Result<Config> {
+    Ok(Config::load(path.as_deref(), std::env::vars())?)
+}
+
+async fn open(path: Option<PathBuf>) -> Result<Shop> {
+    Shop::open(load(path)?).await
+}
+
+fn status_of(error: &anyhow::Error) -> u8 {
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || cause.is::<Refused>()
+            || cause.is::<crate::intake::FileError>()
+            || cause.is::<crate::policy::PolicyError>()
+    });
+    if is_usage { 2 } else { 1 }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|cause| {
+        cause.kind() == std::io::ErrorKind::BrokenPipe
+    })
+}
+
+/// A time from the command line, read as in the import files.
+fn time(shop: &Shop, text: Option<&str>) -> Result<Option<Instant>> {
+    let read = |text| {
+        crate::intake::parse_time(text, &shop.config.calendar).with_context(|| {
+            Refused(format!(
+                "--at: found `{text}`, expected RFC 3339 such as 2026-01-31T09:00:00Z, or \
+                 YYYY-MM-DD[ HH:MM[:SS]] in the business's time zone"
+            ))
+        })
+    };
+    text.map(read).transpose()
+}
+
+/// A time from the command line, or now.
+fn time_or_now(shop: &Shop, text: Option<&str>) -> Result<Instant> {
+    Ok(time(shop, text)?.unwrap_or_else(clock::now))
+}

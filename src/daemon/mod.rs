@@ -1,3 +1,62 @@
-//! The schedule, the planner, signals.
+//! Runs the jobs on their schedule.
+//!
+//! May touch: `jobs`, `config`, `clock`, and the store's list of runs through
+//! `jobs`.
+//!
+//! Invariant: every slot of a schedule is planned once, whatever the clock
+//! does and however often the daemon starts; one job runs at a time, so that
+//! no job overlaps itself and `enforce` comes before `deliver`.
 
-pub mod schedule;
+mod planner;
+mod schedule;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio_cron_scheduler::{Job, JobScheduler};
+
+pub use planner::schedule_of;
+pub use schedule::{Missed, Schedule};
+
+use crate::jobs::Shop;
+
+/// Runs until SIGTERM or SIGINT. The job at work is finished first.
+pub async fn daemon(shop: Shop) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let bell = Arc::new(Notify::new());
+    let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
+    let stop = Arc::new(Notify::new());
+    let mut worker = tokio::spawn(planner::work(shop.clone(), Arc::clone(&bell), Arc::clone(&stop)));
+    tracing::info!(database = %shop.store.path().display(), "started");
+    let ended = tokio::select! {
+        ended = &mut worker => Some(ended),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    tracing::info!("stopping: the job at work is finished first");
+    stop.notify_one();
+    match ended {
+        Some(ended) => ended??,
+        None => worker.await??,
+    }
+    alarm.shutdown().await?;
+    shop.store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Rings at every second, in UTC. It knows no slot and no job: those are the
+/// planner's.
+async fn alarm_clock(bell: Arc<Notify>) -> Result<JobScheduler> {
+    let alarm = JobScheduler::new().await?;
+    let ring = Job::new_async("* * * * * *", move |_, _| {
+        let bell = Arc::clone(&bell);
+        Box::pin(async move { bell.notify_one() })
+    })?;
+    alarm.add(ring).await?;
+    alarm.start().await?;
+    Ok(alarm)
+}

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::Shop;
+use super::{Refused, Shop};
 use crate::case::Rules;
 use crate::policy::{Book, Calendar, Instant, Policy, PolicyId, STANDARD, STANDARD_NAME};
 use crate::store::{self, StoredPolicy, Tx};
@@ -22,11 +22,11 @@ pub fn book(dir: Option<&Path>) -> Result<Book> {
         let text = std::fs::read_to_string(&path).with_context(|| name.clone())?;
         let policy = Policy::parse(&name, &text)?;
         if let Some(other) = files.insert(policy.id.clone(), name.clone()) {
-            bail!(
+            return Err(refused(format!(
                 "{name}: policy {} is in {other} too: expected one file a version, give this \
                  one a later effective_from or another name",
                 policy.id
-            );
+            )));
         }
         book.add(policy);
     }
@@ -67,9 +67,7 @@ pub async fn rules(shop: &Shop, tx: &mut Tx) -> Result<InForce> {
             None => refuse_late(policy, calendar, tx).await?,
         }
     }
-    for stored in &used {
-        policies.add(Policy::parse(&format!("{} as it was used", stored.id), &stored.text)?);
-    }
+    add_used(&mut policies, &used)?;
     let rules =
         Rules { policies, calendar: calendar.clone(), stuck_after: shop.config.business.stuck_after };
     let detail = detail(&rules);
@@ -82,13 +80,12 @@ pub async fn rules(shop: &Shop, tx: &mut Tx) -> Result<InForce> {
 fn refuse_edited(policy: &Policy, stored: &StoredPolicy) -> Result<()> {
     let is_built_in = policy.text == STANDARD;
     if policy.sha256 != stored.sha256 && !is_built_in {
-        bail!(
+        return Err(refused(format!(
             "policy {} was used and its file was edited since: orders keep the terms under which \
              they were placed. Restore the text (`warrantyd policy show {}` prints it), and put \
              the change into a file of its own with a later effective_from",
-            policy.id,
-            policy.id
-        );
+            policy.id, policy.id
+        )));
     }
     Ok(())
 }
@@ -99,12 +96,31 @@ async fn refuse_late(policy: &Policy, calendar: &Calendar, tx: &mut Tx) -> Resul
     if let Some(date) = newest.map(|at| calendar.date_of(at))
         && policy.id.effective_from <= date
     {
-        bail!(
+        return Err(refused(format!(
             "policy {} starts before orders that were evaluated under an earlier version (the \
              newest of {date}): orders keep the terms under which they were placed. Give it an \
              effective_from after {date}",
             policy.id
-        );
+        )));
+    }
+    Ok(())
+}
+
+fn refused(why: String) -> anyhow::Error {
+    Refused(why).into()
+}
+
+/// All policies that there are, as they are used.
+pub async fn policy_texts(shop: &Shop) -> Result<Vec<Policy>> {
+    let mut tx = shop.store.read().await?;
+    let mut policies = book(shop.config.policy_dir.as_deref())?;
+    add_used(&mut policies, &store::policies_load(&mut tx).await?)?;
+    Ok(policies.versions().map(|policy| policy.as_ref().clone()).collect())
+}
+
+fn add_used(policies: &mut Book, used: &[StoredPolicy]) -> Result<()> {
+    for stored in used {
+        policies.add(Policy::parse(&format!("{} as it was used", stored.id), &stored.text)?);
     }
     Ok(())
 }

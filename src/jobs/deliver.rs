@@ -11,7 +11,7 @@ use super::compose::{about, addresses, notice_text};
 use super::enforce::CLOCK_JUMP;
 use super::page::{evaluate_page, page_len};
 use super::postbox::{Parcel, mailboxes, post, shop as letterhead, transport};
-use super::{Outcome, Shop, When};
+use super::{Outcome, Refused, Shop, When};
 use crate::case::{Case, Disposition, Evaluation, RecordedNotice, Rules, overruled};
 use crate::config::{Mail, OnUncertain};
 use crate::mail::{
@@ -29,9 +29,9 @@ const LAST_WAIT: TimeDelta = TimeDelta::hours(4);
 
 /// Delivers what is ready.
 pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
-    let mail = shop.config.mail.as_ref().context(
-        "mail.transport is not set: expected \"smtp\" or \"file\", so that messages can be sent",
-    )?;
+    let mail = shop.config.mail.as_ref().with_context(|| {
+        Refused("mail.transport is not set: expected \"smtp\" or \"file\"".to_owned())
+    })?;
     let Some(_lock) = shop.store.job_lock("deliver")? else {
         bail!("another run of deliver is at work: nothing was sent by this one");
     };
@@ -54,10 +54,12 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
 fn may_write_to_customers(guard: &Guard, mail: &Mail, rules: &Rules, when: When) -> Result<bool> {
     let When { at, clock, is_named } = when;
     if at > clock {
-        bail!("--at {at} is in the future: expected a time until now ({clock})");
+        let why = format!("--at {at} is in the future: expected a time until now ({clock})");
+        return Err(Refused(why).into());
     }
     if let Some(last_at) = guard.last_at.filter(|last_at| at < *last_at) {
-        bail!("{at} is before {last_at}, up to when was enforced: expected a later time");
+        let why = format!("{at} is before {last_at}, up to when was enforced");
+        return Err(Refused(format!("{why}: expected a later time")).into());
     }
     let jumped = guard.last_at.is_some_and(|last_at| !is_named && at - last_at > CLOCK_JUMP);
     let time = at.with_timezone(&rules.calendar.zone).time();

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use chrono::{NaiveDate, TimeDelta};
 
 use super::book::{InForce, rules};
 use super::page::{Evaluated, evaluate_page, page_len};
-use super::{Outcome, Shop, When};
+use super::{Outcome, Refused, Shop, When};
 use crate::case::{
     Disposition, Notice, Plan, PlanContext, Recorded, RecordedDeadline, plan,
 };
@@ -96,14 +96,16 @@ fn guarded(guard: Guard, when: When, dry_run: bool) -> Result<Guard> {
         return Ok(guard);
     }
     if at > clock {
-        bail!("--at {at} is in the future: expected a time until now ({clock}), or --dry-run");
+        let why = format!("--at {at} is in the future: expected a time until now ({clock})");
+        return Err(Refused(format!("{why}, or --dry-run")).into());
     }
     if let Some(last_at) = guard.last_at.filter(|last_at| at < *last_at) {
-        let what = if is_named { "--at" } else { "the clock's" };
-        bail!(
-            "{what} {at} is before {last_at}, up to when was enforced: expected a later time{}",
-            if is_named { ", or --dry-run" } else { "; set the clock" }
-        );
+        let (what, or) = match is_named {
+            true => ("--at", "expected a later time, or --dry-run"),
+            false => ("the clock's", "set the clock"),
+        };
+        let why = format!("{what} {at} is before {last_at}, up to when was enforced: {or}");
+        return Err(Refused(why).into());
     }
     let jumped = guard.last_at.filter(|last_at| !is_named && at - *last_at > CLOCK_JUMP);
     let (held_since, held_reason) = match (jumped, is_named) {

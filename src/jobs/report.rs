@@ -10,7 +10,7 @@ use super::book::rules;
 use super::compose::addresses;
 use super::page::{evaluate_page, page_len};
 use super::postbox::{Parcel, mailboxes, post, shop as letterhead};
-use super::{Outcome, Shop, When};
+use super::{Outcome, Refused, Shop, When};
 use crate::case::{Case, Disposition, Evaluation, Exception, ExceptionCode, Rules};
 use crate::mail::{Attachment, Letters};
 use crate::policy::{Audience, Instant, Step, Subject};
@@ -81,9 +81,9 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
 /// Writes the daily set as of the run's time, and mails it to the managers.
 pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let config = &shop.config;
-    let dir = config.reports.dir.as_ref().context(
-        "reports.dir is not set: expected the directory that the daily reports are written to",
-    )?;
+    let dir = config.reports.dir.as_ref().with_context(|| {
+        Refused("reports.dir is not set: expected a directory for the daily reports".to_owned())
+    })?;
     let date = config.calendar.date_of(when.at);
     let dir = dir.join(date.to_string());
     let mut tx = shop.store.read().await?;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
+use crate::clock;
 use crate::config::{CatchUp, Config, JobName};
 use crate::policy::Instant;
-use crate::store::{Store, Tx};
+use crate::store::{self, RunState, Store, Tx};
 
 /// What every job works on: the database and the settings of one business.
 #[derive(Debug, Clone)]
@@ -97,7 +98,7 @@ pub struct Job {
 pub const JOBS: [Job; 5] = [
     Job {
         name: JobName::Import,
-        schedule: "*/15 * * * *",
+        schedule: "*/10 * * * *",
         catch_up: CatchUp::Latest,
         what: "takes the files of import.dir, if it is set",
     },
@@ -109,7 +110,7 @@ pub const JOBS: [Job; 5] = [
     },
     Job {
         name: JobName::Deliver,
-        schedule: "*/5 * * * *",
+        schedule: "* * * * *",
         catch_up: CatchUp::Latest,
         what: "composes and sends the messages that are ready",
     },
@@ -121,14 +122,57 @@ pub const JOBS: [Job; 5] = [
     },
     Job {
         name: JobName::Housekeeping,
-        schedule: "30 3 * * 0",
+        schedule: "30 3 * * *",
         catch_up: CatchUp::Latest,
         what: "forgets old runs and tidies the database",
     },
 ];
 
+/// The job of a name.
+pub fn job(name: JobName) -> &'static Job {
+    // Every name has its line: a test holds it.
+    JOBS.iter().find(|job| job.name == name).unwrap_or(&JOBS[0])
+}
+
+/// What cannot be done as it was asked: wrong usage, or a config that does not
+/// fit what is stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Runs a job and keeps what came of it. `planned`: the number of the slot's
+/// run.
+pub async fn run_recorded(
+    shop: &Shop,
+    name: JobName,
+    planned: Option<i64>,
+    when: When,
+) -> Result<Outcome> {
+    let mut tx = shop.store.write().await?;
+    let id = store::run_start(&mut tx, &name.to_string(), planned, clock::now()).await?;
+    tx.commit().await?;
+    let ran = run(shop, name, when).await;
+    let (state, counts, error) = match &ran {
+        Ok(outcome) => {
+            let state = match &outcome.problem {
+                Some(_) => RunState::Failed,
+                None if outcome.is_partial() => RunState::Partial,
+                None => RunState::Done,
+            };
+            let counts = serde_json::to_string(&outcome.counts).unwrap_or_default();
+            (state, counts, outcome.problem.clone())
+        }
+        Err(error) => (RunState::Failed, "{}".to_owned(), Some(format!("{error:#}"))),
+    };
+    tracing::info!(job = %name, %state, counts, error, "ran");
+    let mut tx = shop.store.write().await?;
+    store::run_finish(&mut tx, id, state, &counts, error.as_deref(), clock::now()).await?;
+    tx.commit().await?;
+    ran
+}
+
 /// Runs a job as cron would.
-pub async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
+async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
     match job {
         JobName::Import => super::import::import_dir(shop, when).await,
         JobName::Enforce => Ok(super::enforce(shop, when, false).await?.outcome),

@@ -356,6 +356,11 @@ impl Policy {
         &self.windows[window as usize]
     }
 
+    /// All windows with their terms.
+    pub fn windows(&self) -> impl Iterator<Item = (Window, &WindowTerms)> {
+        Window::VARIANTS.iter().copied().zip(&self.windows)
+    }
+
     /// What follows an outcome. Every version has all of them.
     pub fn outcome(&self, outcome: Outcome) -> &OutcomeTerms {
         &self.outcomes[outcome as usize]

@@ -89,15 +89,14 @@ pub async fn slot_latest(
     Ok(slot.and_then(instant))
 }
 
-/// Slots that were planned and not done, oldest first. Those that a process
-/// died over are among them.
-pub async fn runs_owed(tx: &mut SqliteConnection) -> Result<Vec<JobRun>, StoreError> {
+/// The oldest slot that was planned and not done: those that a process died
+/// over are among them. Of one instant, in the order in which they were
+/// planned.
+pub async fn run_owed(tx: &mut SqliteConnection) -> Result<Option<JobRun>, StoreError> {
     let sql = "SELECT * FROM job_runs WHERE state IN ('planned', 'running') \
-               AND slot_at IS NOT NULL ORDER BY slot_at, id";
-    let rows = sqlx::query(sql).fetch_all(tx).await?;
-    rows.iter()
-        .map(|row| run(&Reader::new("job_runs", row)?))
-        .collect()
+               AND slot_at IS NOT NULL ORDER BY slot_at, id LIMIT 1";
+    let row = sqlx::query(sql).fetch_optional(tx).await?;
+    row.map(|row| run(&Reader::new("job_runs", &row)?)).transpose()
 }
 
 /// Begins a run: of a planned slot, or one of its own.

@@ -1,0 +1,277 @@
+//! `explain REF`: facts, windows with their arithmetic, steps, notices and
+//! amounts of an order, a unit or a claim.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context, Result};
+use chrono::{Datelike, NaiveDate};
+
+use super::output::or_dash;
+use super::{Done, time_or_now};
+use crate::case::{Case, Claim, ClaimView, Deadline, Order, Refund, Unit};
+use crate::jobs::{self, Explained, Refused, Shop};
+use crate::policy::{Calendar, Instant, Money, SkipReason, Step, Subject};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The order's, unit's or claim's own name
+    name: String,
+    /// As of a time instead of now
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+/// Explains a subject.
+pub async fn run(args: Args, shop: Shop) -> Result<Done> {
+    let at = time_or_now(&shop, args.at.as_deref())?;
+    let explained = jobs::explain(&shop, &args.name, at).await?.with_context(|| {
+        Refused(format!("there is no order, unit or claim `{}`", args.name))
+    })?;
+    let page = Page { name: &args.name, explained: &explained, at };
+    let text = page.text()?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Done::Well)
+}
+
+struct Page<'e> {
+    name: &'e str,
+    explained: &'e Explained,
+    at: Instant,
+}
+
+type Written = Result<(), std::fmt::Error>;
+
+impl Page<'_> {
+    fn calendar(&self) -> &Calendar {
+        &self.explained.rules.calendar
+    }
+
+    fn local(&self, at: Instant) -> String {
+        at.with_timezone(&self.calendar().zone).format("%a %Y-%m-%d %H:%M").to_string()
+    }
+
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        let Case { order, units } = &self.explained.case;
+        let mut out = String::new();
+        let zone = self.calendar().zone;
+        writeln!(out, "{} as of {} ({zone})\n", self.name, self.local(self.at))?;
+        self.order(&mut out, order)?;
+        for unit in units.iter().filter(|unit| self.is_about_unit(unit)) {
+            self.unit(&mut out, unit)?;
+            for claim in unit.claims.iter().filter(|claim| self.is_about_claim(unit, claim)) {
+                self.claim(&mut out, claim)?;
+            }
+        }
+        let next_at = self.explained.evaluation.next_at.map(|at| self.local(at));
+        writeln!(out, "next change by time alone: {}", or_dash(next_at))?;
+        Ok(out)
+    }
+
+    fn is_about_unit(&self, unit: &Unit) -> bool {
+        self.name == self.explained.case.order.order_ref
+            || self.name == unit.unit_ref
+            || unit.claims.iter().any(|claim| claim.claim_ref == self.name)
+    }
+
+    fn is_about_claim(&self, unit: &Unit, claim: &Claim) -> bool {
+        self.name == claim.claim_ref || !unit.claims.iter().any(|own| own.claim_ref == self.name)
+    }
+
+    fn order(&self, out: &mut String, order: &Order) -> Written {
+        writeln!(out, "order {} of customer {}", order.order_ref, order.customer_ref)?;
+        if order.withdrawn {
+            writeln!(out, "  withdrawn: it counts as never having been")?;
+        }
+        let money = |minor| Money { minor, currency: order.currency };
+        writeln!(out, "  total {} {}", money(order.total), order.currency)?;
+        let costs = [("shipping out", order.shipping_out), ("shipping back", order.shipping_back)];
+        for (name, minor) in costs {
+            if let Some(minor) = minor {
+                writeln!(out, "  {name} {} {}", money(minor), order.currency)?;
+            }
+        }
+        self.facts(out, [("placed_at", Some(order.placed_at))].into_iter().chain(order.times()))?;
+        if let Some(refund) = &self.explained.evaluation.cancellation {
+            self.refund(out, refund)?;
+        }
+        self.deadlines(out, Subject::Order, &order.order_ref)?;
+        self.exceptions(out, Subject::Order, &order.order_ref)
+    }
+
+    fn unit(&self, out: &mut String, unit: &Unit) -> Written {
+        let Unit { unit_ref, product_name, kind, policy, .. } = unit;
+        writeln!(out, "unit {unit_ref}: {product_name:?} ({kind}), policy {policy}")?;
+        if let Some(root) = &unit.root {
+            writeln!(out, "  replacement: keeps the warranty of {}", root.unit_ref)?;
+        }
+        self.facts(out, unit.times().into_iter())?;
+        self.deadlines(out, Subject::Unit, unit_ref)?;
+        self.exceptions(out, Subject::Unit, unit_ref)
+    }
+
+    fn claim(&self, out: &mut String, claim: &Claim) -> Written {
+        writeln!(out, "claim {} ({})", claim.claim_ref, claim.claim_type)?;
+        let opened = [("opened_at", Some(claim.opened_at))];
+        self.facts(out, opened.into_iter().chain(claim.times()))?;
+        for wait in &claim.waits {
+            let until = wait.until.map(|at| self.local(at));
+            writeln!(out, "  {:<24}{} – {}", "waits for the customer", self.local(wait.from), or_dash(until))?;
+        }
+        if let Some(view) = self.explained.evaluation.claim(&claim.claim_ref) {
+            self.view(out, view)?;
+        }
+        self.deadlines(out, Subject::Claim, &claim.claim_ref)?;
+        self.exceptions(out, Subject::Claim, &claim.claim_ref)
+    }
+
+    fn view(&self, out: &mut String, view: &ClaimView) -> Written {
+        writeln!(out, "  {:<24}{}", "handled as", view.handling)?;
+        writeln!(out, "  {:<24}{} since {}", "stage", view.stage, self.local(view.stage_since))?;
+        if let Some(decline) = &view.decline {
+            let at = self.local(decline.at);
+            let name = "declined";
+            writeln!(out, "  {name:<24}{} (clause {}) from {at}", decline.reason, decline.clause)?;
+        }
+        for (outcome, at) in &view.outcomes {
+            writeln!(out, "  {:<24}{outcome} at {}", "outcome", self.local(*at))?;
+        }
+        view.refund.as_ref().map_or(Ok(()), |refund| self.refund(out, refund))?;
+        self.notices(out, Subject::Claim, &view.claim_ref, None)
+    }
+
+    fn refund(&self, out: &mut String, refund: &Refund) -> Written {
+        let Refund { amount, deductions, currency, .. } = refund;
+        let money = |minor| Money { minor, currency: *currency };
+        let (base, kept) = (money(amount + deductions), money(*deductions));
+        writeln!(out, "  {:<24}{base} − {kept} = {} {currency}", "refund", refund.money())
+    }
+
+    fn facts(
+        &self,
+        out: &mut String,
+        facts: impl Iterator<Item = (&'static str, Option<Instant>)>,
+    ) -> Written {
+        for (name, at) in facts.filter_map(|(name, at)| Some((name, at?))) {
+            let future = if at > self.at { "  (in the future: not seen yet)" } else { "" };
+            writeln!(out, "  {name:<24}{}{future}", self.local(at))?;
+        }
+        Ok(())
+    }
+
+    fn exceptions(&self, out: &mut String, subject: Subject, name: &str) -> Written {
+        let of_subject = self.explained.evaluation.exceptions.iter();
+        for found in of_subject.filter(|e| e.subject == subject && e.subject_ref == name) {
+            writeln!(out, "  ! {}: {}", found.code, found.detail)?;
+        }
+        writeln!(out)
+    }
+
+    fn deadlines(&self, out: &mut String, subject: Subject, name: &str) -> Written {
+        let of_subject = self.explained.evaluation.deadlines.iter();
+        for deadline in of_subject.filter(|d| d.subject == subject && d.subject_ref == name) {
+            self.deadline(out, deadline)?;
+        }
+        Ok(())
+    }
+
+    fn deadline(&self, out: &mut String, deadline: &Deadline) -> Written {
+        let terms = deadline.terms();
+        let Deadline { window, policy, state, .. } = deadline;
+        let assumed = if terms.assumed { ", assumed" } else { "" };
+        writeln!(out, "  {window} (clause {}{assumed}, policy {}): {state}", terms.clause, policy.id)?;
+        let started = self.local(deadline.started_at);
+        writeln!(out, "    starts    {started}, + {} {} days", terms.days, terms.count)?;
+        if !deadline.skipped.is_empty() {
+            self.day_by_day(out, deadline)?;
+        }
+        match (deadline.last_day, deadline.due_at) {
+            (Some(last_day), Some(due_at)) => {
+                writeln!(out, "    last day  {}", last_day.format("%a %Y-%m-%d"))?;
+                writeln!(out, "    due at    {}", self.local(due_at))?;
+            }
+            _ => {
+                let since = deadline.paused_since.map(|at| self.local(at));
+                writeln!(out, "    no due date while it waits, since {}", or_dash(since))?;
+            }
+        }
+        if let Some(ended) = deadline.ended_at {
+            writeln!(out, "    ended     {}", self.local(ended))?;
+        }
+        if deadline.late_days > 0 || deadline.level > 0 {
+            let (late, level) = (deadline.late_days, deadline.level);
+            writeln!(out, "    late      {late} days, escalation level {level}")?;
+        }
+        self.ladder(out, deadline)
+    }
+
+    /// Every day from the first that counts to the last, where some did not.
+    fn day_by_day(&self, out: &mut String, deadline: &Deadline) -> Written {
+        let skipped = |day| deadline.skipped.iter().find(|skipped| skipped.date == day);
+        let end = deadline.skipped.last().map(|skipped| skipped.date).max(deadline.last_day);
+        let first = self.calendar().date_of(deadline.started_at);
+        let mut counted = 0;
+        for day in first.iter_days().skip(1).take_while(|day| Some(*day) <= end) {
+            write!(out, "      {} ", day.format("%a %Y-%m-%d"))?;
+            match skipped(day) {
+                Some(skipped) => writeln!(out, "  –  {}", why(skipped.why, self.calendar(), day))?,
+                None if counted < deadline.terms().days => {
+                    counted += 1;
+                    writeln!(out, "{counted:>3}")?;
+                }
+                None => writeln!(out, "     the last day")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn ladder(&self, out: &mut String, deadline: &Deadline) -> Written {
+        for step in &deadline.terms().steps {
+            let Some(fires_at) = deadline.fires_at(step.at, self.calendar()) else { continue };
+            let when = if fires_at <= self.at { "passed" } else { "to come" };
+            let told: Vec<String> = step.to.iter().map(ToString::to_string).collect();
+            let level = match step.level {
+                0 => String::new(),
+                level => format!(", level {level}"),
+            };
+            let (at, told) = (self.local(fires_at), told.join(", "));
+            writeln!(out, "    {:<9} {at}  {when}: {told}{level}", step.at.to_string())?;
+            let key = Some((deadline, step.at));
+            self.notices(out, deadline.subject, &deadline.subject_ref, key)?;
+        }
+        Ok(())
+    }
+
+    /// What was recorded for a step of a deadline, or for a claim's outcomes.
+    fn notices(
+        &self,
+        out: &mut String,
+        subject: Subject,
+        name: &str,
+        step: Option<(&Deadline, Step)>,
+    ) -> Written {
+        let window = step.map(|(deadline, _)| deadline.window);
+        let recorded = self.explained.notices.iter().filter(|notice| {
+            let key = &notice.key;
+            let is_step = step.is_none_or(|(deadline, at)| {
+                at == key.step && (key.last_day.is_none() || key.last_day == deadline.last_day)
+            });
+            key.subject == subject && key.subject_ref == name && key.window == window && is_step
+        });
+        for notice in recorded {
+            let key = &notice.key;
+            let what = if window.is_none() { format!("{} ", key.step) } else { String::new() };
+            writeln!(out, "              {what}notice to {}: {}", key.audience, notice.disposition)?;
+        }
+        Ok(())
+    }
+}
+
+fn why(reason: SkipReason, calendar: &Calendar, day: NaiveDate) -> &'static str {
+    match reason {
+        SkipReason::Waiting => "waits for the customer at the end of the day",
+        SkipReason::RolledForward => "not a working day: the last day moves on",
+        SkipReason::NotWorking if calendar.weekend().contains(&day.weekday()) => "weekend",
+        SkipReason::NotWorking => "holiday",
+    }
+}

@@ -1,0 +1,91 @@
+//! `mail`: the outbox.
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+
+use super::Done;
+use super::output::{Rows, TableFormat, or_dash};
+use crate::clock;
+use crate::jobs::{self, Refused, Shop};
+use crate::store::MessageState;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List messages, the newest first
+    List {
+        /// ready, sending, sent, failed, uncertain or dropped
+        #[arg(long)]
+        state: Option<MessageState>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// How the table is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: TableFormat,
+    },
+    /// Print a message as it is sent
+    Show {
+        /// Its number in `mail list`
+        id: i64,
+    },
+    /// Try a failed or uncertain message again
+    Retry {
+        /// Its number in `mail list`
+        id: i64,
+    },
+}
+
+/// Looks into the outbox.
+pub async fn run(args: Args, shop: Shop) -> Result<Done> {
+    match args.what {
+        What::List { state, limit, format } => list(&shop, state, limit, format).await?,
+        What::Show { id } => {
+            let message = jobs::message(&shop, id).await?;
+            print!("{}", message.with_context(|| no_message(id))?.draft.raw);
+        }
+        What::Retry { id } => {
+            if !jobs::message_retry(&shop, id, clock::now()).await? {
+                let what = "is neither failed nor uncertain: nothing to try again";
+                return Err(Refused(format!("message {id} {what}")).into());
+            }
+            println!("message {id} is tried again with the next `deliver`");
+        }
+    }
+    Ok(Done::Well)
+}
+
+fn no_message(id: i64) -> Refused {
+    Refused(format!("there is no message {id}: `warrantyd mail list` shows them"))
+}
+
+async fn list(
+    shop: &Shop,
+    state: Option<MessageState>,
+    limit: u32,
+    format: TableFormat,
+) -> Result<()> {
+    let zone = shop.config.calendar.zone;
+    let columns =
+        ["id", "state", "kind", "audience", "composed_at", "tries", "sent_at", "subject", "answer"];
+    let mut rows = Rows::new(&columns);
+    for message in jobs::messages(shop, state, limit).await? {
+        rows.push([
+            message.id.to_string(),
+            message.state.to_string(),
+            message.draft.kind.to_string(),
+            message.draft.audience,
+            message.composed_at.with_timezone(&zone).to_rfc3339(),
+            message.tries.to_string(),
+            or_dash(message.sent_at.map(|at| at.with_timezone(&zone).to_rfc3339())),
+            message.draft.subject,
+            or_dash(message.answer),
+        ]);
+    }
+    rows.print(format)
+}

@@ -1,0 +1,78 @@
+//! Tables for people, JSON for machines.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+
+/// How a table is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TableFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// An array of objects, for machines.
+    Json,
+}
+
+/// A table to be printed.
+pub struct Rows {
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Rows {
+    /// A table without rows.
+    pub fn new(columns: &[&'static str]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows as objects, whose keys are the columns.
+    pub fn objects(&self) -> serde_json::Value {
+        let object = |row: &Vec<String>| {
+            let cells = self.columns.iter().zip(row);
+            let cells = cells.map(|(name, cell)| ((*name).to_owned(), cell.as_str().into()));
+            serde_json::Value::Object(cells.collect())
+        };
+        self.rows.iter().map(object).collect()
+    }
+
+    /// Prints the table.
+    pub fn print(&self, format: TableFormat) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match format {
+            TableFormat::Table => {
+                let mut table = Table::new();
+                table.load_style(presets::NOTHING);
+                table.set_header(&self.columns);
+                for row in &self.rows {
+                    table.add_row(row);
+                }
+                for line in table.lines() {
+                    writeln!(out, "{}", line.trim_end())?;
+                }
+            }
+            TableFormat::Json => {
+                serde_json::to_writer_pretty(&mut out, &self.objects())?;
+                writeln!(out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value that may be missing.
+pub fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}

@@ -1,0 +1,58 @@
+//! `report NAME`: one report.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use chrono::NaiveDate;
+
+use super::{Done, time_or_now};
+use crate::jobs::{self, ReportRequest, Shop};
+use crate::report::{AtomicFile, Format, ReportName};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// deadlines, overdue, upcoming, claims, compliance, refunds, notices or exceptions
+    name: ReportName,
+    /// As of a time instead of now
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// compliance: promises that started on this date or later; notices: due on it or later
+    #[arg(long, value_name = "DATE")]
+    from: Option<NaiveDate>,
+    /// The same, until this date
+    #[arg(long, value_name = "DATE")]
+    to: Option<NaiveDate>,
+    /// upcoming: so many days ahead
+    #[arg(long, default_value_t = jobs::UPCOMING_DAYS)]
+    days: u16,
+    /// csv or json
+    #[arg(long, default_value_t = Format::Csv)]
+    format: Format,
+    /// The file, written under a temporary name and renamed; `-` is stdout
+    #[arg(long, value_name = "PATH", default_value = "-")]
+    out: PathBuf,
+}
+
+/// Writes a report.
+pub async fn run(args: Args, shop: Shop) -> Result<Done> {
+    let request = ReportRequest {
+        name: args.name,
+        at: time_or_now(&shop, args.at.as_deref())?,
+        from: args.from,
+        to: args.to,
+        days: args.days,
+        format: args.format,
+    };
+    if args.out == Path::new("-") {
+        let out = BufWriter::new(io::stdout());
+        let (mut out, _) = jobs::one_report(&shop, request, out).await?;
+        out.flush()?;
+    } else {
+        let file = AtomicFile::create(&args.out)?;
+        let (file, rows) = jobs::one_report(&shop, request, file).await?;
+        file.commit()?;
+        eprintln!("{}: {rows} rows", args.out.display());
+    }
+    Ok(Done::Well)
+}

@@ -1,0 +1,94 @@
+//! `run JOB`: one job, now.
+
+use anyhow::Result;
+
+use super::output::{Rows, TableFormat, or_dash};
+use super::{Done, time};
+use crate::clock;
+use crate::config::JobName;
+use crate::jobs::{self, Enforced, Outcome, Refused, Shop, When};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// import, enforce, deliver, report or housekeeping
+    job: JobName,
+    /// Run as of a time, until now
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Say what `enforce` would do, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How the rows of a dry run are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: TableFormat,
+}
+
+/// Runs a job and says what it did.
+pub async fn run(args: Args, shop: Shop) -> Result<Done> {
+    let when = When::new(time(&shop, args.at.as_deref())?, clock::now());
+    if args.dry_run {
+        if args.job != JobName::Enforce {
+            return Err(Refused("--dry-run: only `run enforce` has one".to_owned()).into());
+        }
+        let enforced = jobs::enforce(&shop, when, true).await?;
+        print_dry_run(&shop, &enforced, args.format)?;
+        return Ok(done(&enforced.outcome));
+    }
+    let outcome = jobs::run_recorded(&shop, args.job, None, when).await?;
+    eprintln!("{}: {}", args.job, line(&outcome));
+    if let Some(problem) = &outcome.problem {
+        eprintln!("error: {problem}");
+    }
+    Ok(done(&outcome))
+}
+
+fn done(outcome: &Outcome) -> Done {
+    match &outcome.problem {
+        Some(_) => Done::Failed,
+        None if outcome.is_partial() => Done::Partly,
+        None => Done::Well,
+    }
+}
+
+/// What a run did, in one line.
+pub fn line(outcome: &Outcome) -> String {
+    if outcome.counts.is_empty() {
+        return "nothing to do".to_owned();
+    }
+    let counts = outcome.counts.iter().map(|(name, count)| format!("{count} {name}"));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Result<()> {
+    let mut rows =
+        Rows::new(&["what", "subject", "ref", "window", "step", "audience", "from", "to"]);
+    for moved in &enforced.moved {
+        rows.push([
+            "deadline".to_owned(),
+            moved.subject.to_string(),
+            moved.subject_ref.clone(),
+            moved.window.to_string(),
+            "-".to_owned(),
+            "-".to_owned(),
+            or_dash(moved.from),
+            or_dash(moved.to),
+        ]);
+    }
+    for notice in &enforced.notices {
+        let key = &notice.due.key;
+        let fires_at = notice.due.fires_at.with_timezone(&shop.config.calendar.zone);
+        rows.push([
+            "notice".to_owned(),
+            key.subject.to_string(),
+            key.subject_ref.clone(),
+            or_dash(key.window),
+            key.step.to_string(),
+            key.audience.to_string(),
+            fires_at.to_rfc3339(),
+            notice.disposition.to_string(),
+        ]);
+    }
+    rows.print(format)?;
+    eprintln!("dry run, nothing was written: {}", line(&enforced.outcome));
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! The outbox, for people to look into.
+
+use anyhow::Result;
+
+use super::Shop;
+use crate::policy::Instant;
+use crate::store::{self, Message, MessageState};
+
+/// The newest messages, only those of a state if one is named. Without their
+/// bytes.
+pub async fn messages(
+    shop: &Shop,
+    state: Option<MessageState>,
+    at_most: u32,
+) -> Result<Vec<Message>> {
+    let mut tx = shop.store.read().await?;
+    Ok(store::messages_list(&mut tx, state, at_most.into()).await?)
+}
+
+/// One message.
+pub async fn message(shop: &Shop, id: i64) -> Result<Option<Message>> {
+    let mut tx = shop.store.read().await?;
+    Ok(store::message_get(&mut tx, id).await?)
+}
+
+/// Lets a failed or uncertain message be tried again; `false`: it is neither.
+pub async fn message_retry(shop: &Shop, id: i64, now: Instant) -> Result<bool> {
+    let mut tx = shop.store.write().await?;
+    let found = store::message_retry(&mut tx, id, now).await?;
+    tx.commit().await?;
+    Ok(found)
+}

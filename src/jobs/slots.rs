@@ -1,0 +1,44 @@
+//! The slots of the schedule, as they are kept.
+
+use anyhow::{Result, anyhow};
+
+use super::Shop;
+use crate::config::JobName;
+use crate::policy::Instant;
+use crate::store;
+
+/// A slot that was planned and is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// The number of its run.
+    pub run_id: i64,
+    /// The job.
+    pub job: JobName,
+    /// The slot.
+    pub slot_at: Instant,
+}
+
+/// Keeps the slots of a job; one that was planned before stays as it is.
+pub async fn plan_slots(shop: &Shop, job: JobName, slots: &[Instant]) -> Result<()> {
+    if slots.is_empty() {
+        return Ok(());
+    }
+    let mut tx = shop.store.write().await?;
+    store::run_plan(&mut tx, &job.to_string(), slots).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The newest slot of a job that was planned.
+pub async fn slot_latest(shop: &Shop, job: JobName) -> Result<Option<Instant>> {
+    let mut tx = shop.store.read().await?;
+    Ok(store::slot_latest(&mut tx, &job.to_string()).await?)
+}
+
+/// The oldest slot that was planned and is not done: those that a process
+/// died over are among them.
+pub async fn next_owed(shop: &Shop) -> Result<Option<Owed>> {
+    let mut tx = shop.store.read().await?;
+    let Some(run) = store::run_owed(&mut tx).await? else { return Ok(None) };
+    let job = run.job.parse().map_err(|_| anyhow!("job_runs: there is no job `{}`", run.job))?;
+    Ok(run.slot_at.map(|slot_at| Owed { run_id: run.id, job, slot_at }))
+}

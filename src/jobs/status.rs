@@ -1,0 +1,70 @@
+//! What runs, what is late, what is stuck.
+
+use anyhow::Result;
+
+use super::Shop;
+use super::book::rules;
+use crate::policy::Instant;
+use crate::store::{self, AgendaSummary, Guard, JobRun};
+
+/// The state of the whole.
+#[derive(Debug)]
+pub struct Status {
+    /// The newest run of each job.
+    pub runs: Vec<JobRun>,
+    /// The cases.
+    pub agenda: AgendaSummary,
+    /// Up to when was enforced, and whether customers are held.
+    pub guard: Guard,
+    /// Notices by disposition.
+    pub notices: Vec<(String, i64)>,
+    /// Messages by state.
+    pub messages: Vec<(String, i64)>,
+    /// Whether the rules changed and nothing was enforced under them yet.
+    pub rules_changed: bool,
+}
+
+/// Reads the state.
+pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
+    let mut tx = shop.store.read().await?;
+    let rules_id = rules(shop, &mut tx).await?.rules_id;
+    Ok(Status {
+        runs: store::runs_latest(&mut tx).await?,
+        agenda: store::agenda_summary(&mut tx, now, rules_id.unwrap_or(i64::MAX)).await?,
+        guard: store::guard_load(&mut tx).await?,
+        notices: store::notice_counts(&mut tx).await?,
+        messages: store::message_counts(&mut tx).await?,
+        rules_changed: rules_id.is_none(),
+    })
+}
+
+impl Status {
+    /// What there is to say beside the jobs: name and value.
+    pub fn lines(&self, local: impl Fn(Instant) -> String) -> Vec<(&'static str, String)> {
+        let AgendaSummary { orders, open, due, stale, failing } = self.agenda;
+        let counted = |counts: &[(String, i64)]| {
+            let counts: Vec<String> =
+                counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+        };
+        let enforced = self.guard.last_at.map_or("never".to_owned(), &local);
+        let mut lines = vec![
+            ("enforced up to", enforced),
+            ("orders", format!("{orders}, {open} open, {due} due to be looked at")),
+            ("notices", counted(&self.notices)),
+            ("messages", counted(&self.messages)),
+        ];
+        if stale > 0 {
+            lines.push(("older rules", format!("{stale} open orders wait to be looked at again")));
+        }
+        if failing > 0 {
+            let what = "cannot be evaluated: `report exceptions` says why";
+            lines.push(("failing", format!("{failing} orders {what}")));
+        }
+        if let Some(since) = self.guard.held_since {
+            let reason = self.guard.held_reason.as_deref().unwrap_or("");
+            lines.push(("customers held", format!("since {}: {reason}", local(since))));
+        }
+        lines
+    }
+}
