@@ -5,12 +5,12 @@ use lettre::Address;
 /// An address that no message can be sent to or from.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a mail address that can be used: expected name@domain with an ASCII name")]
-pub struct AddressProblem;
+pub(super) struct AddressProblem;
 
 /// Reads `name@domain`; an internationalised domain becomes its ASCII form
 /// (RFC 5891). A name outside ASCII is refused: it would need SMTPUTF8
 /// (RFC 6531) on every server on the way.
-pub fn parse_address(text: &str) -> Result<Address, AddressProblem> {
+pub(super) fn parse_address(text: &str) -> Result<Address, AddressProblem> {
     let (name, domain) = text.trim().rsplit_once('@').ok_or(AddressProblem)?;
     if !name.is_ascii() {
         return Err(AddressProblem);

@@ -107,17 +107,17 @@ impl Conversation {
         })
     }
 
-    /// Sends a command; its answer must have the code `expected`.
+    /// Sends a command; its answer must have one of the codes `expected`.
     pub(super) async fn command(
         &mut self,
         command: &impl Display,
-        expected: u16,
+        expected: &[u16],
     ) -> Result<(), Fault> {
         let limit = self.timeouts.command;
         match timeout(limit, self.connection.command(command)).await {
             Err(_) => Err(Fault::Broken(silence(limit))),
             Ok(Err(error)) => Err(fault(&error)),
-            Ok(Ok(response)) if response.has_code(expected) => Ok(()),
+            Ok(Ok(response)) if expected.contains(&response.code().into()) => Ok(()),
             Ok(Ok(response)) => Err(Fault::Broken(out_of_step(&response, expected))),
         }
     }
@@ -149,7 +149,7 @@ impl Conversation {
                 Ok(Ok(response)) if response.has_code(250) => {
                     return HandOver::Taken(answer_text(&response));
                 }
-                Ok(Ok(response)) => break out_of_step(&response, 250),
+                Ok(Ok(response)) => break out_of_step(&response, &[250]),
                 Ok(Err(error)) => match fault(&error) {
                     Fault::Broken(cause) => break cause,
                     answered => return HandOver::Failed(answered),
@@ -167,13 +167,13 @@ impl Conversation {
 
     /// Makes the server forget what was begun; whether it did.
     pub(super) async fn reset(&mut self) -> bool {
-        self.command(&Rset, 250).await.is_ok()
+        self.command(&Rset, &[250]).await.is_ok()
     }
 
     /// Ends the conversation. Nothing depends on the answer.
     pub(super) async fn quit(mut self) {
         // A server that does not answer any more is simply left.
-        let _left = self.command(&Quit, 221).await;
+        let _left = self.command(&Quit, &[221]).await;
     }
 }
 
@@ -188,7 +188,7 @@ async fn log_in(
     if response.has_code(235) {
         Ok(())
     } else {
-        Err(out_of_step(&response, 235))
+        Err(out_of_step(&response, &[235]))
     }
 }
 
@@ -224,11 +224,10 @@ fn silence(limit: Duration) -> String {
     format!("no answer within {limit:?}")
 }
 
-fn out_of_step(response: &Response, expected: u16) -> String {
-    format!(
-        "expected the answer {expected}, found {}",
-        answer_text(response)
-    )
+fn out_of_step(response: &Response, expected: &[u16]) -> String {
+    let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
+    let (expected, found) = (expected.join(" or "), answer_text(response));
+    format!("expected the answer {expected}, found {found}")
 }
 
 fn answer_text(response: &Response) -> String {

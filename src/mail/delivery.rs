@@ -100,6 +100,15 @@ impl Transport {
         }
     }
 
+    /// Whether messages could be sent now: connects and logs in, or writes an
+    /// empty file and removes it. Says what is wrong.
+    pub async fn check(&mut self) -> Result<(), String> {
+        match self {
+            Self::Smtp(smtp) => smtp.check().await,
+            Self::File(file) => file.check(),
+        }
+    }
+
     /// Ends the connection to a server politely.
     pub async fn close(self) {
         if let Self::Smtp(smtp) = self {
@@ -143,6 +152,8 @@ mod tests {
             std::fs::read(dir.join("___m-1.eml")).unwrap(),
             b"A: b\r\n\r\nc"
         );
+        assert_eq!(transport.check().await, Ok(()));
+        assert_eq!(dir.read_dir().unwrap().count(), 1);
         transport.close().await;
     }
 
@@ -153,6 +164,11 @@ mod tests {
         let delivery = transport
             .send(&envelope("ana@a.example"), b"x", "m-1")
             .await;
+        let problem = transport.check().await.unwrap_err();
+        assert!(
+            problem.starts_with(&file.path().display().to_string()),
+            "{problem}"
+        );
         assert!(
             matches!(
                 delivery,

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 /// Writes each message to a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileTransport {
@@ -14,6 +16,14 @@ impl FileTransport {
     /// Messages go to `dir`, which is created when it is first needed.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
+    }
+
+    /// Whether a file can be written; says what is wrong.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let created = create_in(&self.dir);
+        created
+            .map(drop)
+            .map_err(|error| format!("{}: {error}", self.dir.display()))
     }
 
     /// Writes `<name>.eml`, whole or not at all, and returns its path. A file
@@ -39,9 +49,13 @@ impl FileTransport {
     }
 }
 
-fn write_whole(dir: &Path, target: &Path, raw: &[u8]) -> io::Result<()> {
+fn create_in(dir: &Path) -> io::Result<NamedTempFile> {
     fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    NamedTempFile::new_in(dir)
+}
+
+fn write_whole(dir: &Path, target: &Path, raw: &[u8]) -> io::Result<()> {
+    let mut file = create_in(dir)?;
     file.write_all(raw)?;
     file.as_file().sync_all()?;
     file.persist(target)?;

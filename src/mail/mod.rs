@@ -31,7 +31,6 @@ mod scripted_server;
 #[cfg(test)]
 mod session_tests;
 
-pub use address::{AddressProblem, parse_address};
 pub use delivery::{Delivery, Envelope, Transport};
 pub use file::FileTransport;
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};

@@ -90,6 +90,13 @@ impl SmtpTransport {
         })
     }
 
+    /// Connects, encrypts and logs in, or says what went wrong. The connection
+    /// is kept for the next message.
+    pub(super) async fn check(&mut self) -> Result<(), String> {
+        self.kept = Some(Conversation::open(&self.settings, &self.encryption).await?);
+        Ok(())
+    }
+
     /// Tries once to send a message.
     pub(super) async fn send(&mut self, from: &Address, to: &Address, raw: &[u8]) -> Delivery {
         let (mut conversation, sender_taken) = match self.begin(from).await {
@@ -120,13 +127,13 @@ impl SmtpTransport {
     async fn begin(&mut self, from: &Address) -> Result<(Conversation, Result<(), Fault>), String> {
         let mail = Mail::new(Some(from.clone()), vec![]);
         if let Some(mut kept) = self.kept.take() {
-            let answer = kept.command(&mail, 250).await;
+            let answer = kept.command(&mail, &[250]).await;
             if let Ok(()) | Err(Fault::Refused { .. }) = answer {
                 return Ok((kept, answer));
             }
         }
         let mut opened = Conversation::open(&self.settings, &self.encryption).await?;
-        let answer = opened.command(&mail, 250).await;
+        let answer = opened.command(&mail, &[250]).await;
         Ok((opened, answer))
     }
 
@@ -165,15 +172,18 @@ fn sender_refused(fault: Fault) -> (Delivery, After) {
     }
 }
 
+/// 251: the server will forward to another address that it knows.
+const RECIPIENT_TAKEN: [u16; 2] = [250, 251];
+
 /// Names the recipient and hands the message over.
 async fn transfer(conversation: &mut Conversation, to: &Address, raw: &[u8]) -> (Delivery, After) {
     if let Err(fault) = conversation
-        .command(&Rcpt::new(to.clone(), vec![]), 250)
+        .command(&Rcpt::new(to.clone(), vec![]), &RECIPIENT_TAKEN)
         .await
     {
         return message_refused(fault, After::Reset);
     }
-    if let Err(fault) = conversation.command(&Data, 354).await {
+    if let Err(fault) = conversation.command(&Data, &[354]).await {
         return message_refused(fault, After::Reset);
     }
     match conversation.hand_over(raw).await {
