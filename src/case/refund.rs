@@ -39,17 +39,17 @@ pub(super) fn claim_refund(
     order: &Order,
     terms: &RefundTerms,
 ) -> Refund {
-    let base = unit.price.unwrap_or(order.total).min(order.total);
-    let kept = match claim.accessories_missing {
+    let price = unit.price.unwrap_or(order.total);
+    let missing = match claim.accessories_missing {
         true => percent_of(order.total, terms.accessories_missing_percent),
         false => 0,
     };
-    let deductions = kept.min(base);
+    let amount = (price - missing).min(order.total).max(0);
     Refund {
         subject: Subject::Claim,
         subject_ref: claim.claim_ref.clone(),
-        amount: base - deductions,
-        deductions,
+        amount,
+        deductions: price.min(order.total) - amount,
         currency: order.currency,
         refunded_at: claim.refunded_at,
     }

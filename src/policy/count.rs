@@ -64,10 +64,10 @@ pub fn count_days(
         Counting::Calendar if waits.is_empty() => plus_days(first, terms.days.into()),
         _ => count_one_by_one(terms, first, waits, calendar, &mut skipped),
     };
-    while terms.roll_forward && !calendar.is_working_day(last_day) && last_day < NaiveDate::MAX {
+    while let Some(why) = not_a_last_day(terms, last_day, waits, calendar) {
         skipped.push(Skipped {
             date: last_day,
-            why: SkipReason::RolledForward,
+            why,
         });
         last_day = plus_days(last_day, 1);
     }
@@ -109,6 +109,22 @@ fn count_one_by_one(
         }
     }
     day
+}
+
+/// Why a window cannot end on the day that it was counted to, or rolled to.
+fn not_a_last_day(
+    terms: &WindowTerms,
+    day: NaiveDate,
+    waits: &[Wait],
+    calendar: &Calendar,
+) -> Option<SkipReason> {
+    if day == NaiveDate::MAX {
+        None
+    } else if terms.roll_forward && !calendar.is_working_day(day) {
+        Some(SkipReason::RolledForward)
+    } else {
+        is_waiting(waits, calendar.day_end(day)).then_some(SkipReason::Waiting)
+    }
 }
 
 /// Whether a wait that has ended covers an instant. One that begins at that

@@ -1,0 +1,3 @@
+//! Tests from outside, one module a room.
+
+mod case;
