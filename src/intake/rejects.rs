@@ -1,0 +1,76 @@
+//! The rejects file: rows that could not be taken, to be put right and
+//! imported again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use csv::{Terminator, Writer, WriterBuilder};
+use tempfile::NamedTempFile;
+
+use super::header::{ADDED, Header, is_added};
+use super::reader::RawRow;
+
+/// Collects rows; the file appears, whole, when it is finished.
+pub struct Rejects {
+    path: PathBuf,
+    writer: Option<Writer<NamedTempFile>>,
+}
+
+impl Rejects {
+    /// Writes nothing before the first row.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, writer: None }
+    }
+
+    /// Adds a row: the file's columns, the line it was on, and why it was
+    /// refused.
+    pub fn add(&mut self, header: &Header, row: &RawRow, error: &str) -> io::Result<()> {
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let mut writer = open(&self.path)?;
+                writer.write_record(own_columns(header, &header.names).chain(ADDED))?;
+                writer
+            }
+        };
+        let line = row.line.to_string();
+        writer.write_record(own_columns(header, &row.cells).chain([line.as_str(), error]))?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Puts the file in its place, if there is a row. An older one is
+    /// replaced.
+    pub fn finish(self) -> io::Result<()> {
+        let Some(writer) = self.writer else {
+            return Ok(());
+        };
+        let file = writer
+            .into_inner()
+            .map_err(csv::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<Writer<NamedTempFile>> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    Ok(WriterBuilder::new()
+        .terminator(Terminator::CRLF)
+        .from_writer(file))
+}
+
+/// One cell for each column of the file, but those that this file adds.
+fn own_columns<'a>(header: &'a Header, cells: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let cells = cells
+        .iter()
+        .map(String::as_str)
+        .chain(std::iter::repeat(""));
+    std::iter::zip(&header.names, cells)
+        .filter(|(name, _)| !is_added(name))
+        .map(|(_, cell)| cell)
+}

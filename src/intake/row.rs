@@ -1,0 +1,589 @@
+//! One row, laid over what is known of it, and held against the rules that it
+//! and its parent can break.
+
+use std::str::FromStr;
+
+use chrono::SecondsFormat;
+
+use super::cell::{self, Rules, found};
+use super::header::Header;
+use super::reader::RawRow;
+use crate::case::{Entity, FactType, Field, Finding, Kind, Value};
+use crate::policy::{Calendar, Currency, Instant};
+
+/// The facts of a row, in the order of [`Entity::fields`].
+pub type Facts = Vec<Option<Value>>;
+
+/// What a row is known by: its own name; a wait, by its claim and by when it
+/// began (microseconds since 1970).
+pub type Key = (String, Option<i64>);
+
+/// The fact of its parent that a row is held against, by column.
+pub fn parent_fact(entity: Entity) -> Option<(Entity, &'static str)> {
+    let (parent, _) = entity.parent()?;
+    let fact = match entity {
+        Entity::Orders => return None,
+        Entity::Units => "currency",
+        Entity::Claims => "kind",
+        Entity::Waits => "opened_at",
+    };
+    Some((parent, fact))
+}
+
+/// What a row is known by. The error says what is wrong with it.
+pub fn key_of(header: &Header, row: &RawRow, rules: Rules<'_>) -> Result<Key, String> {
+    let own = |place: usize| -> Result<Option<Value>, String> {
+        let Some(field) = header.entity.fields().get(place) else {
+            return Ok(None);
+        };
+        let problem = |problem| format!("{}: {problem}", field.name);
+        match header.cell(row, place) {
+            "" | "null" => Err(problem(
+                "is empty, expected what the row is known by".into(),
+            )),
+            text => cell::parse(field, text, rules, None).map_err(problem),
+        }
+    };
+    let name = match own(0)? {
+        Some(Value::Text(name)) => name,
+        _ => String::new(),
+    };
+    let from = match header.entity {
+        Entity::Waits => own(1)?.as_ref().and_then(number),
+        _ => None,
+    };
+    Ok((name, from))
+}
+
+/// The name of the row's parent: the known one, for it cannot be changed.
+pub fn parent_of<'a>(
+    header: &Header,
+    row: &'a RawRow,
+    prior: Option<&'a Facts>,
+) -> Option<&'a str> {
+    let (_, place) = header.entity.parent()?;
+    match prior.and_then(|facts| fact(facts, place)) {
+        Some(Value::Text(name)) => Some(name),
+        _ => Some(header.cell(row, place)),
+    }
+}
+
+/// Lays a row over what is known of it (`prior`). `parent` is the value of
+/// [`parent_fact`], `None` if there is no such parent. The error names every
+/// problem of the row.
+pub fn check(
+    header: &Header,
+    row: &RawRow,
+    prior: Option<&Facts>,
+    parent: Option<&Value>,
+    rules: Rules<'_>,
+) -> Result<Facts, String> {
+    let entity = header.entity;
+    let mut merge = Merge {
+        entity,
+        facts: prior.map_or_else(|| vec![None; entity.fields().len()], Facts::clone),
+        parent,
+        problems: Vec::new(),
+    };
+    if let Some((kind, place)) = entity.parent() {
+        let name = parent_of(header, row, prior).unwrap_or_default();
+        if parent.is_none() && !name.is_empty() {
+            merge.refuse(place, unknown_parent(kind, name));
+        }
+    }
+    merge.cells(header, row, prior, rules);
+    if merge.problems.is_empty() {
+        merge.hold_times(rules.calendar);
+        merge.hold_currency(prior);
+        merge.hold_findings();
+    }
+    if merge.problems.is_empty() {
+        Ok(merge.facts)
+    } else {
+        Err(merge.problems.join("; "))
+    }
+}
+
+fn unknown_parent(kind: Entity, name: &str) -> String {
+    let (one, name) = (kind.one(), found(name));
+    format!("there is no {one} {name}: expected one that was imported before, or in this batch")
+}
+
+/// A row in the making.
+struct Merge<'a> {
+    entity: Entity,
+    facts: Facts,
+    parent: Option<&'a Value>,
+    problems: Vec<String>,
+}
+
+impl Merge<'_> {
+    fn refuse(&mut self, place: usize, problem: String) {
+        let field = self.entity.fields().get(place);
+        let name = field.map_or("", |field| field.name);
+        self.problems.push(format!("{name}: {problem}"));
+    }
+
+    fn cells(&mut self, header: &Header, row: &RawRow, prior: Option<&Facts>, rules: Rules<'_>) {
+        let mut missing = Vec::new();
+        for (place, field) in self.entity.fields().iter().enumerate() {
+            let text = header.cell(row, place);
+            let value = match text {
+                "" if field.required && prior.is_none() => {
+                    missing.push(field.name);
+                    continue;
+                }
+                "" => continue,
+                "null" if field.required => Err("found `null`, but it must be known: \
+                     expected a value"
+                    .to_owned()),
+                "null" => Ok(None),
+                _ => cell::parse(field, text, rules, self.currency()),
+            };
+            match value {
+                Ok(value) if self.is_moved(place, value.as_ref(), prior) => {
+                    let (one, known) = (self.entity.one(), self.text(place));
+                    let problem = format!(
+                        "found {}, but the {one} is known as one of {} and stays there: withdraw \
+                         it (`withdrawn` = `true`) and enter it under another name",
+                        found(text),
+                        found(known.unwrap_or_default()),
+                    );
+                    self.refuse(place, problem);
+                }
+                Ok(value) => {
+                    if let Some(fact) = self.facts.get_mut(place) {
+                        *fact = value;
+                    }
+                }
+                Err(problem) => self.refuse(place, problem),
+            }
+        }
+        if !missing.is_empty() {
+            self.problems.push(format!(
+                "the {} is not known yet: expected a value in `{}`",
+                self.entity.one(),
+                missing.join("`, `")
+            ));
+        }
+    }
+
+    /// Whether a value would hang a known row on another parent.
+    fn is_moved(&self, place: usize, value: Option<&Value>, prior: Option<&Facts>) -> bool {
+        let is_parent = self.entity.parent().is_some_and(|(_, of)| of == place);
+        is_parent && prior.is_some_and(|facts| fact(facts, place) != value)
+    }
+
+    /// The currency of the order's amounts, as far as the row was read.
+    fn currency(&self) -> Option<Currency> {
+        let code = match self.entity {
+            Entity::Orders => self.text_of("currency"),
+            Entity::Units => self.parent.and_then(text),
+            Entity::Claims | Entity::Waits => None,
+        };
+        code?.parse().ok()
+    }
+
+    /// Nothing comes before the order was placed, or the claim opened; no wait
+    /// ends before it begins.
+    fn hold_times(&mut self, calendar: &Calendar) {
+        match self.entity {
+            Entity::Orders => self.hold_after("placed_at", calendar),
+            Entity::Units => {}
+            Entity::Claims => self.hold_after("opened_at", calendar),
+            Entity::Waits => {
+                if let Some(opened_at) = self.parent.and_then(number) {
+                    self.hold_one(1, ("the claim's opened_at", opened_at), calendar);
+                }
+                self.hold_after("from", calendar);
+            }
+        }
+    }
+
+    fn hold_after(&mut self, first: &'static str, calendar: &Calendar) {
+        let place = self.entity.field(first);
+        let Some(earliest) = place.and_then(|place| self.number(place)) else {
+            return;
+        };
+        let is_time = |field: &Field| field.fact_type == FactType::Time;
+        for (place, field) in self.entity.fields().iter().enumerate() {
+            if is_time(field) {
+                self.hold_one(place, (first, earliest), calendar);
+            }
+        }
+    }
+
+    fn hold_one(&mut self, place: usize, (first, earliest): (&str, i64), calendar: &Calendar) {
+        if let Some(at) = self.number(place)
+            && is_before(at, earliest, calendar)
+        {
+            let (at, earliest) = (shown(at, calendar), shown(earliest, calendar));
+            self.refuse(
+                place,
+                format!("found `{at}`, expected a time that is not before {first}, `{earliest}`"),
+            );
+        }
+    }
+
+    /// Amounts are kept in minor units: another number of decimals would
+    /// change those that are not in this row.
+    fn hold_currency(&mut self, prior: Option<&Facts>) {
+        let Some(place) = self.entity.field("currency") else {
+            return;
+        };
+        let code = |facts: &Facts| fact(facts, place).and_then(text)?.parse::<Currency>().ok();
+        if let (Some(known), Some(given)) = (prior.and_then(code), code(&self.facts))
+            && known.decimals() != given.decimals()
+        {
+            let problem = format!(
+                "found `{given}`, but the order's amounts are kept with the decimals of \
+                 `{known}`: withdraw it (`withdrawn` = `true`) and enter it under another name"
+            );
+            self.refuse(place, problem);
+        }
+    }
+
+    /// Findings are those of the unit's kind, and have a time.
+    fn hold_findings(&mut self) {
+        let Some(place) = self.entity.field("findings") else {
+            return;
+        };
+        let kind = self
+            .parent
+            .and_then(text)
+            .and_then(|kind| Kind::from_str(kind).ok());
+        let Some(codes) = self.text(place).map(str::to_owned) else {
+            return;
+        };
+        for code in codes.split(';') {
+            let of = Finding::from_str(code).ok().map(Finding::kind);
+            if let (Some(of), Some(kind)) = (of, kind)
+                && of != kind
+            {
+                let problem = format!(
+                    "found `{code}`, a finding on {of}, but the unit is {kind}: expected findings \
+                     on {kind}"
+                );
+                self.refuse(place, problem);
+            }
+        }
+        let inspected_at = self.entity.field("inspected_at");
+        if inspected_at.and_then(|at| self.number(at)).is_none() {
+            let problem = "found codes without a time: expected `inspected_at` with them".into();
+            self.refuse(place, problem);
+        }
+    }
+
+    fn number(&self, place: usize) -> Option<i64> {
+        fact(&self.facts, place).and_then(number)
+    }
+
+    fn text(&self, place: usize) -> Option<&str> {
+        fact(&self.facts, place).and_then(text)
+    }
+
+    fn text_of(&self, name: &str) -> Option<&str> {
+        self.text(self.entity.field(name)?)
+    }
+}
+
+/// Whether one time is before another; by date, if either is a local midnight:
+/// it was given without a time of day.
+fn is_before(at: i64, earliest: i64, calendar: &Calendar) -> bool {
+    let (Some(at), Some(earliest)) = (instant(at), instant(earliest)) else {
+        return false;
+    };
+    if at >= earliest {
+        return false;
+    }
+    let (day, first_day) = (calendar.date_of(at), calendar.date_of(earliest));
+    let is_date = calendar.day_start(day) == at || calendar.day_start(first_day) == earliest;
+    !is_date || day < first_day
+}
+
+fn instant(micros: i64) -> Option<Instant> {
+    Instant::from_timestamp_micros(micros)
+}
+
+fn shown(micros: i64, calendar: &Calendar) -> String {
+    instant(micros).map_or_else(String::new, |at| {
+        at.with_timezone(&calendar.zone)
+            .to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    })
+}
+
+fn fact(facts: &Facts, place: usize) -> Option<&Value> {
+    facts.get(place)?.as_ref()
+}
+
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => Some(*number),
+        Value::Flag(_) | Value::Text(_) => None,
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Flag(_) | Value::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Checks `name=value` cells over a row that an earlier check gave.
+    fn merged(
+        entity: Entity,
+        cells: &[(&str, &str)],
+        prior: Option<&Facts>,
+        parent: Option<&str>,
+    ) -> Result<Facts, String> {
+        let calendar = Calendar::new(chrono_tz::Europe::Berlin, vec![], BTreeSet::new()).unwrap();
+        let rules = Rules {
+            calendar: &calendar,
+            policies: &["standard".to_owned()].into(),
+        };
+        let names = cells.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let header = Header::of(entity, names).unwrap();
+        let row = RawRow {
+            line: 2,
+            cells: cells.iter().map(|(_, cell)| (*cell).to_owned()).collect(),
+            problem: None,
+        };
+        let parent = parent.map(|fact| match entity {
+            Entity::Waits => Value::Number(fact.parse::<Instant>().unwrap().timestamp_micros()),
+            _ => Value::Text(fact.into()),
+        });
+        check(&header, &row, prior, parent.as_ref(), rules)
+    }
+
+    const ORDER: [(&str, &str); 6] = [
+        ("order_ref", "O-1"),
+        ("customer_ref", "C-1"),
+        ("customer_email", "anna@example.com"),
+        ("placed_at", "2026-03-01 15:00"),
+        ("currency", "EUR"),
+        ("total", "100"),
+    ];
+    const CLAIM: [(&str, &str); 4] = [
+        ("claim_ref", "C-1"),
+        ("unit_ref", "U-1"),
+        ("type", "repair"),
+        ("opened_at", "2026-03-01 15:00"),
+    ];
+
+    #[test]
+    fn empty_keeps_null_erases_and_the_rest_replaces() {
+        let order = merged(Entity::Orders, &ORDER, None, None).unwrap();
+        let cells = [
+            ("order_ref", "O-1"),
+            ("customer_name", "Anna Example"),
+            ("total", ""),
+            ("paid_at", "2026-03-02"),
+        ];
+        let named = merged(Entity::Orders, &cells, Some(&order), None).unwrap();
+        let place = |name| Entity::Orders.field(name).unwrap();
+        assert_eq!(named[place("total")], order[place("total")]);
+        assert_eq!(
+            named[place("customer_name")],
+            Some(Value::Text("Anna Example".into()))
+        );
+        let cells = [
+            ("order_ref", "O-1"),
+            ("customer_name", "null"),
+            ("total", "90"),
+        ];
+        let erased = merged(Entity::Orders, &cells, Some(&named), None).unwrap();
+        assert_eq!(erased[place("customer_name")], None);
+        assert_eq!(erased[place("total")], Some(Value::Number(9_000)));
+        assert_eq!(erased[place("paid_at")], named[place("paid_at")]);
+    }
+
+    #[test]
+    fn a_known_row_is_held_against_the_rules_as_merged() {
+        let order = merged(Entity::Orders, &ORDER, None, None).unwrap();
+        let claim = merged(Entity::Claims, &CLAIM, None, Some("software")).unwrap();
+        let opened = Some("2026-03-01T14:00:00Z");
+        let wait = [("claim_ref", "C-1"), ("from", "2026-03-02 10:00")];
+        let wait = merged(Entity::Waits, &wait, None, opened).unwrap();
+        for (entity, prior, parent, name, value, expected) in [
+            (Entity::Orders, &order, None, "paid_at", "2026-03-01", ""),
+            (
+                Entity::Orders,
+                &order,
+                None,
+                "paid_at",
+                "2026-03-01 15:00",
+                "",
+            ),
+            (
+                Entity::Orders,
+                &order,
+                None,
+                "paid_at",
+                "2026-03-01 14:59",
+                "paid_at: found `2026-03-01T14:59:00+01:00`, expected a time that is not before \
+                 placed_at, `2026-03-01T15:00:00+01:00`",
+            ),
+            (
+                Entity::Orders,
+                &order,
+                None,
+                "paid_at",
+                "2026-02-28",
+                "paid_at: found",
+            ),
+            (
+                Entity::Orders,
+                &order,
+                None,
+                "placed_at",
+                "null",
+                "placed_at: found `null`",
+            ),
+            (Entity::Orders, &order, None, "currency", "USD", ""),
+            (
+                Entity::Orders,
+                &order,
+                None,
+                "currency",
+                "JPY",
+                "currency: found `JPY`, but",
+            ),
+            (
+                Entity::Claims,
+                &claim,
+                Some("software"),
+                "unit_ref",
+                "U-1",
+                "",
+            ),
+            (
+                Entity::Claims,
+                &claim,
+                Some("software"),
+                "unit_ref",
+                "U-2",
+                "unit_ref: found `U-2`, but the claim is known as one of `U-1` and stays there",
+            ),
+            (
+                Entity::Claims,
+                &claim,
+                Some("software"),
+                "closed_at",
+                "2026-03-01",
+                "",
+            ),
+            (
+                Entity::Claims,
+                &claim,
+                Some("software"),
+                "closed_at",
+                "2026-02-28",
+                "closed_at: fo",
+            ),
+            (
+                Entity::Claims,
+                &claim,
+                Some("software"),
+                "findings",
+                "os_reinstalled",
+                "findings: found codes without a time: expected `inspected_at`",
+            ),
+            (Entity::Waits, &wait, opened, "until", "2026-03-02", ""),
+            (
+                Entity::Waits,
+                &wait,
+                opened,
+                "until",
+                "2026-03-01 23:00",
+                "until: found",
+            ),
+        ] {
+            let cells = [(name, value)];
+            let result = merged(entity, &cells, Some(prior), parent);
+            let problem = result.err().unwrap_or_default();
+            let is_expected =
+                problem.starts_with(expected) && problem.is_empty() == expected.is_empty();
+            assert!(is_expected, "{name} {value}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_corrected_start_is_held_against_what_came_after() {
+        let paid = [ORDER.as_slice(), &[("paid_at", "2026-03-02 10:00")]].concat();
+        let order = merged(Entity::Orders, &paid, None, None).unwrap();
+        let late = [("order_ref", "O-1"), ("placed_at", "2026-03-03 10:00")];
+        let problem = merged(Entity::Orders, &late, Some(&order), None).unwrap_err();
+        assert!(problem.starts_with("paid_at: found"), "{problem}");
+    }
+
+    #[test]
+    fn a_row_that_nobody_knows_needs_its_required_facts_and_its_parent() {
+        for (entity, cells, parent, expected) in [
+            (
+                Entity::Orders,
+                [("order_ref", "O-1"), ("total", "x")].as_slice(),
+                None,
+                "the order is not known yet: expected a value in `customer_ref`, \
+                 `customer_email`, `placed_at`, `currency`",
+            ),
+            (
+                Entity::Claims,
+                &CLAIM,
+                None,
+                "unit_ref: there is no unit `U-1`: expected one that was imported before, or in \
+                 this batch",
+            ),
+            (
+                Entity::Waits,
+                &[("claim_ref", "C-1"), ("from", "2026-03-01 10:00")],
+                Some("2026-03-01T14:00:00Z"),
+                "from: found `2026-03-01T10:00:00+01:00`, expected a time that is not before the \
+                 claim's opened_at, `2026-03-01T15:00:00+01:00`",
+            ),
+        ] {
+            let problem = merged(entity, cells, None, parent).unwrap_err();
+            assert_eq!(problem, expected);
+        }
+    }
+
+    #[test]
+    fn findings_are_those_of_the_unit_s_kind_and_every_problem_is_told() {
+        let more = [("inspected_at", "2026-03-02"), ("findings", "seal_broken")];
+        let cells = [CLAIM.as_slice(), &more].concat();
+        assert!(merged(Entity::Claims, &cells, None, Some("hardware")).is_ok());
+        let problem = merged(Entity::Claims, &cells, None, Some("software")).unwrap_err();
+        assert!(problem.contains("but the unit is software"), "{problem}");
+        let more = [("assignee_email", "x"), ("findings", "wet")];
+        let cells = [CLAIM.as_slice(), &more].concat();
+        let problem = merged(Entity::Claims, &cells, None, Some("software")).unwrap_err();
+        let fields: Vec<&str> = problem.split("; ").collect();
+        assert!(
+            fields[0].starts_with("assignee_email: found `x`"),
+            "{problem}"
+        );
+        assert!(fields[1].starts_with("findings: found `wet`"), "{problem}");
+    }
+
+    #[test]
+    fn a_price_is_read_in_the_order_s_currency() {
+        let cells = [
+            ("unit_ref", "U-1"),
+            ("order_ref", "O-1"),
+            ("product_name", "Lamp"),
+            ("kind", "hardware"),
+            ("price", "12.50"),
+        ];
+        let unit = merged(Entity::Units, &cells, None, Some("EUR")).unwrap();
+        let price = Entity::Units.field("price").unwrap();
+        assert_eq!(unit[price], Some(Value::Number(1_250)));
+        let problem = merged(Entity::Units, &cells, None, Some("VND")).unwrap_err();
+        assert!(problem.contains("more decimals than VND has"), "{problem}");
+    }
+}
