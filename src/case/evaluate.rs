@@ -1,5 +1,7 @@
 //! The whole of a case at a given time.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use super::claim::{self, ClaimView, Seen, Speaks, speaks};
@@ -10,8 +12,8 @@ use super::plan::NoticeKey;
 use super::refund::{Refund, cancellation_refund, cancelled_at};
 use super::unit::{self, UnitView};
 use crate::policy::{
-    Audience, Book, BookError, Calendar, Instant, LadderStep, Outcome, PolicyId, STANDARD_NAME,
-    Step, Subject, Window,
+    Audience, Book, BookError, Calendar, Instant, LadderStep, Outcome, Policy, PolicyId,
+    STANDARD_NAME, Step, Subject, Window,
 };
 
 /// What a case is evaluated under.
@@ -145,6 +147,12 @@ impl Evaluation {
         self.claims
             .iter()
             .find(|claim| claim.claim_ref == claim_ref)
+    }
+
+    /// The policy versions that its deadlines and claims follow.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        let of_deadlines = self.deadlines.iter().map(|deadline| &deadline.policy);
+        of_deadlines.chain(self.claims.iter().map(|claim| &claim.policy))
     }
 
     fn unit(

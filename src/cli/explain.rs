@@ -25,10 +25,14 @@ pub struct Args {
 /// Explains a subject.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let at = time_or_now(&shop, args.at.as_deref())?;
-    let explained = jobs::explain(&shop, &args.name, at).await?.with_context(|| {
-        Refused(format!("there is no order, unit or claim `{}`", args.name))
-    })?;
-    let page = Page { name: &args.name, explained: &explained, at };
+    let explained = jobs::explain(&shop, &args.name, at)
+        .await?
+        .with_context(|| Refused(format!("there is no order, unit or claim `{}`", args.name)))?;
+    let page = Page {
+        name: &args.name,
+        explained: &explained,
+        at,
+    };
     let text = page.text()?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Done::Well)
@@ -48,18 +52,29 @@ impl Page<'_> {
     }
 
     fn local(&self, at: Instant) -> String {
-        at.with_timezone(&self.calendar().zone).format("%a %Y-%m-%d %H:%M").to_string()
+        at.with_timezone(&self.calendar().zone)
+            .format("%a %Y-%m-%d %H:%M")
+            .to_string()
     }
 
     fn text(&self) -> Result<String, std::fmt::Error> {
         let Case { order, units } = &self.explained.case;
         let mut out = String::new();
         let zone = self.calendar().zone;
-        writeln!(out, "{} as of {} ({zone})\n", self.name, self.local(self.at))?;
+        writeln!(
+            out,
+            "{} as of {} ({zone})\n",
+            self.name,
+            self.local(self.at)
+        )?;
         self.order(&mut out, order)?;
         for unit in units.iter().filter(|unit| self.is_about_unit(unit)) {
             self.unit(&mut out, unit)?;
-            for claim in unit.claims.iter().filter(|claim| self.is_about_claim(unit, claim)) {
+            for claim in unit
+                .claims
+                .iter()
+                .filter(|claim| self.is_about_claim(unit, claim))
+            {
                 self.claim(&mut out, claim)?;
             }
         }
@@ -79,19 +94,34 @@ impl Page<'_> {
     }
 
     fn order(&self, out: &mut String, order: &Order) -> Written {
-        writeln!(out, "order {} of customer {}", order.order_ref, order.customer_ref)?;
+        writeln!(
+            out,
+            "order {} of customer {}",
+            order.order_ref, order.customer_ref
+        )?;
         if order.withdrawn {
             writeln!(out, "  withdrawn: it counts as never having been")?;
         }
-        let money = |minor| Money { minor, currency: order.currency };
+        let money = |minor| Money {
+            minor,
+            currency: order.currency,
+        };
         writeln!(out, "  total {} {}", money(order.total), order.currency)?;
-        let costs = [("shipping out", order.shipping_out), ("shipping back", order.shipping_back)];
+        let costs = [
+            ("shipping out", order.shipping_out),
+            ("shipping back", order.shipping_back),
+        ];
         for (name, minor) in costs {
             if let Some(minor) = minor {
                 writeln!(out, "  {name} {} {}", money(minor), order.currency)?;
             }
         }
-        self.facts(out, [("placed_at", Some(order.placed_at))].into_iter().chain(order.times()))?;
+        self.facts(
+            out,
+            [("placed_at", Some(order.placed_at))]
+                .into_iter()
+                .chain(order.times()),
+        )?;
         if let Some(refund) = &self.explained.evaluation.cancellation {
             self.refund(out, refund)?;
         }
@@ -100,10 +130,23 @@ impl Page<'_> {
     }
 
     fn unit(&self, out: &mut String, unit: &Unit) -> Written {
-        let Unit { unit_ref, product_name, kind, policy, .. } = unit;
-        writeln!(out, "unit {unit_ref}: {product_name:?} ({kind}), policy {policy}")?;
+        let Unit {
+            unit_ref,
+            product_name,
+            kind,
+            policy,
+            ..
+        } = unit;
+        writeln!(
+            out,
+            "unit {unit_ref}: {product_name:?} ({kind}), policy {policy}"
+        )?;
         if let Some(root) = &unit.root {
-            writeln!(out, "  replacement: keeps the warranty of {}", root.unit_ref)?;
+            writeln!(
+                out,
+                "  replacement: keeps the warranty of {}",
+                root.unit_ref
+            )?;
         }
         self.facts(out, unit.times().into_iter())?;
         self.deadlines(out, Subject::Unit, unit_ref)?;
@@ -116,7 +159,13 @@ impl Page<'_> {
         self.facts(out, opened.into_iter().chain(claim.times()))?;
         for wait in &claim.waits {
             let until = wait.until.map(|at| self.local(at));
-            writeln!(out, "  {:<24}{} – {}", "waits for the customer", self.local(wait.from), or_dash(until))?;
+            writeln!(
+                out,
+                "  {:<24}{} – {}",
+                "waits for the customer",
+                self.local(wait.from),
+                or_dash(until)
+            )?;
         }
         if let Some(view) = self.explained.evaluation.claim(&claim.claim_ref) {
             self.view(out, view)?;
@@ -127,24 +176,49 @@ impl Page<'_> {
 
     fn view(&self, out: &mut String, view: &ClaimView) -> Written {
         writeln!(out, "  {:<24}{}", "handled as", view.handling)?;
-        writeln!(out, "  {:<24}{} since {}", "stage", view.stage, self.local(view.stage_since))?;
+        writeln!(
+            out,
+            "  {:<24}{} since {}",
+            "stage",
+            view.stage,
+            self.local(view.stage_since)
+        )?;
         if let Some(decline) = &view.decline {
             let at = self.local(decline.at);
             let name = "declined";
-            writeln!(out, "  {name:<24}{} (clause {}) from {at}", decline.reason, decline.clause)?;
+            writeln!(
+                out,
+                "  {name:<24}{} (clause {}) from {at}",
+                decline.reason, decline.clause
+            )?;
         }
         for (outcome, at) in &view.outcomes {
             writeln!(out, "  {:<24}{outcome} at {}", "outcome", self.local(*at))?;
         }
-        view.refund.as_ref().map_or(Ok(()), |refund| self.refund(out, refund))?;
+        view.refund
+            .as_ref()
+            .map_or(Ok(()), |refund| self.refund(out, refund))?;
         self.notices(out, Subject::Claim, &view.claim_ref, None)
     }
 
     fn refund(&self, out: &mut String, refund: &Refund) -> Written {
-        let Refund { amount, deductions, currency, .. } = refund;
-        let money = |minor| Money { minor, currency: *currency };
+        let Refund {
+            amount,
+            deductions,
+            currency,
+            ..
+        } = refund;
+        let money = |minor| Money {
+            minor,
+            currency: *currency,
+        };
         let (base, kept) = (money(amount + deductions), money(*deductions));
-        writeln!(out, "  {:<24}{base} − {kept} = {} {currency}", "refund", refund.money())
+        writeln!(
+            out,
+            "  {:<24}{base} − {kept} = {} {currency}",
+            "refund",
+            refund.money()
+        )
     }
 
     fn facts(
@@ -153,7 +227,11 @@ impl Page<'_> {
         facts: impl Iterator<Item = (&'static str, Option<Instant>)>,
     ) -> Written {
         for (name, at) in facts.filter_map(|(name, at)| Some((name, at?))) {
-            let future = if at > self.at { "  (in the future: not seen yet)" } else { "" };
+            let future = if at > self.at {
+                "  (in the future: not seen yet)"
+            } else {
+                ""
+            };
             writeln!(out, "  {name:<24}{}{future}", self.local(at))?;
         }
         Ok(())
@@ -177,11 +255,24 @@ impl Page<'_> {
 
     fn deadline(&self, out: &mut String, deadline: &Deadline) -> Written {
         let terms = deadline.terms();
-        let Deadline { window, policy, state, .. } = deadline;
+        let Deadline {
+            window,
+            policy,
+            state,
+            ..
+        } = deadline;
         let assumed = if terms.assumed { ", assumed" } else { "" };
-        writeln!(out, "  {window} (clause {}{assumed}, policy {}): {state}", terms.clause, policy.id)?;
+        writeln!(
+            out,
+            "  {window} (clause {}{assumed}, policy {}): {state}",
+            terms.clause, policy.id
+        )?;
         let started = self.local(deadline.started_at);
-        writeln!(out, "    starts    {started}, + {} {} days", terms.days, terms.count)?;
+        writeln!(
+            out,
+            "    starts    {started}, + {} {} days",
+            terms.days, terms.count
+        )?;
         if !deadline.skipped.is_empty() {
             self.day_by_day(out, deadline)?;
         }
@@ -192,7 +283,11 @@ impl Page<'_> {
             }
             _ => {
                 let since = deadline.paused_since.map(|at| self.local(at));
-                writeln!(out, "    no due date while it waits, since {}", or_dash(since))?;
+                writeln!(
+                    out,
+                    "    no due date while it waits, since {}",
+                    or_dash(since)
+                )?;
             }
         }
         if let Some(ended) = deadline.ended_at {
@@ -208,10 +303,18 @@ impl Page<'_> {
     /// Every day from the first that counts to the last, where some did not.
     fn day_by_day(&self, out: &mut String, deadline: &Deadline) -> Written {
         let skipped = |day| deadline.skipped.iter().find(|skipped| skipped.date == day);
-        let end = deadline.skipped.last().map(|skipped| skipped.date).max(deadline.last_day);
+        let end = deadline
+            .skipped
+            .last()
+            .map(|skipped| skipped.date)
+            .max(deadline.last_day);
         let first = self.calendar().date_of(deadline.started_at);
         let mut counted = 0;
-        for day in first.iter_days().skip(1).take_while(|day| Some(*day) <= end) {
+        for day in first
+            .iter_days()
+            .skip(1)
+            .take_while(|day| Some(*day) <= end)
+        {
             write!(out, "      {} ", day.format("%a %Y-%m-%d"))?;
             match skipped(day) {
                 Some(skipped) => writeln!(out, "  –  {}", why(skipped.why, self.calendar(), day))?,
@@ -227,15 +330,25 @@ impl Page<'_> {
 
     fn ladder(&self, out: &mut String, deadline: &Deadline) -> Written {
         for step in &deadline.terms().steps {
-            let Some(fires_at) = deadline.fires_at(step.at, self.calendar()) else { continue };
-            let when = if fires_at <= self.at { "passed" } else { "to come" };
+            let Some(fires_at) = deadline.fires_at(step.at, self.calendar()) else {
+                continue;
+            };
+            let when = if fires_at <= self.at {
+                "passed"
+            } else {
+                "to come"
+            };
             let told: Vec<String> = step.to.iter().map(ToString::to_string).collect();
             let level = match step.level {
                 0 => String::new(),
                 level => format!(", level {level}"),
             };
             let (at, told) = (self.local(fires_at), told.join(", "));
-            writeln!(out, "    {:<9} {at}  {when}: {told}{level}", step.at.to_string())?;
+            writeln!(
+                out,
+                "    {:<9} {at}  {when}: {told}{level}",
+                step.at.to_string()
+            )?;
             let key = Some((deadline, step.at));
             self.notices(out, deadline.subject, &deadline.subject_ref, key)?;
         }
@@ -260,8 +373,16 @@ impl Page<'_> {
         });
         for notice in recorded {
             let key = &notice.key;
-            let what = if window.is_none() { format!("{} ", key.step) } else { String::new() };
-            writeln!(out, "              {what}notice to {}: {}", key.audience, notice.disposition)?;
+            let what = if window.is_none() {
+                format!("{} ", key.step)
+            } else {
+                String::new()
+            };
+            writeln!(
+                out,
+                "              {what}notice to {}: {}",
+                key.audience, notice.disposition
+            )?;
         }
         Ok(())
     }

@@ -44,7 +44,11 @@ enum What {
 /// Looks into the outbox.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     match args.what {
-        What::List { state, limit, format } => list(&shop, state, limit, format).await?,
+        What::List {
+            state,
+            limit,
+            format,
+        } => list(&shop, state, limit, format).await?,
         What::Show { id } => {
             let message = jobs::message(&shop, id).await?;
             print!("{}", message.with_context(|| no_message(id))?.draft.raw);
@@ -61,7 +65,9 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
 }
 
 fn no_message(id: i64) -> Refused {
-    Refused(format!("there is no message {id}: `warrantyd mail list` shows them"))
+    Refused(format!(
+        "there is no message {id}: `warrantyd mail list` shows them"
+    ))
 }
 
 async fn list(
@@ -71,8 +77,17 @@ async fn list(
     format: TableFormat,
 ) -> Result<()> {
     let zone = shop.config.calendar.zone;
-    let columns =
-        ["id", "state", "kind", "audience", "composed_at", "tries", "sent_at", "subject", "answer"];
+    let columns = [
+        "id",
+        "state",
+        "kind",
+        "audience",
+        "composed_at",
+        "tries",
+        "sent_at",
+        "subject",
+        "answer",
+    ];
     let mut rows = Rows::new(&columns);
     for message in jobs::messages(shop, state, limit).await? {
         rows.push([
@@ -82,7 +97,11 @@ async fn list(
             message.draft.audience,
             message.composed_at.with_timezone(&zone).to_rfc3339(),
             message.tries.to_string(),
-            or_dash(message.sent_at.map(|at| at.with_timezone(&zone).to_rfc3339())),
+            or_dash(
+                message
+                    .sent_at
+                    .map(|at| at.with_timezone(&zone).to_rfc3339()),
+            ),
             message.draft.subject,
             or_dash(message.answer),
         ]);

@@ -7,9 +7,9 @@
 //! config) or 3 (done, but with rejected rows or failed items), and says why
 //! on stderr.
 
-mod demo;
+//mod demo;
 mod explain;
-mod import;
+//mod import;
 mod init;
 mod mail;
 mod output;
@@ -44,7 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try it: made-up facts, some weeks of simulated days, mails and reports
-    Demo(demo::Args),
+    //Demo
     /// Write a commented config and create the database
     Init(init::Args),
     /// Run all jobs on their schedule until SIGTERM
@@ -52,9 +52,9 @@ enum Command {
     /// Run one job now: what cron calls
     Run(run::Args),
     /// Take in facts from CSV files
-    Import(import::Args),
+
     /// Record one fact: `record claim C-1 repaired`
-    Record(import::RecordArgs),
+
     /// Write one report
     Report(report::Args),
     /// Show all about an order, a unit or a claim, with the arithmetic
@@ -103,7 +103,6 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<Done> {
     let config = cli.config;
     match cli.command {
-        Command::Demo(args) => demo::run(args).await,
         Command::Init(args) => init::run(args, config).await,
         Command::Policy(args) => policy::run(args, config).await,
         Command::Daemon => {
@@ -111,8 +110,6 @@ async fn dispatch(cli: Cli) -> Result<Done> {
             Ok(Done::Well)
         }
         Command::Run(args) => run::run(args, open(config).await?).await,
-        Command::Import(args) => import::run(args, open(config).await?).await,
-        Command::Record(args) => import::record(args, open(config).await?).await,
         Command::Report(args) => report::run(args, open(config).await?).await,
         Command::Explain(args) => explain::run(args, open(config).await?).await,
         Command::Mail(args) => mail::run(args, open(config).await?).await,
@@ -125,7 +122,10 @@ fn start_log(is_daemon: bool) {
     let default = if is_daemon { "info" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn load(path: Option<PathBuf>) -> Result<Config> {
@@ -137,19 +137,22 @@ async fn open(path: Option<PathBuf>) -> Result<Shop> {
 }
 
 fn status_of(error: &anyhow::Error) -> u8 {
-    let is_usage = error.chain().any(|cause| {
-        cause.is::<ConfigError>()
-            || cause.is::<Refused>()
-            || cause.is::<crate::intake::FileError>()
-            || cause.is::<crate::policy::PolicyError>()
-    });
+    // A cause, or what was said about one.
+    fn is<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> bool {
+        error.is::<E>() || error.chain().any(|cause| cause.is::<E>())
+    }
+    let is_usage = is::<ConfigError>(error)
+        || is::<Refused>(error)
+        || is::<crate::intake::FileError>(error)
+        || is::<crate::policy::PolicyError>(error);
     if is_usage { 2 } else { 1 }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|cause| {
-        cause.kind() == std::io::ErrorKind::BrokenPipe
-    })
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// A time from the command line, read as in the import files.

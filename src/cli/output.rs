@@ -25,17 +25,15 @@ pub struct Rows {
 impl Rows {
     /// A table without rows.
     pub fn new(columns: &[&'static str]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row.
     pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
         self.rows.push(row.into_iter().collect());
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 
     /// The rows as objects, whose keys are the columns.
@@ -54,7 +52,7 @@ impl Rows {
         match format {
             TableFormat::Table => {
                 let mut table = Table::new();
-                table.load_style(presets::NOTHING);
+                table.load_preset(presets::NOTHING);
                 table.set_header(&self.columns);
                 for row in &self.rows {
                     table.add_row(row);

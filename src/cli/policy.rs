@@ -39,7 +39,9 @@ enum What {
 pub async fn run(args: Args, config: Option<PathBuf>) -> Result<Done> {
     match args.what {
         What::Show { version: None } => print!("{STANDARD}"),
-        What::Show { version: Some(version) } => print!("{}", text_of(&version, config).await?),
+        What::Show {
+            version: Some(version),
+        } => print!("{}", text_of(&version, config).await?),
         What::Check { files, format } => return check(&files, format),
     }
     Ok(Done::Well)
@@ -49,10 +51,15 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<Done> {
 /// the program has it.
 async fn text_of(version: &str, config: Option<PathBuf>) -> Result<String> {
     let id = version.rsplit_once('@').and_then(|(name, date)| {
-        Some(PolicyId { name: name.to_owned(), effective_from: date.parse().ok()? })
+        Some(PolicyId {
+            name: name.to_owned(),
+            effective_from: date.parse().ok()?,
+        })
     });
     let id = id.with_context(|| {
-        Refused(format!("found `{version}`, expected NAME@DATE such as standard@2000-01-01"))
+        Refused(format!(
+            "found `{version}`, expected NAME@DATE such as standard@2000-01-01"
+        ))
     })?;
     let config: Option<Config> = match load(config) {
         Ok(config) => Some(config),
@@ -62,24 +69,36 @@ async fn text_of(version: &str, config: Option<PathBuf>) -> Result<String> {
     };
     let known = match config {
         Some(config) => jobs::policy_texts(&Shop::open(config).await?).await?,
-        None => jobs::book(None)?.versions().map(|policy| policy.as_ref().clone()).collect(),
+        None => jobs::book(None)?
+            .versions()
+            .map(|policy| policy.as_ref().clone())
+            .collect(),
     };
     let names: Vec<String> = known.iter().map(|policy| policy.id.to_string()).collect();
     let found = known.into_iter().find(|policy| policy.id == id);
     let found = found.with_context(|| {
-        Refused(format!("there is no policy {id}: expected one of {}", names.join(", ")))
+        Refused(format!(
+            "there is no policy {id}: expected one of {}",
+            names.join(", ")
+        ))
     })?;
     Ok(found.text)
 }
 
 fn check(files: &[PathBuf], format: TableFormat) -> Result<Done> {
-    let mut rows = Rows::new(&["file", "policy", "window", "clause", "days", "count", "steps"]);
+    let mut rows = Rows::new(&[
+        "file", "policy", "window", "clause", "days", "count", "steps",
+    ]);
     for file in files {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).with_context(|| Refused(name.clone()))?;
         let policy = Policy::parse(&name, &text)?;
         for (window, terms) in policy.windows() {
-            let steps = terms.steps.iter().map(|step| step.at.to_string()).collect::<Vec<_>>();
+            let steps = terms
+                .steps
+                .iter()
+                .map(|step| step.at.to_string())
+                .collect::<Vec<_>>();
             rows.push([
                 name.clone(),
                 policy.id.to_string(),

@@ -55,13 +55,17 @@ pub fn line(outcome: &Outcome) -> String {
     if outcome.counts.is_empty() {
         return "nothing to do".to_owned();
     }
-    let counts = outcome.counts.iter().map(|(name, count)| format!("{count} {name}"));
+    let counts = outcome
+        .counts
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"));
     counts.collect::<Vec<_>>().join(", ")
 }
 
 fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Result<()> {
-    let mut rows =
-        Rows::new(&["what", "subject", "ref", "window", "step", "audience", "from", "to"]);
+    let mut rows = Rows::new(&[
+        "what", "subject", "ref", "window", "step", "audience", "from", "to",
+    ]);
     for moved in &enforced.moved {
         rows.push([
             "deadline".to_owned(),
@@ -76,7 +80,10 @@ fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Resul
     }
     for notice in &enforced.notices {
         let key = &notice.due.key;
-        let fires_at = notice.due.fires_at.with_timezone(&shop.config.calendar.zone);
+        let fires_at = notice
+            .due
+            .fires_at
+            .with_timezone(&shop.config.calendar.zone);
         rows.push([
             "notice".to_owned(),
             key.subject.to_string(),

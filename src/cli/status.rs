@@ -3,8 +3,8 @@
 use anyhow::Result;
 use strum::VariantArray;
 
-use super::output::{Rows, TableFormat, or_dash};
 use super::Done;
+use super::output::{Rows, TableFormat, or_dash};
 use crate::clock;
 use crate::config::JobName;
 use crate::daemon::schedule_of;
@@ -22,10 +22,19 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let now = clock::now();
     let zone = shop.config.calendar.zone;
     let local = |at: crate::policy::Instant| {
-        at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
+        at.with_timezone(&zone)
+            .format("%Y-%m-%d %H:%M:%S")
+            .to_string()
     };
     let status = jobs::status(&shop, now).await?;
-    let mut rows = Rows::new(&["job", "schedule", "last run", "state", "next run", "what it did"]);
+    let mut rows = Rows::new(&[
+        "job",
+        "schedule",
+        "last run",
+        "state",
+        "next run",
+        "what it did",
+    ]);
     for name in JobName::VARIANTS {
         let job = jobs::job(*name);
         let schedule = schedule_of(&shop.config, job);
@@ -33,7 +42,9 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         let did = last.map(|run| run.error.clone().unwrap_or_else(|| run.counts.clone()));
         rows.push([
             name.to_string(),
-            schedule.as_ref().map_or("off".to_owned(), |schedule| schedule.expression.to_string()),
+            schedule.as_ref().map_or("off".to_owned(), |schedule| {
+                schedule.expression.cron().to_string()
+            }),
             or_dash(last.and_then(|run| run.started_at).map(local)),
             or_dash(last.map(|run| run.state)),
             or_dash(schedule.and_then(|schedule| schedule.next(now)).map(local)),

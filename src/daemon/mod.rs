@@ -29,7 +29,11 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     let bell = Arc::new(Notify::new());
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
     let stop = Arc::new(Notify::new());
-    let mut worker = tokio::spawn(planner::work(shop.clone(), Arc::clone(&bell), Arc::clone(&stop)));
+    let mut worker = tokio::spawn(planner::work(
+        shop.clone(),
+        Arc::clone(&bell),
+        Arc::clone(&stop),
+    ));
     tracing::info!(database = %shop.store.path().display(), "started");
     let ended = tokio::select! {
         ended = &mut worker => Some(ended),

@@ -55,9 +55,13 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
 async fn plan(shop: &Shop, started_at: Instant) -> Result<()> {
     let now = clock::now();
     for job in &JOBS {
-        let Some(schedule) = schedule_of(&shop.config, job) else { continue };
+        let Some(schedule) = schedule_of(&shop.config, job) else {
+            continue;
+        };
         // Nothing is owed for the time before the first start.
-        let last = jobs::slot_latest(shop, job.name).await?.unwrap_or(started_at);
+        let last = jobs::slot_latest(shop, job.name)
+            .await?
+            .unwrap_or(started_at);
         let missed = schedule.missed(Some(last), now);
         if missed.dropped > 0 {
             tracing::warn!(job = %job.name, dropped = missed.dropped, "too many slots were missed");
@@ -72,7 +76,9 @@ async fn plan(shop: &Shop, started_at: Instant) -> Result<()> {
 async fn run(shop: &Shop, owed: Owed) {
     let now = clock::now();
     let is_dated = jobs::job(owed.job).catch_up == CatchUp::All;
-    let at = is_dated.then_some(owed.slot_at).filter(|slot_at| *slot_at <= now);
+    let at = is_dated
+        .then_some(owed.slot_at)
+        .filter(|slot_at| *slot_at <= now);
     let ran = jobs::run_recorded(shop, owed.job, Some(owed.run_id), When::new(at, now)).await;
     if let Err(error) = ran {
         tracing::error!(job = %owed.job, error = format!("{error:#}"), "failed");

@@ -34,12 +34,19 @@ pub fn book(dir: Option<&Path>) -> Result<Book> {
 }
 
 fn policy_files(dir: Option<&Path>) -> Result<Vec<std::path::PathBuf>> {
-    let Some(dir) = dir else { return Ok(Vec::new()) };
+    let Some(dir) = dir else {
+        return Ok(Vec::new());
+    };
     let read = || -> std::io::Result<Vec<_>> {
-        std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect()
+        std::fs::read_dir(dir)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
     };
     let mut files = read().with_context(|| format!("policy.dir: {}", dir.display()))?;
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     files.sort();
     Ok(files)
 }
@@ -68,13 +75,23 @@ pub async fn rules(shop: &Shop, tx: &mut Tx) -> Result<InForce> {
         }
     }
     add_used(&mut policies, &used)?;
-    let rules =
-        Rules { policies, calendar: calendar.clone(), stuck_after: shop.config.business.stuck_after };
+    let rules = Rules {
+        policies,
+        calendar: calendar.clone(),
+        stuck_after: shop.config.business.stuck_after,
+    };
     let detail = detail(&rules);
     let fingerprint = crate::policy::sha256_hex(detail.as_bytes());
     let latest = store::rules_latest(tx).await?;
-    let rules_id = latest.filter(|(_, known)| *known == fingerprint).map(|(id, _)| id);
-    Ok(InForce { rules, rules_id, fingerprint, detail })
+    let rules_id = latest
+        .filter(|(_, known)| *known == fingerprint)
+        .map(|(id, _)| id);
+    Ok(InForce {
+        rules,
+        rules_id,
+        fingerprint,
+        detail,
+    })
 }
 
 fn refuse_edited(policy: &Policy, stored: &StoredPolicy) -> Result<()> {
@@ -115,20 +132,29 @@ pub async fn policy_texts(shop: &Shop) -> Result<Vec<Policy>> {
     let mut tx = shop.store.read().await?;
     let mut policies = book(shop.config.policy_dir.as_deref())?;
     add_used(&mut policies, &store::policies_load(&mut tx).await?)?;
-    Ok(policies.versions().map(|policy| policy.as_ref().clone()).collect())
+    Ok(policies
+        .versions()
+        .map(|policy| policy.as_ref().clone())
+        .collect())
 }
 
 fn add_used(policies: &mut Book, used: &[StoredPolicy]) -> Result<()> {
     for stored in used {
-        policies.add(Policy::parse(&format!("{} as it was used", stored.id), &stored.text)?);
+        policies.add(Policy::parse(
+            &format!("{} as it was used", stored.id),
+            &stored.text,
+        )?);
     }
     Ok(())
 }
 
 /// All that an evaluation depends on beside the facts and the time.
 fn detail(rules: &Rules) -> String {
-    let policies: BTreeMap<String, &String> =
-        rules.policies.versions().map(|policy| (policy.id.to_string(), &policy.sha256)).collect();
+    let policies: BTreeMap<String, &String> = rules
+        .policies
+        .versions()
+        .map(|policy| (policy.id.to_string(), &policy.sha256))
+        .collect();
     let calendar = &rules.calendar;
     let weekend: Vec<String> = calendar.weekend().iter().map(ToString::to_string).collect();
     let detail = serde_json::json!({

@@ -59,7 +59,10 @@ pub fn notice_text(
     let due = evaluation.due_steps.iter().find(|due| due.key == *key);
     let refund = refund(evaluation, key);
     let money = |of: fn(&Refund) -> i64| {
-        refund.map(|refund| Money { minor: of(refund), currency: refund.currency })
+        refund.map(|refund| Money {
+            minor: of(refund),
+            currency: refund.currency,
+        })
     };
     NoticeText {
         audience: key.audience,
@@ -71,7 +74,9 @@ pub fn notice_text(
         step: key.step,
         clause: notice.clause.clone(),
         product_name: unit.map(|unit| unit.product_name.clone()),
-        last_day: key.last_day.or(deadline.and_then(|deadline| deadline.last_day)),
+        last_day: key
+            .last_day
+            .or(deadline.and_then(|deadline| deadline.last_day)),
         level: due.map_or(0, |due| due.level),
         amount: money(|refund| refund.amount),
         deductions: money(|refund| refund.deductions).filter(|money| money.minor > 0),

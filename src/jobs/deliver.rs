@@ -40,7 +40,13 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     let rules = rules(shop, &mut tx).await?.rules;
     tx.commit().await?;
     let customers_too = may_write_to_customers(&guard, mail, &rules, when)?;
-    let mut run = Run { shop, mail, rules, now: when.at, outcome: Outcome::default() };
+    let mut run = Run {
+        shop,
+        mail,
+        rules,
+        now: when.at,
+        outcome: Outcome::default(),
+    };
     run.settle_interrupted().await?;
     run.look_again().await?;
     run.tell_ops(&guard).await?;
@@ -52,7 +58,11 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
 /// Customers are written to within the sending hours, and only while the
 /// clock is believed (spec, section 5, rule 8).
 fn may_write_to_customers(guard: &Guard, mail: &Mail, rules: &Rules, when: When) -> Result<bool> {
-    let When { at, clock, is_named } = when;
+    let When {
+        at,
+        clock,
+        is_named,
+    } = when;
     if at > clock {
         let why = format!("--at {at} is in the future: expected a time until now ({clock})");
         return Err(Refused(why).into());
@@ -61,7 +71,9 @@ fn may_write_to_customers(guard: &Guard, mail: &Mail, rules: &Rules, when: When)
         let why = format!("{at} is before {last_at}, up to when was enforced");
         return Err(Refused(format!("{why}: expected a later time")).into());
     }
-    let jumped = guard.last_at.is_some_and(|last_at| !is_named && at - last_at > CLOCK_JUMP);
+    let jumped = guard
+        .last_at
+        .is_some_and(|last_at| !is_named && at - last_at > CLOCK_JUMP);
     let time = at.with_timezone(&rules.calendar.zone).time();
     let hours = mail.send_between;
     let in_hours = hours.from <= time && time < hours.until;
@@ -148,7 +160,11 @@ impl Run<'_> {
                 }
                 // Its notices wait until it can be evaluated again.
                 Err(error) => {
-                    tracing::warn!(order_id = found.order_id, error, "a case cannot be evaluated");
+                    tracing::warn!(
+                        order_id = found.order_id,
+                        error,
+                        "a case cannot be evaluated"
+                    );
                     self.outcome.count("failed", 1);
                 }
             }
@@ -211,7 +227,8 @@ impl Run<'_> {
                     ids.contains(&notice.id) && !gone.contains(&notice.id)
                 };
                 for notice in standing.notices.iter().filter(stands) {
-                    self.group(&mut tx, &case, &evaluation, notice, &mut groups).await?;
+                    self.group(&mut tx, &case, &evaluation, notice, &mut groups)
+                        .await?;
                 }
             }
             tx.commit().await?;
@@ -232,10 +249,21 @@ impl Run<'_> {
             Audience::Customer => {
                 let customer_ref = &case.order.customer_ref;
                 let customer = store::customer_load(tx, customer_ref).await?;
-                let Some(customer) = customer else { return Ok(()) };
-                let to = Mailbox { name: customer.name.clone(), address: customer.email };
+                let Some(customer) = customer else {
+                    return Ok(());
+                };
+                let to = Mailbox {
+                    name: customer.name.clone(),
+                    address: customer.email,
+                };
                 let customer_ref = customer_ref.clone();
-                (vec![to], Addressee::Customer { customer_ref, name: customer.name })
+                (
+                    vec![to],
+                    Addressee::Customer {
+                        customer_ref,
+                        name: customer.name,
+                    },
+                )
             }
             _ => {
                 let (_, claim) = about(case, &notice.key);
@@ -312,7 +340,9 @@ impl Run<'_> {
         let mut transport = transport(self.mail)?;
         for id in due {
             let mut tx = self.shop.store.write().await?;
-            let Some(message) = store::message_get(&mut tx, id).await? else { continue };
+            let Some(message) = store::message_get(&mut tx, id).await? else {
+                continue;
+            };
             store::message_sending(&mut tx, id).await?;
             tx.commit().await?;
             let delivery = self.hand_over(&mut transport, &message).await;
@@ -322,8 +352,9 @@ impl Run<'_> {
             tx.commit().await?;
             tracing::info!(message = message.draft.message_id, state = %tried.state, "tried");
             if let Some(cause) = fault {
-                self.outcome.problem =
-                    Some(format!("the mail server cannot be used: {cause}; messages wait"));
+                self.outcome.problem = Some(format!(
+                    "the mail server cannot be used: {cause}; messages wait"
+                ));
                 break;
             }
             let counted = match tried.state {
@@ -339,13 +370,20 @@ impl Run<'_> {
     async fn hand_over(&self, transport: &mut Transport, message: &Message) -> Delivery {
         let envelope = Envelope {
             from: self.mail.from.clone(),
-            to: message.draft.recipient.split(", ").map(str::to_owned).collect(),
+            to: message
+                .draft
+                .recipient
+                .split(", ")
+                .map(str::to_owned)
+                .collect(),
         };
         let name = message.draft.message_id.trim_matches(['<', '>']);
         let name = name.split_once('@').map_or(name, |(name, _)| name);
         let date = self.rules.calendar.date_of(message.composed_at);
         let name = format!("{date}-{:06}-{name}", message.id);
-        transport.send(&envelope, message.draft.raw.as_bytes(), &name).await
+        transport
+            .send(&envelope, message.draft.raw.as_bytes(), &name)
+            .await
     }
 
     /// What a delivery leaves of its message, and the fault of the transport,
@@ -361,15 +399,23 @@ impl Run<'_> {
         };
         match delivery {
             Delivery::Delivered { answer } => (tried(MessageState::Sent, answer), None),
-            Delivery::RefusedForGood { answer } => {
-                (Try { refused: true, ..tried(MessageState::Failed, answer) }, None)
-            }
+            Delivery::RefusedForGood { answer } => (
+                Try {
+                    refused: true,
+                    ..tried(MessageState::Failed, answer)
+                },
+                None,
+            ),
             Delivery::RefusedForNow { answer }
-            | Delivery::NotSent { cause: answer, transport_fault: false } => {
-                (self.later(message, answer), None)
-            }
+            | Delivery::NotSent {
+                cause: answer,
+                transport_fault: false,
+            } => (self.later(message, answer), None),
             // The message is not to blame: it keeps its tries and its turn.
-            Delivery::NotSent { cause, transport_fault: true } => {
+            Delivery::NotSent {
+                cause,
+                transport_fault: true,
+            } => {
                 let waits = Try {
                     counts: false,
                     next_try_at: message.next_try_at,
@@ -387,7 +433,14 @@ impl Run<'_> {
             OnUncertain::Hold => (MessageState::Uncertain, None),
         };
         let answer = format!("uncertain: {cause}");
-        Try { state, counts: true, next_try_at, answer, refused: false, maybe_taken: true }
+        Try {
+            state,
+            counts: true,
+            next_try_at,
+            answer,
+            refused: false,
+            maybe_taken: true,
+        }
     }
 
     /// Another try, after a wait that doubles; or none any more.
@@ -396,7 +449,11 @@ impl Run<'_> {
         let gives_up_at = message.composed_at + self.mail.give_up_after;
         let again = next_try_at <= gives_up_at;
         Try {
-            state: if again { MessageState::Ready } else { MessageState::Failed },
+            state: if again {
+                MessageState::Ready
+            } else {
+                MessageState::Failed
+            },
             counts: true,
             next_try_at: again.then_some(next_try_at),
             answer: match again {

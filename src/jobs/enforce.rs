@@ -10,9 +10,7 @@ use chrono::{NaiveDate, TimeDelta};
 use super::book::{InForce, rules};
 use super::page::{Evaluated, evaluate_page, page_len};
 use super::{Outcome, Refused, Shop, When};
-use crate::case::{
-    Disposition, Notice, Plan, PlanContext, Recorded, RecordedDeadline, plan,
-};
+use crate::case::{Disposition, Notice, Plan, PlanContext, Recorded, RecordedDeadline, plan};
 use crate::policy::{Audience, Instant, Policy, PolicyId, Subject, Window};
 use crate::store::{self, AgendaRow, DueCase, Guard, Tx};
 
@@ -65,7 +63,11 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
         context: PlanContext {
             now,
             stale_after: shop.config.notices.stale_after,
-            live_from: shop.config.notices.live_from.map(|day| shop.config.calendar.day_start(day)),
+            live_from: shop
+                .config
+                .notices
+                .live_from
+                .map(|day| shop.config.calendar.day_start(day)),
             customers_held: guard.held_since.is_some(),
         },
         shop,
@@ -79,7 +81,14 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
             Some(_) => store::notices_hold_customers(&mut tx).await?,
             None => store::notices_let_go(&mut tx).await?,
         };
-        run.done.outcome.count(if guard.held_since.is_some() { "held" } else { "let_go" }, moved);
+        run.done.outcome.count(
+            if guard.held_since.is_some() {
+                "held"
+            } else {
+                "let_go"
+            },
+            moved,
+        );
         store::guard_write(&mut tx, &guard).await?;
     }
     tx.commit().await?;
@@ -91,7 +100,11 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
 /// Refuses a time that cannot be enforced, and holds customers' notices when
 /// the clock has jumped. A time that was named is believed.
 fn guarded(guard: Guard, when: When, dry_run: bool) -> Result<Guard> {
-    let When { at, clock, is_named } = when;
+    let When {
+        at,
+        clock,
+        is_named,
+    } = when;
     if dry_run {
         return Ok(guard);
     }
@@ -107,7 +120,9 @@ fn guarded(guard: Guard, when: When, dry_run: bool) -> Result<Guard> {
         let why = format!("{what} {at} is before {last_at}, up to when was enforced: {or}");
         return Err(Refused(why).into());
     }
-    let jumped = guard.last_at.filter(|last_at| !is_named && at - *last_at > CLOCK_JUMP);
+    let jumped = guard
+        .last_at
+        .filter(|last_at| !is_named && at - *last_at > CLOCK_JUMP);
     let (held_since, held_reason) = match (jumped, is_named) {
         (_, true) => (None, None),
         (Some(last_at), false) if guard.held_since.is_none() => {
@@ -116,7 +131,11 @@ fn guarded(guard: Guard, when: When, dry_run: bool) -> Result<Guard> {
         }
         _ => (guard.held_since, guard.held_reason),
     };
-    Ok(Guard { last_at: Some(at), held_since, held_reason })
+    Ok(Guard {
+        last_at: Some(at),
+        held_since,
+        held_reason,
+    })
 }
 
 struct Run<'s> {
@@ -135,7 +154,9 @@ impl Run<'_> {
         loop {
             let mut tx = self.shop.begin(self.dry_run).await?;
             let due = store::agenda_due(&mut tx, self.context.now, after, CASES_A_PAGE).await?;
-            let Some(last) = self.page(tx, &due).await? else { return Ok(()) };
+            let Some(last) = self.page(tx, &due).await? else {
+                return Ok(());
+            };
             after = (last.next_at, last.order_id);
         }
     }
@@ -148,7 +169,9 @@ impl Run<'_> {
             let at_most = CASES_A_PAGE.min(left as i64);
             let due = store::agenda_stale(&mut tx, self.rules_id, after, at_most).await?;
             let before = self.done.outcome.get("found");
-            let Some(last) = self.page(tx, &due).await? else { return Ok(()) };
+            let Some(last) = self.page(tx, &due).await? else {
+                return Ok(());
+            };
             after = last.order_id;
             left = left.saturating_sub((self.done.outcome.get("found") - before) as usize);
         }
@@ -160,13 +183,17 @@ impl Run<'_> {
     /// what follows. Gives the last of them.
     async fn page(&mut self, mut tx: Tx, due: &[DueCase]) -> Result<Option<DueCase>> {
         let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
-        let Some(last) = due.last() else { return Ok(None) };
+        let Some(last) = due.last() else {
+            return Ok(None);
+        };
         let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
         let now = self.context.now;
         let page = evaluate_page(&mut tx, &order_ids, &self.in_force.rules, now).await?;
         let mut recorded = store::recorded_load(&mut tx, &order_ids).await?;
-        let failures: HashMap<i64, i64> =
-            due.iter().map(|case| (case.order_id, case.failures)).collect();
+        let failures: HashMap<i64, i64> = due
+            .iter()
+            .map(|case| (case.order_id, case.failures))
+            .collect();
         let mut agenda = Vec::with_capacity(page.len());
         let mut plans = Vec::with_capacity(page.len());
         let mut policies: BTreeMap<PolicyId, Arc<Policy>> = BTreeMap::new();
@@ -184,11 +211,17 @@ impl Run<'_> {
                 }
             };
             for policy in evaluation.policies() {
-                policies.entry(policy.id.clone()).or_insert_with(|| Arc::clone(policy));
+                policies
+                    .entry(policy.id.clone())
+                    .or_insert_with(|| Arc::clone(policy));
             }
             let recorded = recorded.remove(&order_id).unwrap_or_default();
             let plan = plan(&evaluation, &recorded, &self.context);
-            tracing::debug!(order = case.order.order_ref, notices = plan.notices.len(), "planned");
+            tracing::debug!(
+                order = case.order.order_ref,
+                notices = plan.notices.len(),
+                "planned"
+            );
             self.tell(&plan, &recorded);
             plans.push((order_id, plan));
         }
@@ -248,7 +281,9 @@ fn agenda_row(evaluated: &Evaluated, failures: i64, now: Instant) -> AgendaRow {
 fn ready_at(notice: &Notice, now: Instant, outcome_delay: TimeDelta) -> Instant {
     let key = &notice.due.key;
     let waits = key.window.is_none() && key.audience == Audience::Customer;
-    let ready_at = waits.then(|| now.checked_add_signed(outcome_delay)).flatten();
+    let ready_at = waits
+        .then(|| now.checked_add_signed(outcome_delay))
+        .flatten();
     ready_at.unwrap_or(now)
 }
 
@@ -261,10 +296,16 @@ fn moved(plan: &Plan, recorded: &Recorded) -> Vec<Moved> {
         to,
     };
     let changed = plan.deadlines.iter().filter_map(|deadline| {
-        let before = recorded.deadlines.iter().find(|old| old.key() == deadline.key());
+        let before = recorded
+            .deadlines
+            .iter()
+            .find(|old| old.key() == deadline.key());
         let from = before.and_then(|old| old.last_day);
         (from != deadline.last_day).then(|| of(deadline, from, deadline.last_day))
     });
-    let gone = plan.gone.iter().map(|deadline| of(deadline, deadline.last_day, None));
+    let gone = plan
+        .gone
+        .iter()
+        .map(|deadline| of(deadline, deadline.last_day, None));
     changed.chain(gone).collect()
 }

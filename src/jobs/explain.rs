@@ -26,11 +26,18 @@ pub struct Explained {
 pub async fn explain(shop: &Shop, name: &str, at: Instant) -> Result<Option<Explained>> {
     let mut tx = shop.store.read().await?;
     let rules = rules(shop, &mut tx).await?.rules;
-    let Some(order_id) = store::order_of(&mut tx, name).await? else { return Ok(None) };
+    let Some(order_id) = store::order_of(&mut tx, name).await? else {
+        return Ok(None);
+    };
     let mut recorded = store::recorded_load(&mut tx, &[order_id]).await?;
     let notices = recorded.remove(&order_id).unwrap_or_default().notices;
     let found = evaluate_page(&mut tx, &[order_id], &rules, at).await?.pop();
     let Some(found) = found else { return Ok(None) };
     let (case, evaluation) = found.found.map_err(|error| anyhow!("{name}: {error}"))?;
-    Ok(Some(Explained { case, evaluation, notices, rules }))
+    Ok(Some(Explained {
+        case,
+        evaluation,
+        notices,
+        rules,
+    }))
 }

@@ -14,7 +14,10 @@ const KEEP_RUNS: TimeDelta = TimeDelta::days(90);
 pub async fn housekeeping(shop: &Shop, when: When) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut tx = shop.store.write().await?;
-    outcome.count("runs_forgotten", store::runs_forget(&mut tx, when.at - KEEP_RUNS).await?);
+    outcome.count(
+        "runs_forgotten",
+        store::runs_forget(&mut tx, when.at - KEEP_RUNS).await?,
+    );
     tx.commit().await?;
     shop.store.tidy().await?;
     Ok(outcome)

@@ -1,10 +1,8 @@
 //! A page of cases, evaluated. One bad case never stops it.
 
-use std::collections::HashMap;
-
 use anyhow::Result;
 
-use crate::case::{Case, Evaluation, Recorded, Rules, evaluate};
+use crate::case::{Case, Evaluation, Rules, evaluate};
 use crate::policy::Instant;
 use crate::store::{self, StoreError, Tx};
 
@@ -41,7 +39,10 @@ pub async fn evaluate_page(
         Err(StoreError::Row { .. }) => return evaluate_singly(tx, order_ids, rules, now).await,
         cases => cases?,
     };
-    Ok(cases.into_iter().map(|(order_id, case)| one(order_id, case, rules, now)).collect())
+    Ok(cases
+        .into_iter()
+        .map(|(order_id, case)| one(order_id, case, rules, now))
+        .collect())
 }
 
 fn one(order_id: i64, case: Case, rules: &Rules, now: Instant) -> Evaluated {
@@ -63,21 +64,20 @@ async fn evaluate_singly(
     for order_id in order_ids {
         match store::case_load(tx, &[*order_id]).await {
             Ok(cases) => {
-                all.extend(cases.into_iter().map(|(id, case)| one(id, case, rules, now)));
+                all.extend(
+                    cases
+                        .into_iter()
+                        .map(|(id, case)| one(id, case, rules, now)),
+                );
             }
             Err(error @ StoreError::Row { .. }) => {
-                all.push(Evaluated { order_id: *order_id, found: Err(error.to_string()) });
+                all.push(Evaluated {
+                    order_id: *order_id,
+                    found: Err(error.to_string()),
+                });
             }
             Err(error) => return Err(error.into()),
         }
     }
     Ok(all)
-}
-
-/// What was recorded of the cases of a page.
-pub async fn recorded_page(
-    tx: &mut Tx,
-    order_ids: &[i64],
-) -> Result<HashMap<i64, Recorded>> {
-    Ok(store::recorded_load(tx, order_ids).await?)
 }

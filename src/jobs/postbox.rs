@@ -44,9 +44,14 @@ pub async fn post(
     parcel: Parcel<'_>,
     now: Instant,
 ) -> Result<bool> {
-    let from = Mailbox { name: Some(config.business.name.clone()), address: mail.from.clone() };
-    let reply_to =
-        mail.reply_to.as_ref().map(|address| Mailbox { name: None, address: address.clone() });
+    let from = Mailbox {
+        name: Some(config.business.name.clone()),
+        address: mail.from.clone(),
+    };
+    let reply_to = mail.reply_to.as_ref().map(|address| Mailbox {
+        name: None,
+        address: address.clone(),
+    });
     let recipient: Vec<&str> = parcel.to.iter().map(|to| to.address.as_str()).collect();
     let recipient = recipient.join(", ");
     // The same message of the same run has the same name, whoever composes it.
@@ -60,8 +65,13 @@ pub async fn post(
     );
     let name = &sha256_hex(name.as_bytes())[..32];
     let message_id = mail::message_id(name, &from)?;
-    let headers =
-        Headers { from, to: parcel.to, reply_to, message_id: message_id.clone(), date: now };
+    let headers = Headers {
+        from,
+        to: parcel.to[0].clone(),
+        reply_to,
+        message_id: message_id.clone(),
+        date: now,
+    };
     let raw = mail::build(parcel.letter, &headers, parcel.attachments)?;
     let draft = MessageDraft {
         message_id,
@@ -71,12 +81,17 @@ pub async fn post(
         subject: parcel.letter.subject.clone(),
         raw: String::from_utf8(raw).context("a message is ASCII")?,
     };
-    Ok(store::message_add(tx, &draft, parcel.notice_ids, now).await?.is_some())
+    Ok(store::message_add(tx, &draft, parcel.notice_ids, now)
+        .await?
+        .is_some())
 }
 
 /// Recipients without a name.
 pub fn mailboxes<A: AsRef<str>>(addresses: &[A]) -> Vec<Mailbox> {
-    let mailbox = |address: &A| Mailbox { name: None, address: address.as_ref().to_owned() };
+    let mailbox = |address: &A| Mailbox {
+        name: None,
+        address: address.as_ref().to_owned(),
+    };
     addresses.iter().map(mailbox).collect()
 }
 
@@ -84,14 +99,21 @@ pub fn mailboxes<A: AsRef<str>>(addresses: &[A]) -> Vec<Mailbox> {
 pub fn transport(mail: &Mail) -> Result<Transport> {
     Ok(match &mail.transport {
         config::Transport::File { dir } => Transport::File(FileTransport::new(dir)),
-        config::Transport::Smtp { url, login, ca_file } => {
+        config::Transport::Smtp {
+            url,
+            login,
+            ca_file,
+        } => {
             let login = login.as_ref().map(|login| {
                 Ok::<_, config::ConfigError>(Login {
                     username: login.username.clone(),
                     password: login.password()?,
                 })
             });
-            let domain = mail.from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+            let domain = mail
+                .from
+                .rsplit_once('@')
+                .map_or("localhost", |(_, domain)| domain);
             let settings = SmtpSettings {
                 server: url.parse()?,
                 login: login.transpose()?,

@@ -50,10 +50,23 @@ enum Item<'a> {
 
 /// Writes one report.
 pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -> Result<(W, u64)> {
-    let ReportRequest { name, at, from, to, days, format } = request;
+    let ReportRequest {
+        name,
+        at,
+        from,
+        to,
+        days,
+        format,
+    } = request;
     let mut tx = shop.store.read().await?;
     let rules = rules(shop, &mut tx).await?.rules;
-    let scope = Scope { rules: &rules, at, from, to, days };
+    let scope = Scope {
+        rules: &rules,
+        at,
+        from,
+        to,
+        days,
+    };
     let mut report = Report::new(name, format, scope, out)?;
     let calendar = &rules.calendar;
     feed(shop, &mut tx, &rules, at, |item| match item {
@@ -64,9 +77,13 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         }
         Item::Notice(notice) => {
             let fired_on = calendar.date_of(notice.fires_at);
-            let is_in = from.is_none_or(|from| from <= fired_on)
-                && to.is_none_or(|to| fired_on <= to);
-            if is_in { report.add_notice(notice) } else { Ok(()) }
+            let is_in =
+                from.is_none_or(|from| from <= fired_on) && to.is_none_or(|to| fired_on <= to);
+            if is_in {
+                report.add_notice(notice)
+            } else {
+                Ok(())
+            }
         }
         Item::Exception(exception) => {
             report.add_exception(exception);
@@ -88,7 +105,13 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let dir = dir.join(date.to_string());
     let mut tx = shop.store.read().await?;
     let rules = rules(shop, &mut tx).await?.rules;
-    let scope = Scope { rules: &rules, at: when.at, from: None, to: None, days: UPCOMING_DAYS };
+    let scope = Scope {
+        rules: &rules,
+        at: when.at,
+        from: None,
+        to: None,
+        days: UPCOMING_DAYS,
+    };
     let mut set = DailySet::create(&dir, scope)?;
     let mut outcome = Outcome::default();
     feed(shop, &mut tx, &rules, when.at, |item| match item {
@@ -130,16 +153,24 @@ async fn mail_managers(
     let mut attachments = Vec::new();
     for file in &daily.manifest.files {
         let path = dir.join(&file.name);
-        let content_type = if file.name.ends_with(".html") { "text/html" } else { "text/csv" };
+        let content_type = if file.name.ends_with(".html") {
+            "text/html"
+        } else {
+            "text/csv"
+        };
         attachments.push(Attachment {
             name: file.name.clone(),
             content_type: format!("{content_type}; charset=utf-8"),
             bytes: std::fs::read(&path).with_context(|| path.display().to_string())?,
         });
     }
-    let files: Vec<String> = daily.manifest.files.iter().map(|file| file.name.clone()).collect();
-    let letter =
-        Letters::new()?.report(&letterhead(config), date, &daily.figures.lines(), &files)?;
+    let files: Vec<String> = daily
+        .manifest
+        .files
+        .iter()
+        .map(|file| file.name.clone())
+        .collect();
+    let letter = Letters::new()?.report(&letterhead(config), date, &[], &files)?;
     let parcel = Parcel {
         kind: MessageKind::Report,
         audience: "managers".to_owned(),
@@ -207,10 +238,12 @@ fn notice_row(shop: &Shop, line: &NoticeLine) -> NoticeRow {
     let message = line.message.as_ref();
     let recipient = match key.audience {
         Audience::Customer => Some(line.customer_ref.clone()),
-        audience => message.map(|message| message.recipient.clone()).or_else(|| {
-            let to = addresses(&shop.config.contacts, audience, line.assignee.as_deref());
-            (!to.is_empty()).then(|| to.join(", "))
-        }),
+        audience => message
+            .map(|message| message.recipient.clone())
+            .or_else(|| {
+                let to = addresses(&shop.config.contacts, audience, line.assignee.as_deref());
+                (!to.is_empty()).then(|| to.join(", "))
+            }),
     };
     NoticeRow {
         fires_at: line.fires_at,
@@ -232,9 +265,10 @@ fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option
     let key = &line.key;
     let refused = line.message.as_ref().is_some_and(|message| message.refused);
     let (code, detail) = match line.disposition {
-        Disposition::Held if held_reason.is_empty() => {
-            (ExceptionCode::OnHold, "the server's answer never came".to_owned())
-        }
+        Disposition::Held if held_reason.is_empty() => (
+            ExceptionCode::OnHold,
+            "the server's answer never came".to_owned(),
+        ),
         Disposition::Held => (ExceptionCode::OnHold, held_reason.to_owned()),
         Disposition::Failed if refused => {
             let detail = format!("mail for the {} was refused for good", key.audience);
@@ -254,5 +288,10 @@ fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option
         _ => return None,
     };
     let (subject, subject_ref) = (key.subject, key.subject_ref.clone());
-    Some(Exception { code, subject, subject_ref, detail })
+    Some(Exception {
+        code,
+        subject,
+        subject_ref,
+        detail,
+    })
 }

@@ -22,7 +22,10 @@ impl Shop {
     /// Opens the database of a config.
     pub async fn open(config: Config) -> Result<Self> {
         let store = Store::open(&config.database).await?;
-        Ok(Self { store, config: std::sync::Arc::new(config) })
+        Ok(Self {
+            store,
+            config: std::sync::Arc::new(config),
+        })
     }
 
     /// Begins a transaction: one that reads only, for a dry run.
@@ -48,7 +51,11 @@ pub struct When {
 impl When {
     /// A run at a time that was named, or now.
     pub fn new(at: Option<Instant>, clock: Instant) -> Self {
-        Self { at: at.unwrap_or(clock), clock, is_named: at.is_some() }
+        Self {
+            at: at.unwrap_or(clock),
+            clock,
+            is_named: at.is_some(),
+        }
     }
 }
 
@@ -162,7 +169,11 @@ pub async fn run_recorded(
             let counts = serde_json::to_string(&outcome.counts).unwrap_or_default();
             (state, counts, outcome.problem.clone())
         }
-        Err(error) => (RunState::Failed, "{}".to_owned(), Some(format!("{error:#}"))),
+        Err(error) => (
+            RunState::Failed,
+            "{}".to_owned(),
+            Some(format!("{error:#}")),
+        ),
     };
     tracing::info!(job = %name, %state, counts, error, "ran");
     let mut tx = shop.store.write().await?;

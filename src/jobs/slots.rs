@@ -38,7 +38,16 @@ pub async fn slot_latest(shop: &Shop, job: JobName) -> Result<Option<Instant>> {
 /// died over are among them.
 pub async fn next_owed(shop: &Shop) -> Result<Option<Owed>> {
     let mut tx = shop.store.read().await?;
-    let Some(run) = store::run_owed(&mut tx).await? else { return Ok(None) };
-    let job = run.job.parse().map_err(|_| anyhow!("job_runs: there is no job `{}`", run.job))?;
-    Ok(run.slot_at.map(|slot_at| Owed { run_id: run.id, job, slot_at }))
+    let Some(run) = store::run_owed(&mut tx).await? else {
+        return Ok(None);
+    };
+    let job = run
+        .job
+        .parse()
+        .map_err(|_| anyhow!("job_runs: there is no job `{}`", run.job))?;
+    Ok(run.slot_at.map(|slot_at| Owed {
+        run_id: run.id,
+        job,
+        slot_at,
+    }))
 }

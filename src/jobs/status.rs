@@ -41,21 +41,39 @@ pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
 impl Status {
     /// What there is to say beside the jobs: name and value.
     pub fn lines(&self, local: impl Fn(Instant) -> String) -> Vec<(&'static str, String)> {
-        let AgendaSummary { orders, open, due, stale, failing } = self.agenda;
+        let AgendaSummary {
+            orders,
+            open,
+            due,
+            stale,
+            failing,
+        } = self.agenda;
         let counted = |counts: &[(String, i64)]| {
-            let counts: Vec<String> =
-                counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
-            if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+            let counts: Vec<String> = counts
+                .iter()
+                .map(|(name, count)| format!("{count} {name}"))
+                .collect();
+            if counts.is_empty() {
+                "none".to_owned()
+            } else {
+                counts.join(", ")
+            }
         };
         let enforced = self.guard.last_at.map_or("never".to_owned(), &local);
         let mut lines = vec![
             ("enforced up to", enforced),
-            ("orders", format!("{orders}, {open} open, {due} due to be looked at")),
+            (
+                "orders",
+                format!("{orders}, {open} open, {due} due to be looked at"),
+            ),
             ("notices", counted(&self.notices)),
             ("messages", counted(&self.messages)),
         ];
         if stale > 0 {
-            lines.push(("older rules", format!("{stale} open orders wait to be looked at again")));
+            lines.push((
+                "older rules",
+                format!("{stale} open orders wait to be looked at again"),
+            ));
         }
         if failing > 0 {
             let what = "cannot be evaluated: `report exceptions` says why";
@@ -63,7 +81,10 @@ impl Status {
         }
         if let Some(since) = self.guard.held_since {
             let reason = self.guard.held_reason.as_deref().unwrap_or("");
-            lines.push(("customers held", format!("since {}: {reason}", local(since))));
+            lines.push((
+                "customers held",
+                format!("since {}: {reason}", local(since)),
+            ));
         }
         lines
     }

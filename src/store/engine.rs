@@ -139,16 +139,23 @@ impl Store {
             .pragma("wal_autocheckpoint", "16000")
             .pragma("cache_size", "-32000");
         let opened = |error| match StoreError::from(error) {
-            StoreError::Sql(error) => {
-                StoreError::Open { path: path.to_owned(), cause: error.to_string() }
-            }
+            StoreError::Sql(error) => StoreError::Open {
+                path: path.to_owned(),
+                cause: error.to_string(),
+            },
             other => other,
         };
         // One writer, and no connection that is closed behind its back.
-        let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None);
         let writer = pool.connect_with(writable).await.map_err(opened)?;
         let lock = lock_file(path, "migrate")?;
-        lock.lock().map_err(|cause| StoreError::Lock { path: path.to_owned(), cause })?;
+        lock.lock().map_err(|cause| StoreError::Lock {
+            path: path.to_owned(),
+            cause,
+        })?;
         migrate(&writer, path).await?;
         drop(lock);
         let readers = SqlitePoolOptions::new()
@@ -157,7 +164,7 @@ impl Store {
         Ok(Self {
             writer,
             readers,
-            path,
+            path: path.to_owned(),
         })
     }
 
@@ -180,7 +187,10 @@ impl Store {
     /// Waits until no other process changes facts, and keeps others waiting.
     pub fn import_lock(&self) -> Result<FileLock, StoreError> {
         let file = lock_file(&self.path, "import")?;
-        file.lock().map_err(|cause| StoreError::Lock { path: self.path.clone(), cause })?;
+        file.lock().map_err(|cause| StoreError::Lock {
+            path: self.path.clone(),
+            cause,
+        })?;
         Ok(FileLock { _file: file })
     }
 
@@ -190,9 +200,10 @@ impl Store {
         match file.try_lock() {
             Ok(()) => Ok(Some(FileLock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(cause)) => {
-                Err(StoreError::Lock { path: self.path.clone(), cause })
-            }
+            Err(TryLockError::Error(cause)) => Err(StoreError::Lock {
+                path: self.path.clone(),
+                cause,
+            }),
         }
     }
 
@@ -200,8 +211,12 @@ impl Store {
     /// room back.
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let mut connection = self.connection().await?;
-        sqlx::query("PRAGMA optimize").execute(&mut *connection).await?;
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+        sqlx::query("PRAGMA optimize")
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut *connection)
+            .await?;
         Ok(())
     }
 
@@ -240,6 +255,10 @@ fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(format!(".{what}.lock"));
     let path = PathBuf::from(path);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
     file.map_err(|cause| StoreError::Lock { path, cause })
 }

@@ -341,7 +341,9 @@ pub async fn message_since(
     since: Instant,
 ) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE kind = $1 AND composed_at >= $2)";
-    let query = sqlx::query_scalar(sql).bind(kind.to_string()).bind(micros(since));
+    let query = sqlx::query_scalar(sql)
+        .bind(kind.to_string())
+        .bind(micros(since));
     Ok(query.fetch_one(tx).await?)
 }
 
@@ -352,5 +354,9 @@ pub async fn message_exists_at(
     at: Instant,
 ) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE kind = $1 AND composed_at = $2)";
-    Ok(sqlx::query_scalar(sql).bind(kind.to_string()).bind(micros(at)).fetch_one(tx).await?)
+    Ok(sqlx::query_scalar(sql)
+        .bind(kind.to_string())
+        .bind(micros(at))
+        .fetch_one(tx)
+        .await?)
 }

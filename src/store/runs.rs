@@ -96,7 +96,8 @@ pub async fn run_owed(tx: &mut SqliteConnection) -> Result<Option<JobRun>, Store
     let sql = "SELECT * FROM job_runs WHERE state IN ('planned', 'running') \
                AND slot_at IS NOT NULL ORDER BY slot_at, id LIMIT 1";
     let row = sqlx::query(sql).fetch_optional(tx).await?;
-    row.map(|row| run(&Reader::new("job_runs", &row)?)).transpose()
+    row.map(|row| run(&Reader::new("job_runs", &row)?))
+        .transpose()
 }
 
 /// Begins a run: of a planned slot, or one of its own.

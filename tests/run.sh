@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian machine with a Rust toolchain, then runs
+# every check and every test. --full adds the slow campaigns.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+full=no
+case "${1-}" in
+"") ;;
+--full) full=yes ;;
+*)
+    echo "usage: tests/run.sh [--full]" >&2
+    exit 2
+    ;;
+esac
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# The packages that the build and the tests need: a C compiler for SQLite, and
+# Python for a mail server that is not ours.
+missing=()
+command -v cc >/dev/null || missing+=(build-essential)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+if [ "${#missing[@]}" -gt 0 ]; then
+    echo "installing ${missing[*]}"
+    as_root apt-get update -q
+    as_root apt-get install -yq --no-install-recommends "${missing[@]}"
+fi
+for component in rustfmt clippy; do
+    cargo "${component#rust}" --version >/dev/null 2>&1 || rustup component add "$component"
+done
+if ! target/venv/bin/python -c 'import aiosmtpd, cryptography' 2>/dev/null; then
+    mkdir -p target
+    python3 -m venv --clear target/venv
+    target/venv/bin/pip install -q --disable-pip-version-check aiosmtpd==1.4.6 cryptography
+fi
+
+step() { printf '\n== %s\n' "$*"; }
+
+step cargo fmt --check
+cargo fmt --check
+step cargo clippy
+cargo clippy --all-targets --locked -- -D warnings
+step cargo doc
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+step cargo test
+if [ "$full" = yes ]; then
+    # More generated cases, a million rows, and every point to be killed at.
+    WARRANTYD_FULL=1 cargo test --locked
+else
+    cargo test --locked
+fi
