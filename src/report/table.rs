@@ -89,39 +89,28 @@ impl<'r, W: Write> Report<'r, W> {
     /// of their `order_ref`, bytewise.
     pub fn add(&mut self, case: &Case, evaluation: &Evaluation) -> io::Result<()> {
         let scope = self.scope;
-        match self.name {
-            ReportName::Deadlines => {
-                let mut rows = rows::deadlines(case, evaluation, |_| true);
-                sort(self.name, &mut rows);
-                return rows.iter().try_for_each(|row| self.out.write(row));
-            }
-            ReportName::Overdue => {
-                self.held
-                    .extend(rows::deadlines(case, evaluation, |deadline| {
-                        deadline.state == State::Overdue
-                    }))
-            }
-            ReportName::Upcoming => {
-                self.held
-                    .extend(rows::deadlines(case, evaluation, |deadline| {
-                        scope.is_upcoming(deadline)
-                    }))
-            }
-            ReportName::Claims => self.held.extend(rows::claims(case, evaluation)),
+        let deadlines = |keep: &dyn Fn(&Deadline) -> bool| rows::deadlines(case, evaluation, keep);
+        let mut rows = match self.name {
+            ReportName::Deadlines => deadlines(&|_| true),
+            ReportName::Overdue => deadlines(&|found| found.state == State::Overdue),
+            ReportName::Upcoming => deadlines(&|found| scope.is_upcoming(found)),
+            ReportName::Claims => rows::claims(case, evaluation),
+            ReportName::Refunds => rows::refunds(case, evaluation),
+            ReportName::Exceptions => evaluation.exceptions.iter().map(rows::exception).collect(),
             ReportName::Compliance => {
-                for deadline in &evaluation.deadlines {
-                    if scope.is_in_period(deadline) {
-                        self.compliance.add(deadline, &scope.rules.calendar);
-                    }
+                let found = evaluation.deadlines.iter();
+                for deadline in found.filter(|deadline| scope.is_in_period(deadline)) {
+                    self.compliance.add(deadline, &scope.rules.calendar);
                 }
+                Vec::new()
             }
-            ReportName::Refunds => self.held.extend(rows::refunds(case, evaluation)),
-            ReportName::Notices => {}
-            ReportName::Exceptions => {
-                let found = evaluation.exceptions.iter();
-                self.held.extend(found.map(rows::exception));
-            }
+            ReportName::Notices => Vec::new(),
+        };
+        if self.name == ReportName::Deadlines {
+            sort(self.name, &mut rows);
+            return rows.iter().try_for_each(|row| self.out.write(row));
         }
+        self.held.append(&mut rows);
         Ok(())
     }
 

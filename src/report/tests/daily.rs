@@ -6,10 +6,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 use strum::VariantArray;
 
-use super::{at, cases, rules, scope, time};
+use super::{at, cases, repair, rules, scope, time};
 use crate::case::{Disposition, Exception, ExceptionCode, evaluate};
-use crate::policy::{Audience, STANDARD, Step, Subject, Window, sha256_hex};
-use crate::report::{Daily, DailySet, Figures, MANIFEST_NAME, NoticeRow, Owed, ReportName};
+use crate::policy::{Audience, Outcome, STANDARD, Step, Subject, Window, sha256_hex};
+use crate::report::{
+    Daily, DailySet, Figures, Format, MANIFEST_NAME, NoticeRow, Owed, Report, ReportName,
+};
 
 fn notice(disposition: Disposition, recorded_at: &str) -> NoticeRow {
     NoticeRow {
@@ -162,7 +164,9 @@ fn the_page_is_whole_escaped_and_names_no_person() {
     ] {
         assert!(page.contains(expected), "{expected}");
     }
-    for unwanted in ["K-A", "tech@", "<script", "http:", "https:", "R<o"] {
+    for unwanted in [
+        "K-A", "tech@", "<script", "http:", "https:", "R<o", "F-paid",
+    ] {
         assert!(!page.contains(unwanted), "{unwanted}");
     }
     assert!(page.trim_end().ends_with("</html>"));
@@ -188,4 +192,65 @@ fn a_set_that_is_given_up_leaves_the_older_one() {
     drop(DailySet::create(dir.path(), scope(&rules)).unwrap());
     assert!(dir.path().join(MANIFEST_NAME).exists());
     assert_eq!(fs::read(dir.path().join("overdue.csv")).unwrap(), before);
+}
+
+#[test]
+fn a_long_table_names_the_file_that_has_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = rules();
+    let mut case = cases().swap_remove(0);
+    let claims = &mut case.units[0].claims;
+    *claims = (0..201)
+        .map(|i| repair(&format!("R-{i:03}"), "2025-03-01", None))
+        .collect();
+    let mut set = DailySet::create(dir.path(), scope(&rules)).unwrap();
+    set.add(&case, &evaluate(&case, &rules, at()).unwrap())
+        .unwrap();
+    assert_eq!(set.finish().unwrap().figures.overdue, 201);
+    let page = fs::read_to_string(dir.path().join("summary.html")).unwrap();
+    assert!(page.contains("The first 200 of 201."));
+    assert!(page.contains("claim R-199") && !page.contains("claim R-200"));
+}
+
+#[test]
+fn a_set_that_fails_halfway_has_no_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    write_daily(dir.path());
+    // A directory that no file can replace.
+    fs::remove_file(dir.path().join("overdue.csv")).unwrap();
+    fs::create_dir_all(dir.path().join("overdue.csv/full")).unwrap();
+    let rules = rules();
+    let set = DailySet::create(dir.path(), scope(&rules)).unwrap();
+    let error = set.finish().unwrap_err().to_string();
+    assert!(error.contains("overdue.csv"), "{error}");
+    assert!(!dir.path().join(MANIFEST_NAME).exists());
+}
+
+#[test]
+fn notices_are_written_as_they_come() {
+    let rules = rules();
+    let mut report =
+        Report::new(ReportName::Notices, Format::Csv, scope(&rules), Vec::new()).unwrap();
+    let outcome = NoticeRow {
+        window: None,
+        step: Step::Outcome(Outcome::ReturnDue),
+        recipient: None,
+        message_id: Some("<1@shop.example>".into()),
+        sent_at: Some(time("2025-03-03")),
+        ..notice(Disposition::Sent, "2025-03-02")
+    };
+    for row in [&notice(Disposition::Stale, "2025-03-02"), &outcome] {
+        report.add_notice(row).unwrap();
+    }
+    let text = String::from_utf8(report.finish().unwrap().out).unwrap();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "2025-03-01T11:00:00+01:00,claim,R-met,hardware_repair,-5d,assignee,\
+             tech@shop.example,stale,2025-03-02T11:00:00+01:00,,",
+            "2025-03-01T11:00:00+01:00,claim,R-met,,return_due,assignee,\
+             ,sent,2025-03-02T11:00:00+01:00,<1@shop.example>,2025-03-03T11:00:00+01:00",
+        ]
+    );
 }
