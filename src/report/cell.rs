@@ -14,7 +14,7 @@ use crate::policy::{Instant, Money};
 /// `Empty`; the derived order is then that of the reports: texts bytewise,
 /// times and numbers by value, empty last.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cell {
+pub(super) enum Cell {
     /// What people typed: guarded against formulas in CSV.
     Text(String),
     /// A name out of a fixed list.
@@ -34,7 +34,7 @@ pub enum Cell {
 }
 
 /// The cells of one row, in the order of the report's columns.
-pub type Row = Vec<Cell>;
+pub(super) type Row = Vec<Cell>;
 
 impl Cell {
     /// A text that may be missing.

@@ -20,7 +20,6 @@ mod table;
 mod tests;
 mod writer;
 
-pub use cell::{Cell, Row};
 pub use daily::{Daily, DailySet};
 pub use file::AtomicFile;
 pub use manifest::{FileEntry, MANIFEST_NAME, Manifest, PolicyEntry};
