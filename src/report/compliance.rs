@@ -1,0 +1,114 @@
+//! How well each promise was kept.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use strum::VariantArray;
+
+use super::cell::{Cell, Row};
+use crate::case::{Deadline, State};
+use crate::policy::{Book, Calendar, Window, WindowKind};
+
+/// Counts the promises of a period, window by window.
+#[derive(Debug, Default)]
+pub(super) struct Compliance {
+    windows: BTreeMap<Window, Tally>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    states: BTreeMap<State, u64>,
+    /// How many of the met and missed ones took so many local days.
+    days: BTreeMap<i64, u64>,
+}
+
+impl Compliance {
+    /// Counts a promise; a right is none.
+    pub fn add(&mut self, deadline: &Deadline, calendar: &Calendar) {
+        if deadline.window.kind() != WindowKind::Obligation {
+            return;
+        }
+        let tally = self.windows.entry(deadline.window).or_default();
+        *tally.states.entry(deadline.state).or_default() += 1;
+        if let (State::Met | State::Missed, Some(ended_at)) = (deadline.state, deadline.ended_at) {
+            let (from, to) = (deadline.started_at, ended_at);
+            let days = calendar.date_of(to) - calendar.date_of(from);
+            *tally.days.entry(days.num_days()).or_default() += 1;
+        }
+    }
+
+    /// A row for every promise of the policy, also where there was none to
+    /// keep. The clause is that of the window in every version there is, each
+    /// once.
+    pub fn rows(&self, policies: &Book) -> Vec<Row> {
+        let promises = Window::VARIANTS
+            .iter()
+            .filter(|window| window.kind() == WindowKind::Obligation);
+        let nothing = Tally::default();
+        let rows = promises.map(|window| {
+            let tally = self.windows.get(window).unwrap_or(&nothing);
+            let mut row = vec![
+                Cell::code(*window),
+                Cell::text(Some(&clauses(*window, policies))),
+            ];
+            row.extend(tally.cells());
+            row
+        });
+        rows.collect()
+    }
+}
+
+fn clauses(window: Window, policies: &Book) -> String {
+    let mut found: Vec<&str> = Vec::new();
+    for policy in policies.versions() {
+        let clause = policy.window(window).clause.as_str();
+        if !found.contains(&clause) {
+            found.push(clause);
+        }
+    }
+    found.join(";")
+}
+
+impl Tally {
+    fn cells(&self) -> [Cell; 11] {
+        let state = |state| self.states.get(&state).copied().unwrap_or(0);
+        let [met, missed, overdue] = [State::Met, State::Missed, State::Overdue].map(state);
+        let longest = self.days.keys().next_back();
+        [
+            Cell::count(self.states.values().sum()),
+            Cell::count(met),
+            Cell::count(missed),
+            Cell::count(state(State::Open)),
+            Cell::count(overdue),
+            Cell::count(state(State::Paused)),
+            Cell::count(state(State::Void)),
+            percent(met, met + missed + overdue).map_or(Cell::Empty, Cell::Percent),
+            self.nearest_rank(50),
+            self.nearest_rank(90),
+            longest.map_or(Cell::Empty, |days| Cell::Number(*days)),
+        ]
+    }
+
+    /// The smallest number of days within which at least so many percent
+    /// were ended.
+    fn nearest_rank(&self, percent: u64) -> Cell {
+        let ended: u64 = self.days.values().sum();
+        let rank = (ended * percent).div_ceil(100);
+        let mut seen = 0;
+        let found = self.days.iter().find(|(_, count)| {
+            seen += **count;
+            seen >= rank
+        });
+        found.map_or(Cell::Empty, |(days, _)| Cell::Number(*days))
+    }
+}
+
+/// `part` of `whole` in percent with two decimals, half away from zero;
+/// `None` of nothing.
+fn percent(part: u64, whole: u64) -> Option<Decimal> {
+    let hundred = Decimal::from(part).checked_mul(Decimal::ONE_HUNDRED)?;
+    let exact = hundred.checked_div(Decimal::from(whole))?;
+    let mut rounded = exact.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    rounded.rescale(2);
+    Some(rounded)
+}

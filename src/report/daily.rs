@@ -1,0 +1,116 @@
+//! The daily set: all reports, the managers' page and the manifest, from one
+//! stream of cases.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use strum::VariantArray;
+
+use super::ReportName;
+use super::file::{AtomicFile, create_directory, remove};
+use super::manifest::{FileEntry, MANIFEST_NAME, Manifest};
+use super::rows::NoticeRow;
+use super::summary::{Figures, Recent, page};
+use super::table::{Report, Scope};
+use super::writer::Format;
+use crate::case::{Case, Evaluation, Exception};
+
+/// The managers' page.
+const SUMMARY_NAME: &str = "summary.html";
+
+/// All reports of a day on their way to a directory. Nothing appears there
+/// under its name before [`DailySet::finish`].
+pub struct DailySet<'r> {
+    directory: PathBuf,
+    scope: Scope<'r>,
+    reports: Vec<Report<'r, AtomicFile>>,
+    recent: Recent,
+}
+
+/// A daily set that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daily {
+    /// The figures of the managers' page.
+    pub figures: Figures,
+    /// The manifest, with the names of all other files.
+    pub manifest: Manifest,
+}
+
+impl<'r> DailySet<'r> {
+    /// Begins a set; the directory is made if it is not there.
+    pub fn create(directory: &Path, scope: Scope<'r>) -> io::Result<Self> {
+        create_directory(directory)?;
+        let reports = ReportName::VARIANTS.iter().map(|name| {
+            let file = AtomicFile::create(&directory.join(format!("{name}.csv")))?;
+            Report::new(*name, Format::Csv, scope, file)
+        });
+        Ok(Self {
+            directory: directory.to_owned(),
+            scope,
+            reports: reports.collect::<io::Result<_>>()?,
+            recent: Recent::default(),
+        })
+    }
+
+    /// Takes a case. They come in the order of their `order_ref`, bytewise.
+    pub fn add(&mut self, case: &Case, evaluation: &Evaluation) -> io::Result<()> {
+        self.recent.add(evaluation, &self.scope);
+        let mut reports = self.reports.iter_mut();
+        reports.try_for_each(|report| report.add(case, evaluation))
+    }
+
+    /// Takes a case that could not be evaluated: an exception.
+    pub fn add_failed(&mut self, order_ref: &str, error: &impl fmt::Display) {
+        for report in &mut self.reports {
+            report.add_failed(order_ref, error);
+        }
+    }
+
+    /// Takes an exception that only the store knows.
+    pub fn add_exception(&mut self, exception: &Exception) {
+        for report in &mut self.reports {
+            report.add_exception(exception);
+        }
+    }
+
+    /// Takes a notice. They come in the order of their report.
+    pub fn add_notice(&mut self, notice: &NoticeRow) -> io::Result<()> {
+        self.recent.add_notice(notice, &self.scope);
+        let mut reports = self.reports.iter_mut();
+        reports.try_for_each(|report| report.add_notice(notice))
+    }
+
+    /// Puts the set in its place. A manifest that stood there goes first and
+    /// this one comes last, so that one is never beside files of another set.
+    pub fn finish(self) -> io::Result<Daily> {
+        let finished = self.reports.into_iter().map(Report::finish);
+        let finished = finished.collect::<io::Result<Vec<_>>>()?;
+        let figures = Figures::of(&finished, &self.recent);
+        let mut summary = AtomicFile::create(&self.directory.join(SUMMARY_NAME))?;
+        summary.write_all(page(&self.scope, &figures, &finished)?.as_bytes())?;
+
+        let manifest_path = self.directory.join(MANIFEST_NAME);
+        remove(&manifest_path)?;
+        let mut files = Vec::new();
+        for report in finished {
+            files.push(FileEntry {
+                name: format!("{}.csv", report.name),
+                rows: Some(report.rows),
+                sha256: report.out.commit()?,
+            });
+        }
+        files.push(FileEntry {
+            name: SUMMARY_NAME.to_owned(),
+            rows: None,
+            sha256: summary.commit()?,
+        });
+        let manifest = Manifest::new(&self.scope, files);
+        let mut file = AtomicFile::create(&manifest_path)?;
+        let mut text = serde_json::to_vec_pretty(&manifest)?;
+        text.push(b'\n');
+        file.write_all(&text)?;
+        file.commit()?;
+        Ok(Daily { figures, manifest })
+    }
+}

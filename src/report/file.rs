@@ -1,0 +1,130 @@
+//! Files that appear whole or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+/// A file that is written under a temporary name in the directory of its own
+/// and takes its name in [`AtomicFile::commit`]. Dropped before that, it
+/// leaves nothing behind. Every error names the path.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: PathBuf,
+    temporary: NamedTempFile,
+    sha256: Sha256,
+}
+
+impl AtomicFile {
+    /// Begins a file in a directory that exists. Who may read it is up to the
+    /// process's umask.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let temporary = tempfile::Builder::new()
+            .prefix(".warrantyd-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory(path))
+            .map_err(|error| naming(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            sha256: Sha256::new(),
+        })
+    }
+
+    /// Puts the file on disk under its name, in the place of an older one.
+    /// Gives the SHA-256 of its content, in hex.
+    pub fn commit(self) -> io::Result<String> {
+        let path = self.path;
+        let named = |error| naming(&path, error);
+        self.temporary.as_file().sync_all().map_err(named)?;
+        let persisted = self.temporary.persist(&path);
+        persisted.map_err(|error| naming(&path, error.error))?;
+        sync_directory(directory(&path))?;
+        let digest = self.sha256.finalize();
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.temporary.write(bytes);
+        let written = written.map_err(|error| naming(&self.path, error))?;
+        self.sha256.update(bytes.get(..written).unwrap_or(bytes));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.flush()
+    }
+}
+
+/// Makes a directory, if it is not there, so that a crash does not lose it.
+pub(super) fn create_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path).map_err(|error| naming(path, error))?;
+    sync_directory(directory(path))
+}
+
+/// Removes a file, if it is there, so that a crash does not bring it back.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_directory(directory(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(naming(path, error)),
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| naming(path, error))
+}
+
+fn naming(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::sha256_hex;
+
+    #[test]
+    fn a_file_appears_whole_with_the_hash_of_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        fs::write(&path, "old").unwrap();
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"one,").unwrap();
+        file.write_all(b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        let sha256 = file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one,two");
+        assert_eq!(sha256, sha256_hex(b"one,two"));
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = AtomicFile::create(&dir.path().join("a.csv")).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_error_names_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("missing/a.csv");
+        let error = AtomicFile::create(&path).unwrap_err().to_string();
+        assert!(error.starts_with(&path.display().to_string()), "{error}");
+    }
+}

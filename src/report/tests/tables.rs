@@ -1,0 +1,167 @@
+//! What stands in each report.
+
+use serde_json::{Value, json};
+use strum::VariantArray;
+
+use super::{at, cases, rules, scope};
+use crate::case::evaluate;
+use crate::report::{Format, Report, ReportName, Scope};
+
+/// A report as JSON.
+fn report(name: ReportName, change: impl Fn(&mut Scope<'_>)) -> Vec<Value> {
+    let rules = rules();
+    let mut scope = scope(&rules);
+    change(&mut scope);
+    let mut report = Report::new(name, Format::Json, scope, Vec::new()).unwrap();
+    for case in cases() {
+        let evaluation = evaluate(&case, &rules, at()).unwrap();
+        report.add(&case, &evaluation).unwrap();
+    }
+    let finished = report.finish().unwrap();
+    let found: Vec<Value> = serde_json::from_slice(&finished.out).unwrap();
+    assert_eq!(finished.rows, found.len() as u64);
+    found
+}
+
+/// One column of a report.
+fn column(rows: &[Value], name: &str) -> Vec<String> {
+    rows.iter()
+        .map(|row| row[name].as_str().unwrap_or("").to_owned())
+        .collect()
+}
+
+#[test]
+fn reports_are_sorted_by_columns_that_they_have() {
+    for name in ReportName::VARIANTS {
+        for key in name.sorted_by() {
+            assert!(name.columns().contains(key), "{name} {key}");
+        }
+    }
+}
+
+#[test]
+fn deadlines_are_in_order_and_complete() {
+    let rows = report(ReportName::Deadlines, |_| {});
+    let keys: Vec<_> = rows
+        .iter()
+        .map(|row| ["order_ref", "subject", "ref", "window"].map(|key| row[key].as_str().unwrap()))
+        .collect();
+    assert!(keys.is_sorted(), "{keys:?}");
+    // Five repairs, a cancellation, a fix window, a payment, and of each of
+    // three units the warranty, the return of faults and the refund request.
+    assert_eq!(rows.len(), 5 + 1 + 1 + 1 + 3 * 3);
+    let overdue = rows.iter().find(|row| row["ref"] == "R<overdue>").unwrap();
+    assert_eq!(
+        *overdue,
+        json!({
+            "order_ref": "A", "subject": "claim", "ref": "R<overdue>",
+            "window": "hardware_repair", "clause": "4.1", "policy": "standard@2000-01-01",
+            "started_at": "2025-03-01T11:00:00+01:00", "due_at": "2025-03-22T00:00:00+01:00",
+            "last_day": "2025-03-21", "state": "overdue", "ended_at": null, "late_days": 10,
+            "level": 3, "customer_ref": "K-A", "assignee": "tech@shop.example",
+        })
+    );
+    let warranty = rows.iter().find(|row| row["ref"] == "U-2").unwrap();
+    assert_eq!(warranty["late_days"], Value::Null);
+    assert_eq!(warranty["assignee"], Value::Null);
+}
+
+#[test]
+fn overdue_and_upcoming_are_sorted_by_due_date() {
+    let rows = report(ReportName::Overdue, |_| {});
+    assert_eq!(column(&rows, "ref"), ["R<overdue>", "B"]);
+    // Due on 7 and on 8 April: 7 and 8 days after 31 March.
+    for (days, expected) in [
+        (6, vec![]),
+        (7, vec!["R-open"]),
+        (8, vec!["R-open", "R-open-late"]),
+    ] {
+        let rows = report(ReportName::Upcoming, |scope| scope.days = days);
+        assert_eq!(column(&rows, "ref"), expected, "{days}");
+    }
+}
+
+#[test]
+fn compliance_counts_the_promises_of_the_period() {
+    let rows = report(ReportName::Compliance, |_| {});
+    assert_eq!(
+        column(&rows, "window"),
+        [
+            "cancellation_refund",
+            "hardware_fix",
+            "hardware_repair",
+            "refund_payment",
+            "software_fix",
+            "software_repair"
+        ]
+    );
+    assert_eq!(
+        rows[2],
+        json!({
+            "window": "hardware_repair", "clause": "4.1", "started": 5, "met": 1, "missed": 1,
+            "open": 2, "overdue": 1, "paused": 0, "void": 0, "on_time_pct": 33.33,
+            "p50_days": 7, "p90_days": 30, "max_days": 30,
+        })
+    );
+    assert_eq!(
+        rows[5],
+        json!({
+            "window": "software_repair", "clause": "4.2", "started": 0, "met": 0, "missed": 0,
+            "open": 0, "overdue": 0, "paused": 0, "void": 0, "on_time_pct": null,
+            "p50_days": null, "p90_days": null, "max_days": null,
+        })
+    );
+    // Both ends of the period belong to it.
+    for (from, to, started) in [
+        ("2025-02-03", "2025-02-03", 2),
+        ("2025-02-04", "2025-03-01", 1),
+        ("2025-03-02", "2025-03-17", 1),
+    ] {
+        let rows = report(ReportName::Compliance, |scope| {
+            scope.from = Some(from.parse().unwrap());
+            scope.to = Some(to.parse().unwrap());
+        });
+        assert_eq!(rows[2]["started"], started, "{from}");
+    }
+}
+
+#[test]
+fn refunds_say_what_is_owed_until_when() {
+    let rows = report(ReportName::Refunds, |_| {});
+    let row = |reference, kind, customer, amount, kept, due, state, paid| {
+        let due: Option<&str> = due;
+        let state: Option<&str> = state;
+        let paid: Option<&str> = paid;
+        json!({
+            "ref": reference, "kind": kind, "customer_ref": customer, "amount": amount,
+            "deductions": kept, "currency": "EUR", "due_at": due, "state": state,
+            "refunded_at": paid,
+        })
+    };
+    let (due, paid) = ("2025-03-18T00:00:00+01:00", "2025-03-16T11:00:00+01:00");
+    let late = "2025-03-30T00:00:00+01:00";
+    #[rustfmt::skip]
+    let expected = [
+        row("F-paid", "claim", "K-D", "80.00", "0.00", Some(due), Some("met"), Some(paid)),
+        row("B", "cancellation", "K-B", "89.50", "10.50", Some(late), Some("overdue"), None),
+        row("F-waiting", "claim", "K-C", "70.00", "10.00", None, None, None),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn claims_say_where_they_stand() {
+    let rows = report(ReportName::Claims, |_| {});
+    assert!(column(&rows, "claim_ref").is_sorted());
+    assert_eq!(
+        rows[1],
+        json!({
+            "claim_ref": "F-waiting", "unit_ref": "U-2", "order_ref": "C", "customer_ref": "K-C",
+            "type": "refund", "handled_as": "refund", "stage": "return_due",
+            "stage_since": "2025-03-10T11:00:00+01:00", "reason": null,
+            "opened_at": "2025-03-05T11:00:00+01:00", "refund_amount": "70.00", "currency": "EUR",
+        })
+    );
+    assert_eq!(rows[2]["refund_amount"], Value::Null);
+    assert_eq!(rows[2]["currency"], Value::Null);
+}
