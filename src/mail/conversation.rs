@@ -197,6 +197,13 @@ async fn log_in(
 ) -> Result<(), String> {
     let credentials = Credentials::new(login.username.clone(), login.password.clone());
     let mechanisms = [Mechanism::Plain, Mechanism::Login];
+    if connection
+        .server_info()
+        .get_auth_mechanism(&mechanisms)
+        .is_none()
+    {
+        return Err("the server offers neither AUTH PLAIN nor AUTH LOGIN".to_owned());
+    }
     let response = within(limit, connection.auth(&mechanisms, &credentials)).await?;
     if response.has_code(235) {
         Ok(())

@@ -153,6 +153,28 @@ async fn a_login_that_is_refused_is_the_transport_s_fault() {
     );
 }
 
+#[tokio::test]
+async fn a_server_without_a_login_we_know_is_the_transport_s_fault() {
+    let acts = script([
+        greet_with("250-mail.example\r\n250 AUTH CRAM-MD5"),
+        vec![Stall],
+    ]);
+    let (port, _server) = serve(vec![acts]).await;
+    let mut transport = transport(SmtpSettings {
+        login: login(),
+        ..settings(port, "off")
+    });
+    let cause =
+        format!("login at localhost:{port}: the server offers neither AUTH PLAIN nor AUTH LOGIN");
+    assert_eq!(
+        send(&mut transport).await,
+        Delivery::NotSent {
+            cause,
+            transport_fault: true
+        }
+    );
+}
+
 #[test]
 fn a_file_of_roots_that_holds_none_is_named() {
     let empty = tempfile::NamedTempFile::new().unwrap();
