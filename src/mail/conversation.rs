@@ -72,29 +72,13 @@ impl Conversation {
         let mut connection = within(timeouts.hello, greeting)
             .await
             .map_err(|cause| format!("greeting of {place}: {cause}"))?;
-        let encrypted = match encryption {
-            Encryption::Implicit(..) => true,
-            Encryption::Off => false,
-            Encryption::StartTls {
-                parameters,
-                required,
-            } => {
-                let offered = connection.can_starttls();
-                if offered {
-                    let start = connection.starttls(parameters.as_ref().clone(), &hello);
-                    within(timeouts.hello, start)
-                        .await
-                        .map_err(|cause| format!("STARTTLS at {place}: {cause}"))?;
-                } else if *required {
-                    return Err(format!("{place} offers no STARTTLS, which `tls` requires"));
-                }
-                offered
-            }
-        };
+        let protected = protect(&mut connection, encryption, &hello, timeouts.hello)
+            .await
+            .map_err(|cause| format!("STARTTLS at {place}: {cause}"))?;
         if let Some(login) = &settings.login {
-            if !encrypted && !matches!(encryption, Encryption::Off) {
+            if !protected {
                 return Err(format!(
-                    "{place} offers no STARTTLS: the login is not sent in the clear"
+                    "login at {place}: not sent without STARTTLS, which it does not offer"
                 ));
             }
             log_in(&mut connection, login, timeouts.hello)
@@ -177,6 +161,35 @@ impl Conversation {
     }
 }
 
+/// Encrypts by STARTTLS if the setting asks for it and the server offers it.
+/// Whether a login may follow: over TLS, or in the clear if that was chosen.
+async fn protect(
+    connection: &mut AsyncSmtpConnection,
+    encryption: &Encryption,
+    hello: &ClientId,
+    limit: Duration,
+) -> Result<bool, String> {
+    let Encryption::StartTls {
+        parameters,
+        required,
+    } = encryption
+    else {
+        return Ok(true);
+    };
+    if connection.can_starttls() {
+        within(
+            limit,
+            connection.starttls(parameters.as_ref().clone(), hello),
+        )
+        .await?;
+        return Ok(true);
+    }
+    if *required {
+        return Err("the server does not offer it, and `tls=required` wants it".to_owned());
+    }
+    Ok(false)
+}
+
 async fn log_in(
     connection: &mut AsyncSmtpConnection,
     login: &Login,
@@ -184,6 +197,13 @@ async fn log_in(
 ) -> Result<(), String> {
     let credentials = Credentials::new(login.username.clone(), login.password.clone());
     let mechanisms = [Mechanism::Plain, Mechanism::Login];
+    if connection
+        .server_info()
+        .get_auth_mechanism(&mechanisms)
+        .is_none()
+    {
+        return Err("the server offers neither AUTH PLAIN nor AUTH LOGIN".to_owned());
+    }
     let response = within(limit, connection.auth(&mechanisms, &credentials)).await?;
     if response.has_code(235) {
         Ok(())

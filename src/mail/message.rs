@@ -234,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_longer_than_a_server_takes() {
+        // RFC 5321, 4.5.3.1.6: 1000 with CRLF.
+        let html = format!("<p>{}</p>", "word ".repeat(1_000));
+        let raw = build(&Letter { html, ..letter() }, &headers(), &[csv()]).unwrap();
+        assert!(
+            raw.split(|byte| *byte == b'\n')
+                .all(|line| line.len() < 1_000)
+        );
+    }
+
+    #[test]
     fn the_same_input_gives_the_same_bytes() {
         for attachments in [vec![], vec![csv()]] {
             let first = build(&letter(), &headers(), &attachments).unwrap();

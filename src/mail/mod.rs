@@ -27,6 +27,8 @@ mod text;
 #[cfg(test)]
 mod letter_tests;
 #[cfg(test)]
+mod login_tests;
+#[cfg(test)]
 mod scripted_server;
 #[cfg(test)]
 mod session_tests;

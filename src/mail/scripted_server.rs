@@ -115,3 +115,8 @@ async fn read_to(stream: &mut Box<dyn Duplex>, end: &str) -> String {
     }
     String::from_utf8(read).unwrap()
 }
+
+/// The parts of a script, one after the other.
+pub(super) fn script(parts: impl IntoIterator<Item = Vec<Act>>) -> Vec<Act> {
+    parts.into_iter().flatten().collect()
+}

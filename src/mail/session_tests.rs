@@ -1,18 +1,14 @@
 //! The session against a scripted server that fails at each phase.
 
-use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
-
-use super::scripted_server::Act::{self, Body, Encrypt, Hear, Say, Stall};
-use super::scripted_server::{greet, part, serve, take, up_to_data};
-use super::{Delivery, Envelope, Login, SmtpSettings, SmtpTransport, Timeouts, Transport};
+use super::scripted_server::Act::{self, Body, Hear, Say, Stall};
+use super::scripted_server::{greet, part, script, serve, take, up_to_data};
+use super::{Delivery, Envelope, SmtpSettings, SmtpTransport, Timeouts, Transport};
 
 const RAW: &[u8] = b"Subject: a\r\n\r\nHello\r\n.dot\r\n";
 
-fn settings(port: u16, tls: &str) -> SmtpSettings {
+pub(super) fn settings(port: u16, tls: &str) -> SmtpSettings {
     SmtpSettings {
         server: match tls {
             "implicit" => format!("smtps://localhost:{port}"),
@@ -27,18 +23,11 @@ fn settings(port: u16, tls: &str) -> SmtpSettings {
     }
 }
 
-fn login() -> Option<Login> {
-    Some(Login {
-        username: "shop".into(),
-        password: "secret".into(),
-    })
-}
-
-fn transport(settings: SmtpSettings) -> Transport {
+pub(super) fn transport(settings: SmtpSettings) -> Transport {
     Transport::Smtp(Box::new(SmtpTransport::new(settings).unwrap()))
 }
 
-async fn send(transport: &mut Transport) -> Delivery {
+pub(super) async fn send(transport: &mut Transport) -> Delivery {
     let envelope = Envelope {
         from: "service@shop.example".into(),
         to: "ana@customer.example".into(),
@@ -46,11 +35,7 @@ async fn send(transport: &mut Transport) -> Delivery {
     transport.send(&envelope, RAW, "m-1").await
 }
 
-fn script(parts: impl IntoIterator<Item = Vec<Act>>) -> Vec<Act> {
-    parts.into_iter().flatten().collect()
-}
-
-fn delivered() -> Delivery {
+pub(super) fn delivered() -> Delivery {
     Delivery::Delivered {
         answer: "250 2.0.0 queued as 7".into(),
     }
@@ -85,25 +70,6 @@ fn refuse(refused: usize, answer: &'static str, then: Vec<Act>) -> Vec<Act> {
 
 fn reset() -> Vec<Act> {
     vec![Hear("RSET"), Say("250 ok")]
-}
-
-#[tokio::test]
-async fn a_check_connects_and_the_connection_serves_a_message() {
-    let acts = script([
-        greet_with(OFFERS_LOGIN),
-        log_in("235 welcome"),
-        take(),
-        part(),
-    ]);
-    let (port, server) = serve(vec![acts]).await;
-    let mut transport = transport(SmtpSettings {
-        login: login(),
-        ..settings(port, "off")
-    });
-    assert_eq!(transport.check().await, Ok(()));
-    assert_eq!(send(&mut transport).await, delivered());
-    transport.close().await;
-    server.await.unwrap();
 }
 
 #[tokio::test]
@@ -372,156 +338,4 @@ async fn a_recipient_that_cannot_exist_meets_no_server() {
         matches!(delivery, Delivery::RefusedForGood { .. }),
         "{delivery:?}"
     );
-}
-
-/// A certificate for localhost: the server's side and the file to trust it by.
-fn certificate() -> (Arc<ServerConfig>, tempfile::NamedTempFile) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let mut ca_file = tempfile::NamedTempFile::new().unwrap();
-    ca_file.write_all(made.cert.pem().as_bytes()).unwrap();
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())
-        .unwrap();
-    (Arc::new(config), ca_file)
-}
-
-fn greet_with(extensions: &'static str) -> Vec<Act> {
-    vec![Say("220 mail.example"), Hear("EHLO"), Say(extensions)]
-}
-
-fn log_in(answer: &'static str) -> Vec<Act> {
-    // Base64 of NUL shop NUL secret.
-    vec![Hear("AUTH PLAIN AHNob3AAc2VjcmV0\r\n"), Say(answer)]
-}
-
-const OFFERS_TLS: &str = "250-mail.example\r\n250 STARTTLS";
-const OFFERS_LOGIN: &str = "250-mail.example\r\n250 AUTH LOGIN PLAIN";
-
-#[tokio::test]
-async fn a_login_is_sent_over_tls() {
-    for tls in ["implicit", "required", "opportunistic"] {
-        let (config, ca_file) = certificate();
-        let before = match tls {
-            "implicit" => script([vec![Encrypt(config)], greet_with(OFFERS_LOGIN)]),
-            _ => script([
-                greet_with(OFFERS_TLS),
-                vec![Hear("STARTTLS"), Say("220 go on"), Encrypt(config)],
-                vec![Hear("EHLO"), Say(OFFERS_LOGIN)],
-            ]),
-        };
-        let acts = script([before, log_in("235 welcome"), take(), part()]);
-        let (port, server) = serve(vec![acts]).await;
-        let mut transport = transport(SmtpSettings {
-            login: login(),
-            ca_file: Some(ca_file.path().to_owned()),
-            ..settings(port, tls)
-        });
-        assert_eq!(send(&mut transport).await, delivered(), "{tls}");
-        transport.close().await;
-        server.await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_the_transport_s_fault() {
-    for tls in ["implicit", "required", "opportunistic"] {
-        let (config, _) = certificate();
-        let acts = match tls {
-            "implicit" => vec![Encrypt(config)],
-            _ => script([
-                greet_with(OFFERS_TLS),
-                vec![Hear("STARTTLS"), Say("220 go on"), Encrypt(config)],
-            ]),
-        };
-        let (port, server) = serve(vec![acts]).await;
-        let delivery = send(&mut transport(settings(port, tls))).await;
-        let Delivery::NotSent {
-            cause,
-            transport_fault: true,
-        } = delivery
-        else {
-            panic!("{tls}: {delivery:?}")
-        };
-        assert!(cause.contains("certificate"), "{cause}");
-        server.await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_login_is_never_sent_in_the_clear_unasked() {
-    for (tls, expected) in [
-        ("required", "offers no STARTTLS, which `tls` requires"),
-        ("opportunistic", "the login is not sent in the clear"),
-    ] {
-        let acts = script([greet_with(OFFERS_LOGIN), vec![Stall]]);
-        let (port, _server) = serve(vec![acts]).await;
-        let delivery = send(&mut transport(SmtpSettings {
-            login: login(),
-            ..settings(port, tls)
-        }))
-        .await;
-        let Delivery::NotSent {
-            cause,
-            transport_fault: true,
-        } = delivery
-        else {
-            panic!("{tls}: {delivery:?}")
-        };
-        assert!(cause.contains(expected), "{cause}");
-    }
-    let acts = script([
-        greet_with(OFFERS_LOGIN),
-        log_in("235 welcome"),
-        take(),
-        part(),
-    ]);
-    let (port, server) = serve(vec![acts]).await;
-    let mut asked = transport(SmtpSettings {
-        login: login(),
-        ..settings(port, "off")
-    });
-    assert_eq!(send(&mut asked).await, delivered());
-    asked.close().await;
-    server.await.unwrap();
-}
-
-#[tokio::test]
-async fn a_login_that_is_refused_is_the_transport_s_fault() {
-    let acts = script([greet_with(OFFERS_LOGIN), log_in("535 5.7.8 wrong password")]);
-    let (port, server) = serve(vec![acts]).await;
-    let mut transport = transport(SmtpSettings {
-        login: login(),
-        ..settings(port, "off")
-    });
-    let delivery = send(&mut transport).await;
-    server.await.unwrap();
-    let cause = format!("login at localhost:{port}: 535 5.7.8 wrong password");
-    assert_eq!(
-        delivery,
-        Delivery::NotSent {
-            cause,
-            transport_fault: true
-        }
-    );
-}
-
-#[test]
-fn a_file_of_roots_that_holds_none_is_named() {
-    let empty = tempfile::NamedTempFile::new().unwrap();
-    for tls in ["implicit", "required"] {
-        for file in ["missing/ca.pem".as_ref(), empty.path()] {
-            let bad = SmtpSettings {
-                ca_file: Some(file.to_owned()),
-                ..settings(1, tls)
-            };
-            let error = SmtpTransport::new(bad).unwrap_err().to_string();
-            let start = format!("root certificates {}: ", file.display());
-            assert!(error.starts_with(&start), "{error}");
-        }
-    }
 }
