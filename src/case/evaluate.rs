@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::claim::{self, ClaimView, Seen, Speaks, speaks};
-use super::deadline::{Deadline, Ends, Start, deadline};
+use super::deadline::{Deadline, Ends, Start, State, deadline};
 use super::exceptions::{Exception, Found, exceptions, facts_in_future};
 use super::facts::{Case, Claim, Order, Unit};
 use super::plan::NoticeKey;
@@ -84,7 +84,7 @@ pub fn evaluate(case: &Case, rules: &Rules, now: Instant) -> Result<Evaluation, 
     let mut found = Evaluation::default();
     let cancellation = cancellation(&order, rules, now)?;
     found.cancellation = cancellation_refund(&order);
-    found.steps_of(cancellation.iter(), None, &order, rules, now);
+    found.steps_of(cancellation.iter(), None, rules, now);
     found.deadlines.extend(cancellation);
     let mut units = Vec::new();
     for unit in &case.units {
@@ -120,6 +120,7 @@ fn cancellation(
             window: Window::CancellationRefund,
             policy,
             started_at,
+            steps_from: started_at,
             waits: &[],
             ends: Ends {
                 satisfied_at: order.cancel_refunded_at,
@@ -161,7 +162,7 @@ impl Evaluation {
             ..unit.clone()
         };
         let mut view = unit::view(&unit, order, rules, now)?;
-        self.steps_of(view.deadlines.iter(), None, order, rules, now);
+        self.steps_of(view.deadlines.iter(), None, rules, now);
         let first_claim = self.claims.len();
         for (place, claim) in unit.claims.iter().enumerate() {
             let seen = Seen {
@@ -173,7 +174,7 @@ impl Evaluation {
             };
             let (claim_view, deadlines) = claim::view(&seen, rules, now);
             let about = Some((claim, &claim_view));
-            self.steps_of(deadlines.iter(), about, order, rules, now);
+            self.steps_of(deadlines.iter(), about, rules, now);
             self.outcomes_of(claim, &claim_view, unit.kind == super::Kind::Software);
             self.deadlines.extend(deadlines);
             self.claims.push(claim_view);
@@ -191,7 +192,6 @@ impl Evaluation {
         &mut self,
         deadlines: impl Iterator<Item = &'d Deadline>,
         claim: Option<(&Claim, &ClaimView)>,
-        order: &Order,
         rules: &Rules,
         now: Instant,
     ) {
@@ -200,13 +200,9 @@ impl Evaluation {
                 continue;
             };
             for step in &deadline.terms().steps {
-                let fires_at = deadline.fires_at(step.at, &rules.calendar).filter(|at| {
-                    // A replacement has no share in its predecessor's past.
-                    let exists = deadline.subject != Subject::Unit || *at >= order.placed_at;
-                    *at <= now && exists
-                });
+                let fires_at = deadline.fires_at(step.at, &rules.calendar);
                 let silent = how_much == Speaks::DueStep && step.at != Step::Due;
-                if let Some(fires_at) = fires_at.filter(|_| !silent) {
+                if let Some(fires_at) = fires_at.filter(|at| *at <= now && !silent) {
                     let claim = claim.map(|(claim, _)| claim);
                     self.push_step(deadline, step, fires_at, claim);
                 }
@@ -296,29 +292,18 @@ fn next_at(
 ) -> Option<Instant> {
     let of_deadlines = deadlines
         .iter()
-        .filter(|deadline| deadline.is_running())
+        .filter(|found| matches!(found.state, State::Open | State::Overdue | State::Expired))
         .flat_map(|found| {
             let steps = found.terms().steps.iter();
-            found
-                .due_at
-                .into_iter()
-                .chain(steps.filter_map(|step| found.fires_at(step.at, calendar)))
+            let steps = steps.filter_map(|step| found.fires_at(step.at, calendar));
+            found.due_at.into_iter().chain(steps)
         });
     let facts = case.fact_times().filter_map(|fact| fact.at);
     let roots = case.units.iter().filter_map(|unit| unit.root.as_ref());
     let roots = roots.flat_map(|root| root.times().into_iter().flatten());
-    let waits = case
-        .units
-        .iter()
-        .flat_map(|unit| &unit.claims)
-        .flat_map(|claim| &claim.waits);
-    let waits = waits
-        .flat_map(|wait| [Some(wait.from), wait.until])
-        .flatten();
     of_deadlines
         .chain(facts)
         .chain(roots)
-        .chain(waits)
         .filter(|at| *at > now)
         .min()
 }

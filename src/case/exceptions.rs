@@ -99,7 +99,7 @@ pub(super) struct Found<'c> {
 pub(super) struct FactTime<'c> {
     pub subject: Subject,
     pub subject_ref: &'c str,
-    /// The column's name.
+    /// The column's name, that of a wait with what it belongs to.
     pub name: &'static str,
     pub at: Option<Instant>,
     /// When what it hangs on was last changed.
@@ -107,7 +107,7 @@ pub(super) struct FactTime<'c> {
 }
 
 impl Case {
-    /// All facts with a time but those of waits.
+    /// All facts with a time.
     pub(super) fn fact_times(&self) -> impl Iterator<Item = FactTime<'_>> {
         let order = &self.order;
         let placed = [("placed_at", Some(order.placed_at))];
@@ -133,9 +133,13 @@ impl Case {
         let claims = self.units.iter().flat_map(|unit| &unit.claims);
         let of_claims = claims.flat_map(|claim| {
             let opened = [("opened_at", Some(claim.opened_at))];
+            let waits = claim.waits.iter();
+            let waits =
+                waits.flat_map(|wait| [("wait from", Some(wait.from)), ("wait until", wait.until)]);
             opened
                 .into_iter()
                 .chain(claim.times())
+                .chain(waits)
                 .map(|(name, at)| FactTime {
                     subject: Subject::Claim,
                     subject_ref: &claim.claim_ref,
