@@ -10,3 +10,4 @@ mod handling;
 mod obligations;
 mod outcomes;
 mod stages;
+mod steps;
