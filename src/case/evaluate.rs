@@ -8,7 +8,7 @@ use super::exceptions::{Exception, Found, exceptions, facts_in_future};
 use super::facts::{Case, Claim, Order, Unit};
 use super::plan::NoticeKey;
 use super::refund::{Refund, cancellation_refund, cancelled_at};
-use super::unit::{self, UnitView};
+use super::unit;
 use crate::policy::{
     Audience, Book, BookError, Calendar, Instant, LadderStep, Outcome, PolicyId, STANDARD_NAME,
     Step, Subject, Window,
@@ -135,7 +135,9 @@ fn cancellation(
 pub(super) struct SeenUnit {
     /// The unit, with the claims that were opened, as far as they are known.
     pub unit: Unit,
-    pub view: UnitView,
+    /// When the customer received it.
+    pub received_at: Option<Instant>,
+    pub warranty_started: bool,
     /// The place of its first claim among those of the evaluation.
     pub first_claim: usize,
 }
@@ -161,7 +163,7 @@ impl Evaluation {
             claims,
             ..unit.clone()
         };
-        let mut view = unit::view(&unit, order, rules, now)?;
+        let view = unit::view(&unit, order, rules, now)?;
         self.steps_of(view.deadlines.iter(), None, rules, now);
         let first_claim = self.claims.len();
         for (place, claim) in unit.claims.iter().enumerate() {
@@ -179,10 +181,12 @@ impl Evaluation {
             self.deadlines.extend(deadlines);
             self.claims.push(claim_view);
         }
-        self.deadlines.append(&mut view.deadlines);
+        let warranty_started = view.deadline(unit.kind.warranty()).is_some();
+        self.deadlines.extend(view.deadlines);
         Ok(SeenUnit {
             unit,
-            view,
+            received_at: view.received_at,
+            warranty_started,
             first_claim,
         })
     }

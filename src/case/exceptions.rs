@@ -257,7 +257,7 @@ fn of_order(found: &Found<'_>, evaluation: &Evaluation, all: &mut Vec<Exception>
 
 fn of_unit(seen: &SeenUnit, found: &Found<'_>, all: &mut Vec<Exception>) {
     use ExceptionCode::*;
-    let SeenUnit { unit, view, .. } = seen;
+    let unit = &seen.unit;
     let mut add = |code, detail: String| {
         all.push(exception(code, Subject::Unit, &unit.unit_ref, detail));
     };
@@ -278,7 +278,7 @@ fn of_unit(seen: &SeenUnit, found: &Found<'_>, all: &mut Vec<Exception>) {
             format!("{missing} is missing: the warranty has not started"),
         );
     }
-    if !unit.claims.is_empty() && view.deadline(unit.kind.warranty()).is_none() {
+    if !unit.claims.is_empty() && !seen.warranty_started {
         let whose = unit
             .root
             .as_ref()
@@ -291,7 +291,7 @@ fn of_unit(seen: &SeenUnit, found: &Found<'_>, all: &mut Vec<Exception>) {
             MissingReceipt,
             format!("{detail}: claims are taken as in warranty"),
         );
-    } else if !unit.claims.is_empty() && view.received_at.is_none() && unit.root.is_none() {
+    } else if !unit.claims.is_empty() && seen.received_at.is_none() && unit.root.is_none() {
         add(
             MissingReceipt,
             "received_at is missing: claims are taken as in time".to_owned(),
@@ -307,11 +307,7 @@ fn of_claim(
     all: &mut Vec<Exception>,
 ) {
     use ExceptionCode::*;
-    let SeenUnit {
-        unit,
-        view: unit_view,
-        ..
-    } = seen;
+    let unit = &seen.unit;
     let calendar = &found.rules.calendar;
     let at = |time| on(calendar, time);
     let mut add = |code, detail: String| {
@@ -328,7 +324,7 @@ fn of_claim(
             format!("at the warehouse {}, not confirmed", at(received)),
         );
     }
-    if let Some(received) = unit_view.received_at.filter(|at| claim.opened_at < *at) {
+    if let Some(received) = seen.received_at.filter(|at| claim.opened_at < *at) {
         let opened = at(claim.opened_at);
         add(
             OpenedBeforeReceipt,
