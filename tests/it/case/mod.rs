@@ -4,9 +4,13 @@
 mod amounts;
 mod build;
 mod calendar;
+mod catch_up;
+mod changes;
 mod decline;
 mod entitlements;
+mod exceptions;
 mod handling;
+mod ledger;
 mod obligations;
 mod outcomes;
 mod stages;
