@@ -53,7 +53,11 @@ fn missing_receipt() {
             "software company_confirmed 2025-01-01, customer_confirmed 2025-01-02",
             "",
         ),
-        ("", "software company_confirmed 2025-01-01, customer_confirmed 2025-01-02, received 2025-06-01", "unit U-1: received_at is missing: claims are taken as in time"),
+        (
+            "",
+            "software company_confirmed 2025-01-01, customer_confirmed 2025-01-02, received 2025-06-01",
+            "unit U-1: received_at is missing: claims are taken as in time",
+        ),
     ] {
         let case = shop.order(order).unit("U-1", unit).claim("K-1", claim).case;
         let expected: Vec<&str> = [expected].into_iter().filter(|e| !e.is_empty()).collect();
