@@ -191,6 +191,7 @@ pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, 
             window,
             policy: &unit_view.policy,
             started_at,
+            steps_from: started_at,
             waits: &claim.waits,
             ends: Ends {
                 satisfied_at,

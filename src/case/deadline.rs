@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -60,6 +60,9 @@ pub struct Deadline {
     pub policy: Arc<Policy>,
     /// When it started.
     pub started_at: Instant,
+    /// The first instant that a step may fire at: a replacement has no share in
+    /// its predecessor's past.
+    pub steps_from: Instant,
     /// The first instant after the last day; `None` while paused.
     pub due_at: Option<Instant>,
     /// The last local date on which it is open; `None` while paused.
@@ -96,6 +99,7 @@ pub(super) struct Start<'c> {
     pub window: Window,
     pub policy: &'c Arc<Policy>,
     pub started_at: Instant,
+    pub steps_from: Instant,
     pub waits: &'c [Wait],
     pub ends: Ends,
 }
@@ -115,6 +119,7 @@ pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> D
         window: start.window,
         policy: Arc::clone(start.policy),
         started_at: start.started_at,
+        steps_from: start.steps_from,
         due_at: Some(counted.due_at),
         last_day: Some(counted.last_day),
         skipped: Vec::new(),
@@ -196,23 +201,25 @@ impl Deadline {
     }
 
     /// When a step of its ladder fires; `None` for one that does not exist:
-    /// while paused, or before due and not after the start (spec, section 5).
+    /// while paused, before due and not after the start, or before a unit's
+    /// order was placed (spec, section 5).
     pub fn fires_at(&self, step: Step, calendar: &Calendar) -> Option<Instant> {
         let due_at = self.due_at?;
         let due_day = calendar.date_of(due_at);
-        match step {
+        let fires_at = match step {
             Step::Start => Some(self.started_at),
             Step::Due => Some(due_at),
             Step::Before(days) => {
-                let day = due_day.checked_sub_days(chrono::Days::new(days.into()))?;
+                let day = due_day.checked_sub_days(Days::new(days.into()))?;
                 Some(calendar.day_start(day)).filter(|at| *at > self.started_at)
             }
             Step::After(days) => {
-                let day = due_day.checked_add_days(chrono::Days::new(days.into()))?;
+                let day = due_day.checked_add_days(Days::new(days.into()))?;
                 Some(calendar.day_start(day))
             }
             Step::Outcome(_) | Step::Withdrawn(_) => None,
-        }
+        };
+        fires_at.filter(|at| *at >= self.steps_from)
     }
 
     /// Whether the promise is still to be kept, or the right can still be used.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::claim::{self, ClaimView, Seen, Speaks, speaks};
-use super::deadline::{Deadline, Ends, Start, deadline};
+use super::deadline::{Deadline, Ends, Start, State, deadline};
 use super::exceptions::{Exception, Found, exceptions, facts_in_future};
 use super::facts::{Case, Claim, Order, Unit};
 use super::plan::NoticeKey;
 use super::refund::{Refund, cancellation_refund, cancelled_at};
-use super::unit::{self, UnitView};
+use super::unit;
 use crate::policy::{
     Audience, Book, BookError, Calendar, Instant, LadderStep, Outcome, Policy, PolicyId,
     STANDARD_NAME, Step, Subject, Window,
@@ -86,7 +86,7 @@ pub fn evaluate(case: &Case, rules: &Rules, now: Instant) -> Result<Evaluation, 
     let mut found = Evaluation::default();
     let cancellation = cancellation(&order, rules, now)?;
     found.cancellation = cancellation_refund(&order);
-    found.steps_of(cancellation.iter(), None, &order, rules, now);
+    found.steps_of(cancellation.iter(), None, rules, now);
     found.deadlines.extend(cancellation);
     let mut units = Vec::new();
     for unit in &case.units {
@@ -122,6 +122,7 @@ fn cancellation(
             window: Window::CancellationRefund,
             policy,
             started_at,
+            steps_from: started_at,
             waits: &[],
             ends: Ends {
                 satisfied_at: order.cancel_refunded_at,
@@ -136,7 +137,9 @@ fn cancellation(
 pub(super) struct SeenUnit {
     /// The unit, with the claims that were opened, as far as they are known.
     pub unit: Unit,
-    pub view: UnitView,
+    /// When the customer received it.
+    pub received_at: Option<Instant>,
+    pub warranty_started: bool,
     /// The place of its first claim among those of the evaluation.
     pub first_claim: usize,
 }
@@ -168,8 +171,8 @@ impl Evaluation {
             claims,
             ..unit.clone()
         };
-        let mut view = unit::view(&unit, order, rules, now)?;
-        self.steps_of(view.deadlines.iter(), None, order, rules, now);
+        let view = unit::view(&unit, order, rules, now)?;
+        self.steps_of(view.deadlines.iter(), None, rules, now);
         let first_claim = self.claims.len();
         for (place, claim) in unit.claims.iter().enumerate() {
             let seen = Seen {
@@ -181,15 +184,17 @@ impl Evaluation {
             };
             let (claim_view, deadlines) = claim::view(&seen, rules, now);
             let about = Some((claim, &claim_view));
-            self.steps_of(deadlines.iter(), about, order, rules, now);
+            self.steps_of(deadlines.iter(), about, rules, now);
             self.outcomes_of(claim, &claim_view, unit.kind == super::Kind::Software);
             self.deadlines.extend(deadlines);
             self.claims.push(claim_view);
         }
-        self.deadlines.append(&mut view.deadlines);
+        let warranty_started = view.deadline(unit.kind.warranty()).is_some();
+        self.deadlines.extend(view.deadlines);
         Ok(SeenUnit {
             unit,
-            view,
+            received_at: view.received_at,
+            warranty_started,
             first_claim,
         })
     }
@@ -199,7 +204,6 @@ impl Evaluation {
         &mut self,
         deadlines: impl Iterator<Item = &'d Deadline>,
         claim: Option<(&Claim, &ClaimView)>,
-        order: &Order,
         rules: &Rules,
         now: Instant,
     ) {
@@ -208,13 +212,9 @@ impl Evaluation {
                 continue;
             };
             for step in &deadline.terms().steps {
-                let fires_at = deadline.fires_at(step.at, &rules.calendar).filter(|at| {
-                    // A replacement has no share in its predecessor's past.
-                    let exists = deadline.subject != Subject::Unit || *at >= order.placed_at;
-                    *at <= now && exists
-                });
+                let fires_at = deadline.fires_at(step.at, &rules.calendar);
                 let silent = how_much == Speaks::DueStep && step.at != Step::Due;
-                if let Some(fires_at) = fires_at.filter(|_| !silent) {
+                if let Some(fires_at) = fires_at.filter(|at| *at <= now && !silent) {
                     let claim = claim.map(|(claim, _)| claim);
                     self.push_step(deadline, step, fires_at, claim);
                 }
@@ -304,29 +304,18 @@ fn next_at(
 ) -> Option<Instant> {
     let of_deadlines = deadlines
         .iter()
-        .filter(|deadline| deadline.is_running())
+        .filter(|found| matches!(found.state, State::Open | State::Overdue | State::Expired))
         .flat_map(|found| {
             let steps = found.terms().steps.iter();
-            found
-                .due_at
-                .into_iter()
-                .chain(steps.filter_map(|step| found.fires_at(step.at, calendar)))
+            let steps = steps.filter_map(|step| found.fires_at(step.at, calendar));
+            found.due_at.into_iter().chain(steps)
         });
     let facts = case.fact_times().filter_map(|fact| fact.at);
     let roots = case.units.iter().filter_map(|unit| unit.root.as_ref());
     let roots = roots.flat_map(|root| root.times().into_iter().flatten());
-    let waits = case
-        .units
-        .iter()
-        .flat_map(|unit| &unit.claims)
-        .flat_map(|claim| &claim.waits);
-    let waits = waits
-        .flat_map(|wait| [Some(wait.from), wait.until])
-        .flatten();
     of_deadlines
         .chain(facts)
         .chain(roots)
-        .chain(waits)
         .filter(|at| *at > now)
         .min()
 }

@@ -99,7 +99,7 @@ pub(super) struct Found<'c> {
 pub(super) struct FactTime<'c> {
     pub subject: Subject,
     pub subject_ref: &'c str,
-    /// The column's name.
+    /// The column's name, that of a wait with what it belongs to.
     pub name: &'static str,
     pub at: Option<Instant>,
     /// When what it hangs on was last changed.
@@ -107,7 +107,7 @@ pub(super) struct FactTime<'c> {
 }
 
 impl Case {
-    /// All facts with a time but those of waits.
+    /// All facts with a time.
     pub(super) fn fact_times(&self) -> impl Iterator<Item = FactTime<'_>> {
         let order = &self.order;
         let placed = [("placed_at", Some(order.placed_at))];
@@ -133,9 +133,13 @@ impl Case {
         let claims = self.units.iter().flat_map(|unit| &unit.claims);
         let of_claims = claims.flat_map(|claim| {
             let opened = [("opened_at", Some(claim.opened_at))];
+            let waits = claim.waits.iter();
+            let waits =
+                waits.flat_map(|wait| [("wait from", Some(wait.from)), ("wait until", wait.until)]);
             opened
                 .into_iter()
                 .chain(claim.times())
+                .chain(waits)
                 .map(|(name, at)| FactTime {
                     subject: Subject::Claim,
                     subject_ref: &claim.claim_ref,
@@ -253,7 +257,7 @@ fn of_order(found: &Found<'_>, evaluation: &Evaluation, all: &mut Vec<Exception>
 
 fn of_unit(seen: &SeenUnit, found: &Found<'_>, all: &mut Vec<Exception>) {
     use ExceptionCode::*;
-    let SeenUnit { unit, view, .. } = seen;
+    let unit = &seen.unit;
     let mut add = |code, detail: String| {
         all.push(exception(code, Subject::Unit, &unit.unit_ref, detail));
     };
@@ -274,7 +278,7 @@ fn of_unit(seen: &SeenUnit, found: &Found<'_>, all: &mut Vec<Exception>) {
             format!("{missing} is missing: the warranty has not started"),
         );
     }
-    if !unit.claims.is_empty() && view.deadline(unit.kind.warranty()).is_none() {
+    if !unit.claims.is_empty() && !seen.warranty_started {
         let whose = unit
             .root
             .as_ref()
@@ -287,7 +291,7 @@ fn of_unit(seen: &SeenUnit, found: &Found<'_>, all: &mut Vec<Exception>) {
             MissingReceipt,
             format!("{detail}: claims are taken as in warranty"),
         );
-    } else if !unit.claims.is_empty() && view.received_at.is_none() && unit.root.is_none() {
+    } else if !unit.claims.is_empty() && seen.received_at.is_none() && unit.root.is_none() {
         add(
             MissingReceipt,
             "received_at is missing: claims are taken as in time".to_owned(),
@@ -303,11 +307,7 @@ fn of_claim(
     all: &mut Vec<Exception>,
 ) {
     use ExceptionCode::*;
-    let SeenUnit {
-        unit,
-        view: unit_view,
-        ..
-    } = seen;
+    let unit = &seen.unit;
     let calendar = &found.rules.calendar;
     let at = |time| on(calendar, time);
     let mut add = |code, detail: String| {
@@ -324,7 +324,7 @@ fn of_claim(
             format!("at the warehouse {}, not confirmed", at(received)),
         );
     }
-    if let Some(received) = unit_view.received_at.filter(|at| claim.opened_at < *at) {
+    if let Some(received) = seen.received_at.filter(|at| claim.opened_at < *at) {
         let opened = at(claim.opened_at);
         add(
             OpenedBeforeReceipt,

@@ -122,6 +122,7 @@ pub(super) fn view(
             window,
             policy,
             started_at,
+            steps_from: order.placed_at,
             waits: &[],
             ends,
         };

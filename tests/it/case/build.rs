@@ -1,6 +1,7 @@
 //! A shop and its cases from a few words. Times are local to the shop.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use chrono::{Duration, NaiveDate, NaiveDateTime, Weekday};
 use warrantyd::case::{Case, Claim, Evaluation, Order, Rules, Unit, WarrantyRoot, evaluate};
@@ -10,6 +11,15 @@ use warrantyd::policy::{Book, Calendar, Instant, Policy, STANDARD, Wait, Window}
 #[derive(Clone)]
 pub struct Shop {
     pub rules: Rules,
+}
+
+impl fmt::Debug for Shop {
+    /// Its zone, and what sets it apart from others in a failed property.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policies = self.rules.policies.versions();
+        let hashes: Vec<_> = policies.map(|policy| &policy.sha256).collect();
+        write!(f, "{} {hashes:?}", self.rules.calendar.zone)
+    }
 }
 
 impl Shop {

@@ -4,9 +4,17 @@
 mod amounts;
 mod build;
 mod calendar;
+mod catch_up;
+mod changes;
 mod decline;
 mod entitlements;
+mod exceptions;
+mod generate;
 mod handling;
+mod ledger;
+mod life;
 mod obligations;
 mod outcomes;
+mod properties;
 mod stages;
+mod steps;
