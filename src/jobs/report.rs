@@ -14,7 +14,7 @@ use super::{Outcome, Refused, Shop, When};
 use crate::case::{Case, Disposition, Evaluation, Exception, ExceptionCode, Rules};
 use crate::mail::{Attachment, Letters};
 use crate::policy::{Audience, Instant, Step, Subject};
-use crate::report::{Daily, DailySet, Format, NoticeRow, Report, ReportName, Scope};
+use crate::report::{Daily, DailySet, Figures, Format, NoticeRow, Owed, Report, ReportName, Scope};
 use crate::store::{self, MessageKind, NoticeLine, Tx};
 
 /// Orders read ahead of a page.
@@ -170,7 +170,8 @@ async fn mail_managers(
         .iter()
         .map(|file| file.name.clone())
         .collect();
-    let letter = Letters::new()?.report(&letterhead(config), date, &[], &files)?;
+    let letter =
+        Letters::new()?.report(&letterhead(config), date, &lines(&daily.figures), &files)?;
     let parcel = Parcel {
         kind: MessageKind::Report,
         audience: "managers".to_owned(),
@@ -294,4 +295,32 @@ fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option
         subject_ref,
         detail,
     })
+}
+
+/// The figures of the managers' mail.
+fn lines(figures: &Figures) -> Vec<(String, String)> {
+    let owed = |owed: &Owed| {
+        let Owed {
+            currency,
+            refunds,
+            sum,
+        } = owed;
+        (
+            format!("Refunds owed in {currency}"),
+            format!("{refunds}, together {sum}"),
+        )
+    };
+    let counts = [
+        ("Overdue now", figures.overdue),
+        ("Missed in the last 30 days", figures.missed_recently),
+        ("Due in the next 7 days", figures.due_soon),
+        ("Notices failed in the last 30 days", figures.notices_failed),
+        ("Notices held", figures.notices_held),
+        ("Exceptions", figures.exceptions),
+    ];
+    let counts = counts.map(|(label, count)| (label.to_owned(), count.to_string()));
+    counts
+        .into_iter()
+        .chain(figures.refunds_owed.iter().map(owed))
+        .collect()
 }
