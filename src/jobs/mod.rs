@@ -1,1 +1,3 @@
 //! The jobs room.
+
+pub mod import;

@@ -1,0 +1,3 @@
+//! The rooms together, as a user meets them.
+
+mod import;
