@@ -7,9 +7,9 @@
 //! config) or 3 (done, but with rejected rows or failed items), and says why
 //! on stderr.
 
-//mod demo;
+mod demo;
 mod explain;
-//mod import;
+mod import;
 mod init;
 mod mail;
 mod output;
@@ -26,6 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::clock;
 use crate::config::{Config, ConfigError};
+use crate::jobs::import::ImportError;
 use crate::jobs::{Refused, Shop};
 use crate::policy::Instant;
 
@@ -44,7 +45,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try it: made-up facts, some weeks of simulated days, mails and reports
-    //Demo
+    Demo(demo::Args),
     /// Write a commented config and create the database
     Init(init::Args),
     /// Run all jobs on their schedule until SIGTERM
@@ -52,9 +53,9 @@ enum Command {
     /// Run one job now: what cron calls
     Run(run::Args),
     /// Take in facts from CSV files
-
+    Import(import::Args),
     /// Record one fact: `record claim C-1 repaired`
-
+    Record(import::RecordArgs),
     /// Write one report
     Report(report::Args),
     /// Show all about an order, a unit or a claim, with the arithmetic
@@ -103,6 +104,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<Done> {
     let config = cli.config;
     match cli.command {
+        Command::Demo(args) => demo::run(args).await,
         Command::Init(args) => init::run(args, config).await,
         Command::Policy(args) => policy::run(args, config).await,
         Command::Daemon => {
@@ -110,6 +112,8 @@ async fn dispatch(cli: Cli) -> Result<Done> {
             Ok(Done::Well)
         }
         Command::Run(args) => run::run(args, open(config).await?).await,
+        Command::Import(args) => import::run(args, open(config).await?).await,
+        Command::Record(args) => import::record(args, open(config).await?).await,
         Command::Report(args) => report::run(args, open(config).await?).await,
         Command::Explain(args) => explain::run(args, open(config).await?).await,
         Command::Mail(args) => mail::run(args, open(config).await?).await,
@@ -141,11 +145,13 @@ fn status_of(error: &anyhow::Error) -> u8 {
     fn is<E: std::error::Error + Send + Sync + 'static>(error: &anyhow::Error) -> bool {
         error.is::<E>() || error.chain().any(|cause| cause.is::<E>())
     }
-    let is_usage = is::<ConfigError>(error)
-        || is::<Refused>(error)
-        || is::<crate::intake::FileError>(error)
-        || is::<crate::policy::PolicyError>(error);
-    if is_usage { 2 } else { 1 }
+    let is_usage =
+        is::<ConfigError>(error) || is::<Refused>(error) || is::<crate::policy::PolicyError>(error);
+    let is_bad_file = matches!(
+        error.downcast_ref::<ImportError>(),
+        Some(ImportError::File(_) | ImportError::Refused(_))
+    );
+    if is_usage || is_bad_file { 2 } else { 1 }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

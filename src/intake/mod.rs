@@ -10,6 +10,7 @@
 
 mod cell;
 mod chain;
+mod contradiction;
 mod header;
 mod reader;
 mod rejects;

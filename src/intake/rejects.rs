@@ -1,11 +1,13 @@
 //! The rejects file: rows that could not be taken, to be put right and
 //! imported again.
 
+use std::fs::{File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use csv::{Terminator, Writer, WriterBuilder};
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 use super::header::{ADDED, Header, is_added};
 use super::reader::RawRow;
@@ -50,18 +52,25 @@ impl Rejects {
             .map_err(csv::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
         file.persist(&self.path)?;
-        Ok(())
+        File::open(folder_of(&self.path))?.sync_all()
     }
 }
 
 fn open(path: &Path) -> io::Result<Writer<NamedTempFile>> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    // Who may read it is for the umask to say, as with any other file.
+    let file = Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder_of(path))?;
     Ok(WriterBuilder::new()
         .terminator(Terminator::CRLF)
         .from_writer(file))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// One cell for each column of the file, but those that this file adds.

@@ -1,15 +1,12 @@
 //! One row, laid over what is known of it, and held against the rules that it
 //! and its parent can break.
 
-use std::str::FromStr;
-
-use chrono::SecondsFormat;
-
 use super::cell::{self, Rules, found};
+use super::contradiction::contradictions;
 use super::header::Header;
 use super::reader::RawRow;
-use crate::case::{Entity, FactType, Field, Finding, Kind, Value};
-use crate::policy::{Calendar, Currency, Instant};
+use crate::case::{Entity, FactType, Value};
+use crate::policy::Currency;
 
 /// The facts of a row, in the order of [`Entity::fields`].
 pub type Facts = Vec<Option<Value>>;
@@ -92,15 +89,18 @@ pub fn check(
         }
     }
     merge.cells(header, row, prior, rules);
-    if merge.problems.is_empty() {
-        merge.hold_times(rules.calendar);
-        merge.hold_currency(prior);
-        merge.hold_findings();
+    let Merge {
+        facts,
+        mut problems,
+        ..
+    } = merge;
+    if problems.is_empty() {
+        problems = contradictions(entity, &facts, prior, parent, rules.calendar);
     }
-    if merge.problems.is_empty() {
-        Ok(merge.facts)
+    if problems.is_empty() {
+        Ok(facts)
     } else {
-        Err(merge.problems.join("; "))
+        Err(problems.join("; "))
     }
 }
 
@@ -119,9 +119,7 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     fn refuse(&mut self, place: usize, problem: String) {
-        let field = self.entity.fields().get(place);
-        let name = field.map_or("", |field| field.name);
-        self.problems.push(format!("{name}: {problem}"));
+        self.problems.push(of_field(self.entity, place, &problem));
     }
 
     fn cells(&mut self, header: &Header, row: &RawRow, prior: Option<&Facts>, rules: Rules<'_>) {
@@ -138,7 +136,10 @@ impl Merge<'_> {
                      expected a value"
                     .to_owned()),
                 "null" => Ok(None),
-                _ => cell::parse(field, text, rules, self.currency()),
+                _ if field.fact_type == FactType::Money => {
+                    cell::parse(field, text, rules, self.currency())
+                }
+                _ => cell::parse(field, text, rules, None),
             };
             match value {
                 Ok(value) if self.is_moved(place, value.as_ref(), prior) => {
@@ -177,153 +178,36 @@ impl Merge<'_> {
     /// The currency of the order's amounts, as far as the row was read.
     fn currency(&self) -> Option<Currency> {
         let code = match self.entity {
-            Entity::Orders => self.text_of("currency"),
+            Entity::Orders => self.text(self.entity.field("currency")?),
             Entity::Units => self.parent.and_then(text),
             Entity::Claims | Entity::Waits => None,
         };
         code?.parse().ok()
     }
 
-    /// Nothing comes before the order was placed, or the claim opened; no wait
-    /// ends before it begins.
-    fn hold_times(&mut self, calendar: &Calendar) {
-        match self.entity {
-            Entity::Orders => self.hold_after("placed_at", calendar),
-            Entity::Units => {}
-            Entity::Claims => self.hold_after("opened_at", calendar),
-            Entity::Waits => {
-                if let Some(opened_at) = self.parent.and_then(number) {
-                    self.hold_one(1, ("the claim's opened_at", opened_at), calendar);
-                }
-                self.hold_after("from", calendar);
-            }
-        }
-    }
-
-    fn hold_after(&mut self, first: &'static str, calendar: &Calendar) {
-        let place = self.entity.field(first);
-        let Some(earliest) = place.and_then(|place| self.number(place)) else {
-            return;
-        };
-        let is_time = |field: &Field| field.fact_type == FactType::Time;
-        for (place, field) in self.entity.fields().iter().enumerate() {
-            if is_time(field) {
-                self.hold_one(place, (first, earliest), calendar);
-            }
-        }
-    }
-
-    fn hold_one(&mut self, place: usize, (first, earliest): (&str, i64), calendar: &Calendar) {
-        if let Some(at) = self.number(place)
-            && is_before(at, earliest, calendar)
-        {
-            let (at, earliest) = (shown(at, calendar), shown(earliest, calendar));
-            self.refuse(
-                place,
-                format!("found `{at}`, expected a time that is not before {first}, `{earliest}`"),
-            );
-        }
-    }
-
-    /// Amounts are kept in minor units: another number of decimals would
-    /// change those that are not in this row.
-    fn hold_currency(&mut self, prior: Option<&Facts>) {
-        let Some(place) = self.entity.field("currency") else {
-            return;
-        };
-        let code = |facts: &Facts| fact(facts, place).and_then(text)?.parse::<Currency>().ok();
-        if let (Some(known), Some(given)) = (prior.and_then(code), code(&self.facts))
-            && known.decimals() != given.decimals()
-        {
-            let problem = format!(
-                "found `{given}`, but the order's amounts are kept with the decimals of \
-                 `{known}`: withdraw it (`withdrawn` = `true`) and enter it under another name"
-            );
-            self.refuse(place, problem);
-        }
-    }
-
-    /// Findings are those of the unit's kind, and have a time.
-    fn hold_findings(&mut self) {
-        let Some(place) = self.entity.field("findings") else {
-            return;
-        };
-        let kind = self
-            .parent
-            .and_then(text)
-            .and_then(|kind| Kind::from_str(kind).ok());
-        let Some(codes) = self.text(place).map(str::to_owned) else {
-            return;
-        };
-        for code in codes.split(';') {
-            let of = Finding::from_str(code).ok().map(Finding::kind);
-            if let (Some(of), Some(kind)) = (of, kind)
-                && of != kind
-            {
-                let problem = format!(
-                    "found `{code}`, a finding on {of}, but the unit is {kind}: expected findings \
-                     on {kind}"
-                );
-                self.refuse(place, problem);
-            }
-        }
-        let inspected_at = self.entity.field("inspected_at");
-        if inspected_at.and_then(|at| self.number(at)).is_none() {
-            let problem = "found codes without a time: expected `inspected_at` with them".into();
-            self.refuse(place, problem);
-        }
-    }
-
-    fn number(&self, place: usize) -> Option<i64> {
-        fact(&self.facts, place).and_then(number)
-    }
-
     fn text(&self, place: usize) -> Option<&str> {
         fact(&self.facts, place).and_then(text)
     }
-
-    fn text_of(&self, name: &str) -> Option<&str> {
-        self.text(self.entity.field(name)?)
-    }
 }
 
-/// Whether one time is before another; by date, if either is a local midnight:
-/// it was given without a time of day.
-fn is_before(at: i64, earliest: i64, calendar: &Calendar) -> bool {
-    let (Some(at), Some(earliest)) = (instant(at), instant(earliest)) else {
-        return false;
-    };
-    if at >= earliest {
-        return false;
-    }
-    let (day, first_day) = (calendar.date_of(at), calendar.date_of(earliest));
-    let is_date = calendar.day_start(day) == at || calendar.day_start(first_day) == earliest;
-    !is_date || day < first_day
+/// A problem of a row, with the field that it is about.
+pub(super) fn of_field(entity: Entity, place: usize, problem: &str) -> String {
+    let field = entity.fields().get(place);
+    format!("{}: {problem}", field.map_or("", |field| field.name))
 }
 
-fn instant(micros: i64) -> Option<Instant> {
-    Instant::from_timestamp_micros(micros)
-}
-
-fn shown(micros: i64, calendar: &Calendar) -> String {
-    instant(micros).map_or_else(String::new, |at| {
-        at.with_timezone(&calendar.zone)
-            .to_rfc3339_opts(SecondsFormat::AutoSi, true)
-    })
-}
-
-fn fact(facts: &Facts, place: usize) -> Option<&Value> {
+pub(super) fn fact(facts: &Facts, place: usize) -> Option<&Value> {
     facts.get(place)?.as_ref()
 }
 
-fn number(value: &Value) -> Option<i64> {
+pub(super) fn number(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => Some(*number),
         Value::Flag(_) | Value::Text(_) => None,
     }
 }
 
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::Text(text) => Some(text),
         Value::Flag(_) | Value::Number(_) => None,
@@ -335,6 +219,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::policy::{Calendar, Instant};
 
     /// Checks `name=value` cells over a row that an earlier check gave.
     fn merged(

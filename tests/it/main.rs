@@ -1,3 +1,4 @@
-//! Tests from outside, one module a room.
+//! The rooms together, as a user meets them.
 
 mod case;
+mod import;

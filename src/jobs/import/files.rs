@@ -1,0 +1,128 @@
+//! Which files an import takes, and the job `import`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::{ImportFile, Imported, Recording, import, record};
+use crate::case::Entity;
+use crate::intake::{Rules, entity_of};
+use crate::jobs::{Outcome, Refused, Shop, When, book};
+use crate::policy::Instant;
+use crate::store::import::Merged;
+
+/// The job: takes the files of `import.dir`. What did not change since costs
+/// a reading and writes nothing.
+pub async fn import_dir(shop: &Shop, when: When) -> Result<Outcome> {
+    let Some(dir) = &shop.config.import_dir else {
+        return Ok(Outcome::default());
+    };
+    let files = files(&[dir.as_path()], None, None)?;
+    let imported = import_files(shop, &files, when.clock, &mut |_| {}).await?;
+    let mut outcome = Outcome::default();
+    for file in &imported.files {
+        for warning in &file.warnings {
+            tracing::warn!(file = %file.path.display(), warning, "import");
+        }
+        outcome.count("found", file.rows);
+        outcome.count("new", file.new);
+        outcome.count("changed", file.changed);
+        outcome.count("already", file.unchanged);
+        outcome.count("rejected", file.rejected);
+    }
+    Ok(outcome)
+}
+
+/// The files that are named, or stand in a directory that is. What a file
+/// holds is told by its name, or for all of them by `entity`.
+pub fn files<P: AsRef<Path>>(
+    paths: &[P],
+    entity: Option<Entity>,
+    rejects: Option<&Path>,
+) -> Result<Vec<ImportFile>> {
+    let mut files = Vec::new();
+    for path in paths.iter().map(AsRef::as_ref) {
+        if path.is_dir() {
+            files.extend(of_dir(path)?);
+        } else {
+            files.push((path.to_owned(), entity.or_else(|| entity_of(path))));
+        }
+    }
+    if rejects.is_some() && files.len() > 1 {
+        let why = "--rejects names one file: expected one file to import with it";
+        return Err(Refused(why.to_owned()).into());
+    }
+    files
+        .into_iter()
+        .map(|(path, entity)| file(path, entity, rejects))
+        .collect()
+}
+
+fn file(path: PathBuf, entity: Option<Entity>, rejects: Option<&Path>) -> Result<ImportFile> {
+    let shown = path.display();
+    let entity = entity.with_context(|| {
+        Refused(format!(
+            "{shown}: what is in it? Expected a name that ends with orders.csv, units.csv, \
+             claims.csv or waits.csv, or --as"
+        ))
+    })?;
+    let rejects = rejects.map_or_else(
+        || PathBuf::from(format!("{shown}.rejects.csv")),
+        Path::to_owned,
+    );
+    Ok(ImportFile {
+        path,
+        entity,
+        rejects,
+    })
+}
+
+/// The import files of a directory; others are left alone.
+fn of_dir(dir: &Path) -> Result<Vec<(PathBuf, Option<Entity>)>> {
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(dir)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    };
+    let mut paths = read().with_context(|| dir.display().to_string())?;
+    paths.sort();
+    let known = paths.into_iter().map(|path| (entity_of(&path), path));
+    Ok(known
+        .filter_map(|(entity, path)| Some((path, Some(entity?))))
+        .collect())
+}
+
+/// Imports files as one batch.
+pub async fn import_files(
+    shop: &Shop,
+    files: &[ImportFile],
+    now: Instant,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Imported> {
+    let policies = policy_names(shop)?;
+    let rules = Rules {
+        calendar: &shop.config.calendar,
+        policies: &policies,
+    };
+    let _lock = shop.store.import_lock()?;
+    let mut connection = shop.store.connection().await?;
+    Ok(import(&mut connection, files, rules, now, progress).await?)
+}
+
+/// Records facts of one row.
+pub async fn record_fact(shop: &Shop, recording: Recording<'_>, now: Instant) -> Result<Merged> {
+    let policies = policy_names(shop)?;
+    let rules = Rules {
+        calendar: &shop.config.calendar,
+        policies: &policies,
+    };
+    let _lock = shop.store.import_lock()?;
+    let mut connection = shop.store.connection().await?;
+    Ok(record(&mut connection, recording, rules, now).await?)
+}
+
+fn policy_names(shop: &Shop) -> Result<BTreeSet<String>> {
+    let book = book(shop.config.policy_dir.as_deref())?;
+    Ok(book.names().into_iter().map(str::to_owned).collect())
+}

@@ -1,0 +1,233 @@
+//! Import and record: files, or a fact from the command line, to the database.
+//!
+//! The caller holds the import lock and gives a connection that nobody else
+//! waits for: staging a large batch takes as long as reading it.
+
+mod batch;
+mod files;
+mod record;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::SqliteConnection;
+use strum::VariantArray;
+
+pub use files::{files, import_dir, import_files, record_fact};
+pub use record::{Recording, record};
+
+use self::batch::{Batch, Outcome, Refused};
+use crate::case::Entity;
+use crate::intake::{FileError, Header, Rejects, RowReader, Rules};
+use crate::policy::Instant;
+use crate::store::StoreError;
+
+/// A file to import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What its rows are.
+    pub entity: Entity,
+    /// Where its refused rows go, if there are any.
+    pub rejects: PathBuf,
+}
+
+/// What became of a file's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCounts {
+    /// The file.
+    pub path: PathBuf,
+    /// Rows read: the sum of the other counts.
+    pub rows: u64,
+    /// Rows that nobody knew.
+    pub new: u64,
+    /// Rows that changed a fact.
+    pub changed: u64,
+    /// Rows that said what is known.
+    pub unchanged: u64,
+    /// Rows refused, now in the rejects file.
+    pub rejected: u64,
+    /// What is odd about the file.
+    pub warnings: Vec<String>,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Of each file, in the order in which they were read.
+    pub files: Vec<FileCounts>,
+    /// The set that the changes are recorded in; `None` if nothing changed.
+    pub change_set: Option<i64>,
+    /// Orders that must be looked at again.
+    pub orders_woken: u64,
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A file is no import file of its kind.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file cannot be read, or its rejects cannot be written.
+    #[error("{}: {error}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The fact to record breaks a rule.
+    #[error("{0}")]
+    Refused(String),
+    /// The database failed; it is as it was.
+    #[error("nothing was imported: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for ImportError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Imports files as one batch: orders first, then units, claims and waits.
+///
+/// A file that is no table refuses the batch before anything is read; a bad
+/// row goes to the file's rejects. `progress` is told of each page's rows.
+pub async fn import(
+    conn: &mut SqliteConnection,
+    files: &[ImportFile],
+    rules: Rules<'_>,
+    now: Instant,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Imported, ImportError> {
+    let mut open: Vec<OpenFile> = files.iter().map(OpenFile::open).collect::<Result<_, _>>()?;
+    open.sort_by_key(|file| file.reader.header.entity);
+    let mut batch = Batch::open(conn, rules).await?;
+    for entity in Entity::VARIANTS {
+        for (place, file) in open.iter_mut().enumerate() {
+            if file.reader.header.entity == *entity {
+                file.stage(&mut batch, place, progress).await?;
+            }
+        }
+        if *entity == Entity::Units {
+            for refused in batch.refuse_broken_links().await? {
+                if let Some(file) = open.get_mut(refused.file) {
+                    file.refuse(&refused)?;
+                }
+            }
+        }
+    }
+    let mut counts = Vec::with_capacity(open.len());
+    for file in open {
+        counts.push(file.finish()?);
+    }
+    let merged = batch.merge(&source(files), now).await?;
+    Ok(Imported {
+        files: counts,
+        change_set: merged.change_set,
+        orders_woken: merged.orders_woken,
+    })
+}
+
+/// By what the changes were made.
+fn source(files: &[ImportFile]) -> String {
+    let name = |file: &ImportFile| {
+        let name = file.path.file_name().unwrap_or(file.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    };
+    let names: Vec<String> = files.iter().map(name).collect();
+    format!("import {}", names.join(", "))
+}
+
+/// A file of the batch, its rejects and its counts.
+struct OpenFile {
+    reader: RowReader<File>,
+    rejects: Rejects,
+    rejects_path: PathBuf,
+    counts: FileCounts,
+}
+
+impl OpenFile {
+    fn open(file: &ImportFile) -> Result<Self, ImportError> {
+        let input = File::open(&file.path).map_err(io_error(&file.path))?;
+        let name = file.path.display().to_string();
+        let reader = RowReader::open(file.entity, &name, input)?;
+        let counts = FileCounts {
+            path: file.path.clone(),
+            rows: 0,
+            new: 0,
+            changed: 0,
+            unchanged: 0,
+            rejected: 0,
+            warnings: reader.warnings.clone(),
+        };
+        Ok(Self {
+            reader,
+            rejects: Rejects::new(file.rejects.clone()),
+            rejects_path: file.rejects.clone(),
+            counts,
+        })
+    }
+
+    async fn stage(
+        &mut self,
+        batch: &mut Batch<'_>,
+        place: usize,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), ImportError> {
+        loop {
+            let rows = self.reader.page().map_err(io_error(&self.counts.path))?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let count = rows.len() as u64;
+            let page = batch.stage(place, &self.reader.header, rows).await?;
+            self.counts.rows += count;
+            for outcome in page.outcomes {
+                *self.count(outcome) += 1;
+            }
+            for refused in page.refused {
+                self.refuse(&refused)?;
+            }
+            progress(count);
+        }
+    }
+
+    fn refuse(&mut self, refused: &Refused) -> Result<(), ImportError> {
+        if let Some(was) = refused.was {
+            *self.count(was) -= 1;
+        }
+        self.counts.rejected += 1;
+        let header: &Header = &self.reader.header;
+        self.rejects
+            .add(header, &refused.row, &refused.error)
+            .map_err(io_error(&self.rejects_path))
+    }
+
+    fn count(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::New => &mut self.counts.new,
+            Outcome::Changed => &mut self.counts.changed,
+            Outcome::Unchanged => &mut self.counts.unchanged,
+        }
+    }
+
+    /// The rejects come before the merge: repeated, an import that died in
+    /// between writes the same ones.
+    fn finish(self) -> Result<FileCounts, ImportError> {
+        self.rejects
+            .finish()
+            .map_err(io_error(&self.rejects_path))?;
+        Ok(self.counts)
+    }
+}
+
+fn io_error(file: &Path) -> impl Fn(io::Error) -> ImportError {
+    move |error| ImportError::Io {
+        file: file.to_owned(),
+        error,
+    }
+}

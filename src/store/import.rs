@@ -1,1 +1,0 @@
-//! Staging and merging facts.

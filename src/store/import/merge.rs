@@ -1,0 +1,157 @@
+//! From the staging tables to the facts, in one transaction.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection, Row};
+use strum::VariantArray;
+
+use super::{Tables, tables};
+use crate::case::Entity;
+use crate::policy::Instant;
+
+/// What a merge did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// The set that the changes are recorded in; `None` if nothing changed.
+    pub change_set: Option<i64>,
+    /// Orders that must be looked at again.
+    pub orders_woken: u64,
+}
+
+/// A staged row that a merge must write.
+const DIFFERS: &str = "s.changes IS DISTINCT FROM '[]'";
+
+/// Applies what is staged: rows, their changes, and the orders to look at
+/// again. `source` says by what (an import with its files, a command). Where
+/// nothing changed nothing is written and no lock is taken.
+pub async fn staging_merge(
+    conn: &mut SqliteConnection,
+    source: &str,
+    now: Instant,
+) -> sqlx::Result<Merged> {
+    let changed = changed_entities(conn).await?;
+    if changed.is_empty() {
+        return Ok(Merged::default());
+    }
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+    let now = now.timestamp_micros();
+    let change_set: i64 = sqlx::query_scalar(
+        "INSERT INTO change_sets (recorded_at, source) VALUES ($1, $2) RETURNING id",
+    )
+    .bind(now)
+    .bind(source)
+    .fetch_one(&mut *tx)
+    .await?;
+    for entity in changed {
+        for sql in [upsert_sql(entity), changes_sql(entity)] {
+            let query = sqlx::query(AssertSqlSafe(sql));
+            query.bind(change_set).bind(now).execute(&mut *tx).await?;
+        }
+        if entity == Entity::Units {
+            sqlx::query(REPLACES_SQL).execute(&mut *tx).await?;
+        }
+    }
+    let woken = sqlx::query(WAKE_SQL).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Merged {
+        change_set: Some(change_set),
+        orders_woken: woken.rows_affected(),
+    })
+}
+
+/// The entities with rows to write, parents first.
+async fn changed_entities(conn: &mut SqliteConnection) -> sqlx::Result<Vec<Entity>> {
+    let mut changed = Vec::new();
+    for entity in Entity::VARIANTS {
+        let staged = tables(*entity).staged;
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {staged} s WHERE {DIFFERS})");
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .fetch_one(&mut *conn)
+            .await?;
+        if row.try_get(0)? {
+            changed.push(*entity);
+        }
+    }
+    Ok(changed)
+}
+
+/// Writes rows that differ. What a unit replaces comes after all units: it may
+/// stand later in the file.
+fn upsert_sql(entity: Entity) -> String {
+    let Tables {
+        main,
+        staged,
+        parent,
+        unique,
+    } = tables(entity);
+    let mut columns = Vec::new();
+    let mut values = Vec::new();
+    for field in entity.fields() {
+        match parent {
+            _ if field.name == "replaces_unit_ref" => {}
+            Some((_, column, name)) if name == field.name => {
+                columns.push(column.to_owned());
+                values.push("p.id".to_owned());
+            }
+            _ => {
+                columns.push(format!("\"{}\"", field.name));
+                values.push(format!("s.\"{}\"", field.name));
+            }
+        }
+    }
+    if entity == Entity::Units {
+        columns.push("serial_key".into());
+        values.push("s.serial_key".into());
+    }
+    let join = parent.map_or(String::new(), |(table, _, name)| {
+        format!("CROSS JOIN {table} p ON p.{name} = s.{name}")
+    });
+    let updates: Vec<_> = columns
+        .iter()
+        .map(|c| format!("{c} = excluded.{c}"))
+        .collect();
+    let (columns, values, updates) = (columns.join(", "), values.join(", "), updates.join(", "));
+    format!(
+        "INSERT INTO {main} ({columns}, created_in, changed_at)
+         SELECT {values}, $1, $2 FROM {staged} s {join} WHERE {DIFFERS}
+         ON CONFLICT ({unique}) DO UPDATE SET {updates}, changed_at = excluded.changed_at"
+    )
+}
+
+/// Appends what was replaced. Of a row that nobody knew, nothing was.
+fn changes_sql(entity: Entity) -> String {
+    let staged = tables(entity).staged;
+    format!(
+        "INSERT INTO fact_changes (change_set, entity, row_id, field, old, new)
+         SELECT $1, '{entity}', s.row_id, c.value->>0, c.value->>1, c.value->>2
+         FROM {staged} s CROSS JOIN json_each(s.changes) c WHERE s.row_id IS NOT NULL"
+    )
+}
+
+const REPLACES_SQL: &str = "
+    UPDATE units SET replaces_unit_id =
+        (SELECT p.id FROM units p WHERE p.unit_ref = s.replaces_unit_ref)
+    FROM staged_units s
+    WHERE units.unit_ref = s.unit_ref AND s.changes IS DISTINCT FROM '[]'
+        AND (s.replaces_unit_ref IS NOT NULL OR s.row_id IS NOT NULL)";
+
+/// Orders of which a fact changed, and those that hold a unit further down a
+/// chain of replacements.
+const WAKE_SQL: &str = "
+    WITH RECURSIVE touched (order_id) AS (
+        SELECT o.id FROM staged_orders s CROSS JOIN orders o ON o.order_ref = s.order_ref
+            WHERE s.changes IS DISTINCT FROM '[]'
+        UNION SELECT u.order_id FROM staged_units s
+            CROSS JOIN units u ON u.unit_ref = s.unit_ref
+            WHERE s.changes IS DISTINCT FROM '[]'
+        UNION SELECT u.order_id FROM staged_claims s
+            CROSS JOIN units u ON u.unit_ref = s.unit_ref
+            WHERE s.changes IS DISTINCT FROM '[]'
+        UNION SELECT u.order_id FROM staged_waits s
+            CROSS JOIN claims c ON c.claim_ref = s.claim_ref
+            CROSS JOIN units u ON u.id = c.unit_id
+            WHERE s.changes IS DISTINCT FROM '[]'
+        UNION SELECT later.order_id FROM touched t
+            CROSS JOIN units u ON u.order_id = t.order_id
+            CROSS JOIN units later ON later.replaces_unit_id = u.id)
+    INSERT INTO agenda (order_id, next_at) SELECT order_id, 0 FROM touched WHERE true
+    ON CONFLICT (order_id) DO UPDATE SET next_at = 0, failures = 0, error = NULL";
