@@ -309,14 +309,11 @@ fn decline(seen: &Seen<'_>, handling: Handling, not_covered: Option<Reason>) -> 
     let mismatch = serial_differs(claim, unit)
         .then_some((claim.opened_at, Reason::Finding(Finding::SerialMismatch)));
     let not_covered = not_covered.map(|reason| (claim.opened_at, reason));
-    let rank = |reason: &Reason| match reason {
-        Reason::Finding(Finding::SerialMismatch) => 0,
-        Reason::Finding(_) => 1,
-        _ => 2,
-    };
-    // `min_by_key` keeps the first of equals: the findings' own order.
+    // `min_by_key` keeps the first of equals: findings in their own order, then
+    // the others.
     let all = mismatch.into_iter().chain(found).chain(not_covered);
-    let (at, reason) = all.min_by_key(|(at, reason)| (*at, rank(reason)))?;
+    let is_other = |reason: &Reason| *reason != Reason::Finding(Finding::SerialMismatch);
+    let (at, reason) = all.min_by_key(|(at, reason)| (*at, is_other(reason)))?;
     let clause = match reason {
         Reason::Finding(finding) => finding.clause().to_owned(),
         _ => unit_view.policy.window(unit.kind.warranty()).clause.clone(),
