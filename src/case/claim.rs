@@ -322,9 +322,12 @@ fn decline(seen: &Seen<'_>, handling: Handling, not_covered: Option<Reason>) -> 
 }
 
 fn serial_differs(claim: &Claim, unit: &Unit) -> bool {
-    let reported = claim.reported_serial.as_deref().map(normalized_serial);
-    let known = unit.serial.as_deref().map(normalized_serial);
-    unit.kind == Kind::Hardware && reported.is_some() && known.is_some() && reported != known
+    let known = |serial: &Option<String>| {
+        let serial = serial.as_deref().map(normalized_serial);
+        serial.filter(|serial| !serial.is_empty())
+    };
+    let (reported, sold) = (known(&claim.reported_serial), known(&unit.serial));
+    unit.kind == Kind::Hardware && reported.is_some() && sold.is_some() && reported != sold
 }
 
 /// The window in which the shop works on the claim, once it has started.
