@@ -309,14 +309,11 @@ fn decline(seen: &Seen<'_>, handling: Handling, not_covered: Option<Reason>) -> 
     let mismatch = serial_differs(claim, unit)
         .then_some((claim.opened_at, Reason::Finding(Finding::SerialMismatch)));
     let not_covered = not_covered.map(|reason| (claim.opened_at, reason));
-    let rank = |reason: &Reason| match reason {
-        Reason::Finding(Finding::SerialMismatch) => 0,
-        Reason::Finding(_) => 1,
-        _ => 2,
-    };
-    // `min_by_key` keeps the first of equals: the findings' own order.
+    // `min_by_key` keeps the first of equals: findings in their own order, then
+    // the others.
     let all = mismatch.into_iter().chain(found).chain(not_covered);
-    let (at, reason) = all.min_by_key(|(at, reason)| (*at, rank(reason)))?;
+    let is_other = |reason: &Reason| *reason != Reason::Finding(Finding::SerialMismatch);
+    let (at, reason) = all.min_by_key(|(at, reason)| (*at, is_other(reason)))?;
     let clause = match reason {
         Reason::Finding(finding) => finding.clause().to_owned(),
         _ => unit_view.policy.window(unit.kind.warranty()).clause.clone(),
@@ -325,9 +322,12 @@ fn decline(seen: &Seen<'_>, handling: Handling, not_covered: Option<Reason>) -> 
 }
 
 fn serial_differs(claim: &Claim, unit: &Unit) -> bool {
-    let reported = claim.reported_serial.as_deref().map(normalized_serial);
-    let known = unit.serial.as_deref().map(normalized_serial);
-    unit.kind == Kind::Hardware && reported.is_some() && known.is_some() && reported != known
+    let known = |serial: &Option<String>| {
+        let serial = serial.as_deref().map(normalized_serial);
+        serial.filter(|serial| !serial.is_empty())
+    };
+    let (reported, sold) = (known(&claim.reported_serial), known(&unit.serial));
+    unit.kind == Kind::Hardware && reported.is_some() && sold.is_some() && reported != sold
 }
 
 /// The window in which the shop works on the claim, once it has started.

@@ -130,7 +130,7 @@ pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> D
         late_days: 0,
         level: 0,
     };
-    found.settle(&counted, end, by_satisfaction, void_from_start, now);
+    found.settle(&counted, end, by_satisfaction, now);
     found.skipped = counted.skipped;
     // A wait that nobody ended before the deadline was: it has no due date.
     if counted
@@ -150,12 +150,11 @@ impl Deadline {
         counted: &Counted,
         end: Option<Instant>,
         by_satisfaction: bool,
-        void_from_start: bool,
         now: Instant,
     ) {
         let due = counted.due_at;
         let paused = counted.paused_since.is_some();
-        let before_due = end.filter(|end| *end < due || paused || void_from_start);
+        let before_due = end.filter(|end| *end < due || paused);
         (self.state, self.ended_at) = match (self.window.kind(), before_due) {
             (WindowKind::Obligation, Some(end)) if by_satisfaction => (State::Met, Some(end)),
             (_, Some(end)) => (State::Void, Some(end)),

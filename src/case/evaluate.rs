@@ -185,7 +185,7 @@ impl Evaluation {
             let (claim_view, deadlines) = claim::view(&seen, rules, now);
             let about = Some((claim, &claim_view));
             self.steps_of(deadlines.iter(), about, rules, now);
-            self.outcomes_of(claim, &claim_view, unit.kind == super::Kind::Software);
+            self.outcomes_of(claim, &claim_view);
             self.deadlines.extend(deadlines);
             self.claims.push(claim_view);
         }
@@ -248,12 +248,11 @@ impl Evaluation {
         self.due_steps.extend(due);
     }
 
-    /// Adds the outcomes that a claim stands in. That hardware is to be
-    /// refunded is said by the start of its payment.
-    fn outcomes_of(&mut self, claim: &Claim, view: &ClaimView, is_software: bool) {
-        let told = view.outcomes.iter().filter(|(outcome, _)| {
-            view.is_in(*outcome) && (*outcome != Outcome::RefundDue || is_software)
-        });
+    /// Adds the outcome that a claim stands in. That hardware is to be refunded
+    /// is none: the start of its payment says it.
+    fn outcomes_of(&mut self, claim: &Claim, view: &ClaimView) {
+        let told = view.outcomes.iter();
+        let told = told.filter(|(outcome, _)| view.is_in(*outcome));
         for (outcome, at) in told {
             let terms = view.policy.outcome(*outcome);
             let clause = match &view.decline {

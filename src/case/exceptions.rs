@@ -6,7 +6,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::claim::{ClaimView, Handling};
 use super::evaluate::{Evaluation, Rules, SeenUnit};
-use super::facts::{Case, Claim, Kind, Order, Unit};
+use super::facts::{Case, Claim, Kind, Order};
 use super::refund::{cancellation_refund, cancelled_at, cancelled_in_transit};
 use crate::policy::{Calendar, Instant, Money, Subject};
 
@@ -380,14 +380,4 @@ fn stuck_since(claim: &Claim, view: &ClaimView, found: &Found<'_>) -> Option<Ins
             .checked_add_signed(found.rules.stuck_after)
             .is_some_and(|at| at <= found.now);
     stuck.then_some(since)
-}
-
-impl Unit {
-    /// The serial as it is compared, if there is one.
-    pub fn serial_key(&self) -> Option<String> {
-        self.serial
-            .as_deref()
-            .map(super::normalized_serial)
-            .filter(|serial| !serial.is_empty())
-    }
 }

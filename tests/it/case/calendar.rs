@@ -243,6 +243,10 @@ fn what_ends_while_it_is_paused_was_not_late() {
             &format!("{state}, ended 2025-03-20 10:00"),
         );
     }
+    let words = "opened 2025-03-01, received 2025-03-03 10:00, \
+                 repaired 2025-03-05 09:59, waits 2025-03-05 10:00";
+    let met = "met, due 2025-03-09, ended 2025-03-05 09:59";
+    repair(&shop, &terms, words, "2025-04-01", met);
 }
 
 #[test]

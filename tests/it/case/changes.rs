@@ -49,6 +49,9 @@ fn a_held_notice_whose_reason_went_away_is_moot() {
     let closed = repair(&shop, "received 2025-03-01, closed 2025-03-01 10:00");
     assert_eq!(ledger.run(&closed, "2025-03-02"), ["start customer moot"]);
     assert_eq!(ledger.run(&open, "2025-03-02"), ["start customer held"]);
+    // True again, but too late to be of use.
+    ledger.run(&closed, "2025-03-03");
+    assert_eq!(ledger.run(&open, "2025-03-05"), ["start customer stale"]);
 }
 
 #[test]
@@ -164,6 +167,22 @@ fn an_outcome_that_was_sent_and_is_no_longer_true_is_told_to_the_lead_once() {
         found = ledger.run(&case, "2025-01-06");
         assert_eq!(found, ["return_due_withdrawn lead queued"]);
     }
+}
+
+#[test]
+fn a_withdrawn_outcome_does_not_take_the_place_of_the_true_one() {
+    let shop = Shop::standard();
+    let claim = "refund opened 2025-01-03, unrepairable 2025-01-05";
+    let mut ledger = Ledger::of(&shop);
+    ledger.run_and_deliver(&shop.hardware("received 2025-01-01", claim), "2025-01-05");
+    let claim = format!("{claim}, inspected 2025-01-04, findings seal_broken");
+    let found = ledger.run(&shop.hardware("received 2025-01-01", &claim), "2025-01-06");
+    let expected = [
+        "declined customer queued",
+        "declined lead queued",
+        "return_due_withdrawn lead queued",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn clause_2_1_a_serial_mismatch_declines_hardware_from_the_opening_on() {
         ("serial AB-1", "serial  ab-1 ", false),
         ("serial AB-1", "accessories complete", false),
         ("price 5000", "serial AB-2", false),
+        ("serial AB-1", "serial  ", false),
     ] {
         let claim = format!("repair opened 2025-01-03, {reported}");
         let case = shop.hardware(&format!("received 2025-01-01, {known}"), &claim);

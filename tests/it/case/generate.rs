@@ -160,7 +160,7 @@ fn unit(placed: i64) -> impl Strategy<Value = Unit> {
     let facts = (
         times,
         option::weighted(0.7, 0..20_000i64),
-        option::weighted(0.2, root(placed)),
+        option::weighted(0.35, root(placed)),
     );
     (any::<bool>(), facts).prop_flat_map(move |(hardware, facts)| {
         let claims = vec(claim(placed, hardware), 0..3);

@@ -18,3 +18,4 @@ mod outcomes;
 mod properties;
 mod stages;
 mod steps;
+mod wakes;

@@ -160,14 +160,27 @@ fn what_starts_after_its_claim_ended_is_void() {
         ];
         shows(false, "hardware_repair", &rows);
     }
-    // The package comes back for a claim that was closed.
+    // All at once is not after.
     let claim =
-        "return opened 2025-01-03, confirmed 2025-01-04, closed 2025-01-06, returned 2025-01-08";
-    let rows = [(
-        claim,
-        "2025-02-01",
-        "void, due 2025-01-12, ended 2025-01-06",
-    )];
+        "repair opened 2025-02-20, received 2025-03-01, repaired 2025-03-01, closed 2025-03-01";
+    let met = "met, due 2025-03-22, ended 2025-03-01";
+    shows(false, "hardware_repair", &[(claim, "2025-04-01", met)]);
+    // The package comes back for a claim that was closed, paid or not.
+    let claim =
+        "return opened 2025-01-03, confirmed 2025-01-04, returned 2025-01-08, closed 2025-01-06";
+    let paid = format!("{claim}, refunded 2025-01-05");
+    let rows = [
+        (
+            claim,
+            "2025-02-01",
+            "void, due 2025-01-12, ended 2025-01-06",
+        ),
+        (
+            &paid,
+            "2025-02-01",
+            "void, due 2025-01-12, ended 2025-01-05",
+        ),
+    ];
     shows(false, "refund_payment", &rows);
 }
 
