@@ -124,6 +124,17 @@ impl Shop {
         self.command(args).output().unwrap()
     }
 
+    /// The program, killed when one of its files outgrows so many KiB.
+    pub fn limited(&self, kib: u64, args: &[&str]) -> Command {
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", r#"ulimit -c 0 -f "$0"; exec "$@""#, &kib.to_string()])
+            .arg(env!("CARGO_BIN_EXE_warrantyd"))
+            .args(args)
+            .current_dir(self.dir());
+        command
+    }
+
     /// Runs the program, which must end with a status.
     pub fn run_to(&self, status: i32, args: &[&str]) -> Output {
         let output = self.run(args);
