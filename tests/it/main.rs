@@ -1,4 +1,12 @@
 //! The rooms together, as a user meets them.
 
+mod bad_disk;
+mod bad_input;
 mod case;
+mod crash;
+mod daemon;
+mod deliver;
+mod enforce;
+mod house;
 mod import;
+mod shop;
