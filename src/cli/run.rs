@@ -1,5 +1,7 @@
 //! `run JOB`: one job, now.
 
+use std::io::IsTerminal;
+
 use anyhow::Result;
 
 use super::output::{Rows, TableFormat, or_dash};
@@ -23,7 +25,8 @@ pub struct Args {
     format: TableFormat,
 }
 
-/// Runs a job and says what it did.
+/// Runs a job and says what it did: always to a person, to cron only if
+/// something failed.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let when = When::new(time(&shop, args.at.as_deref())?, clock::now());
     if args.dry_run {
@@ -35,7 +38,10 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         return Ok(done(&enforced.outcome));
     }
     let outcome = jobs::run_recorded(&shop, args.job, None, when).await?;
-    eprintln!("{}: {}", args.job, line(&outcome));
+    // Cron mails whatever is printed: a run that went well says nothing there.
+    if std::io::stderr().is_terminal() || done(&outcome) != Done::Well {
+        eprintln!("{}: {}", args.job, line(&outcome));
+    }
     if let Some(problem) = &outcome.problem {
         eprintln!("error: {problem}");
     }
