@@ -536,7 +536,7 @@ async fn replacements_are_resolved_across_the_files_of_a_batch() {
     assert_eq!(
         shop.rows("SELECT unit_ref, replaces_unit_id FROM units")
             .await,
-        ["B|3", "C|-", "A|-"]
+        ["B|2", "A|-", "C|-"]
     );
 }
 
