@@ -101,7 +101,8 @@ impl Run<'_> {
     async fn settle_interrupted(&mut self) -> Result<()> {
         let mut tx = self.shop.store.write().await?;
         for id in store::messages_interrupted(&mut tx).await? {
-            let tried = self.uncertain("the program ended before the server answered".to_owned());
+            let cause = "the program ended before the server answered".to_owned();
+            let tried = self.uncertain(cause, self.now);
             store::message_tried(&mut tx, id, &tried, self.now).await?;
             self.outcome.count("uncertain", 1);
         }
@@ -423,13 +424,13 @@ impl Run<'_> {
                 };
                 (waits, Some(cause))
             }
-            Delivery::Uncertain { cause } => (self.uncertain(cause), None),
+            Delivery::Uncertain { cause } => (self.uncertain(cause, self.now + FIRST_WAIT), None),
         }
     }
 
-    fn uncertain(&self, cause: String) -> Try {
+    fn uncertain(&self, cause: String, again_at: Instant) -> Try {
         let (state, next_try_at) = match self.mail.on_uncertain {
-            OnUncertain::Resend => (MessageState::Ready, Some(self.now + FIRST_WAIT)),
+            OnUncertain::Resend => (MessageState::Ready, Some(again_at)),
             OnUncertain::Hold => (MessageState::Uncertain, None),
         };
         let answer = format!("uncertain: {cause}");
