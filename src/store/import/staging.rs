@@ -231,7 +231,7 @@ type RowJson<'a> = (&'a Facts, Option<String>, Option<i64>, Option<String>);
 
 fn row_json<'a>(entity: Entity, row: &StagedRow<'a>) -> RowJson<'a> {
     let serial = entity.field("serial").and_then(|at| row.facts.get(at));
-    let serial = serial.and_then(|serial| as_text(serial));
+    let serial = serial.and_then(as_text);
     let serial = serial.map(|serial| normalized_serial(&serial));
     let changes = row.known.stored.as_ref().map(|stored| {
         let fields = std::iter::zip(entity.fields(), std::iter::zip(stored, row.facts));
