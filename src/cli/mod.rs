@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod status;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -123,11 +124,16 @@ async fn dispatch(cli: Cli) -> Result<Done> {
 
 /// Logs go to stderr; `RUST_LOG` chooses what is logged.
 fn start_log(is_daemon: bool) {
-    let default = if is_daemon { "info" } else { "warn" };
+    let default = if is_daemon {
+        "warn,warrantyd=info"
+    } else {
+        "warn"
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }
