@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 
-use super::output::{Rows, TableFormat, or_dash};
+use super::output::{Rows, TableFormat, or_dash, progress};
 use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
@@ -37,7 +37,10 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         print_dry_run(&shop, &enforced, args.format)?;
         return Ok(done(&enforced.outcome));
     }
-    let outcome = jobs::run_recorded(&shop, args.job, None, when).await?;
+    let bar = progress("{spinner} {msg} {elapsed}", args.job);
+    let outcome = jobs::run_recorded(&shop, args.job, None, when).await;
+    bar.finish_and_clear();
+    let outcome = outcome?;
     // Cron mails whatever is printed: a run that went well says nothing there.
     if std::io::stderr().is_terminal() || done(&outcome) != Done::Well {
         eprintln!("{}: {}", args.job, line(&outcome));
