@@ -167,15 +167,16 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// A time from the command line, read as in the import files.
+/// A time from the command line, read as in the import files, or `now`.
 fn time(shop: &Shop, text: Option<&str>) -> Result<Option<Instant>> {
-    let read = |text| {
-        crate::intake::parse_time(text, &shop.config.calendar).with_context(|| {
+    let read = |text| match text {
+        "now" => Ok(clock::now()),
+        _ => crate::intake::parse_time(text, &shop.config.calendar).with_context(|| {
             Refused(format!(
-                "--at: found `{text}`, expected RFC 3339 such as 2026-01-31T09:00:00Z, or \
+                "--at: found `{text}`, expected `now`, RFC 3339 such as 2026-01-31T09:00:00Z, or \
                  YYYY-MM-DD[ HH:MM[:SS]] in the business's time zone"
             ))
-        })
+        }),
     };
     text.map(read).transpose()
 }

@@ -14,7 +14,7 @@ use crate::jobs::{self, Enforced, Outcome, Refused, Shop, When};
 pub struct Args {
     /// import, enforce, deliver, report or housekeeping
     job: JobName,
-    /// Run as of a time, until now
+    /// Run as of a time until now; `now` says that the clock is right
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Say what `enforce` would do, and write nothing

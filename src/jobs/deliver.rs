@@ -186,8 +186,8 @@ impl Run<'_> {
         let lines = [
             format!("Why: {reason}."),
             "Customers' messages are held; those inside the shop go out.".to_owned(),
-            "If the clock is right, run `warrantyd run enforce --at TIME` with the present time: \
-             it lets them go. If it is wrong, set it first."
+            "If the clock is right, run `warrantyd run enforce --at now`: it lets them go. If it \
+             is wrong, set it first."
                 .to_owned(),
         ];
         let letter = Letters::new()?.ops(
