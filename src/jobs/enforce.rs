@@ -167,7 +167,8 @@ impl Run<'_> {
         while left > 0 {
             let mut tx = self.shop.begin(self.dry_run).await?;
             let at_most = CASES_A_PAGE.min(left as i64);
-            let due = store::agenda_stale(&mut tx, self.rules_id, after, at_most).await?;
+            let now = self.context.now;
+            let due = store::agenda_stale(&mut tx, now, self.rules_id, after, at_most).await?;
             let before = self.done.outcome.get("found");
             let Some(last) = self.page(tx, &due).await? else {
                 return Ok(());

@@ -54,9 +54,11 @@ pub async fn agenda_due(
     Ok(query.fetch_all(tx).await?)
 }
 
-/// The next open cases that were evaluated under older rules, after an order.
+/// The next open cases that were evaluated under older rules and are not due
+/// by `now` all the same, after an order.
 pub async fn agenda_stale(
     tx: &mut SqliteConnection,
+    now: Instant,
     rules_id: i64,
     after: i64,
     at_most: i64,
@@ -64,11 +66,13 @@ pub async fn agenda_stale(
     let sql = "SELECT order_id, 0 AS next_at, failures, \
                (SELECT count(*) FROM units WHERE units.order_id = agenda.order_id) AS units \
           FROM agenda WHERE is_open AND rules_id < $1 AND order_id > $2 \
+           AND (next_at IS NULL OR next_at > $4) \
          ORDER BY order_id LIMIT $3";
     Ok(sqlx::query_as(sql)
         .bind(rules_id)
         .bind(after)
         .bind(at_most)
+        .bind(micros(now))
         .fetch_all(tx)
         .await?)
 }

@@ -1,0 +1,207 @@
+//! The real process dies in the middle of its work and is started again at
+//! the same `--at`: the rows are those of a run that was not disturbed.
+//!
+//! It is killed at the write with which a file outgrows a limit (SIGXFSZ acts
+//! as SIGKILL does, at a point that can be repeated), at a line of its log
+//! (SIGKILL), and between handing a message over and noting it (a trigger).
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use crate::shop::{FILE_MAIL, Shop, assert_same, many_units, named, stderr};
+
+/// What two runs over the same facts differ in: when facts were recorded, and
+/// the history of runs.
+const WHEN_RECORDED: [&str; 6] = [
+    "change_sets.recorded_at",
+    "orders.changed_at",
+    "units.changed_at",
+    "claims.changed_at",
+    "waits.changed_at",
+    "job_runs",
+];
+
+/// The limits, in KiB, on the files of a run that is to be killed: growing
+/// until one run is not.
+fn limits() -> impl Iterator<Item = u64> {
+    let is_full = std::env::var_os("WARRANTYD_FULL").is_some();
+    let step = if is_full { 8 } else { 1 };
+    std::iter::successors(Some(48), move |limit| Some(limit + limit / step))
+}
+
+/// Kills runs of a command on copies of a shop until one lives; every time
+/// the command is run again. Gives the rows as they are left by each kill.
+async fn killed_and_run_again(base: &Shop, args: &[&str]) -> Vec<Vec<String>> {
+    let undisturbed = base.copy();
+    undisturbed.run_to(0, args);
+    let expected = undisturbed.dump(&WHEN_RECORDED).await;
+    let mut left = Vec::new();
+    for limit in limits() {
+        let shop = base.copy();
+        let output = shop.limited(limit, args).output().unwrap();
+        let is_killed = output.status.signal().is_some();
+        assert!(is_killed || output.status.success(), "{limit}: {output:?}");
+        if is_killed {
+            left.push(shop.dump(&WHEN_RECORDED).await);
+            shop.run_to(0, args);
+        }
+        let what = format!("{args:?} with files of {limit} KiB");
+        assert_same(&shop.dump(&WHEN_RECORDED).await, &expected, &what);
+        if !is_killed {
+            break;
+        }
+    }
+    left
+}
+
+#[tokio::test]
+async fn enforce() {
+    let base = Shop::new("");
+    base.import(&many_units(1_200)).await;
+    let args = ["run", "enforce", "--at", "2025-06-05T09:00:00Z"];
+    let left = killed_and_run_again(&base, &args).await;
+    let notices = |rows: &Vec<String>| {
+        let is_notice = |row: &&String| row.starts_with("notices:");
+        rows.iter().filter(is_notice).count()
+    };
+    let counts: Vec<usize> = left.iter().map(notices).collect();
+    let is_partly = |count: &usize| *count > 0 && *count < 1_200;
+    assert!(
+        counts.contains(&0),
+        "one died before its first page: {counts:?}"
+    );
+    assert!(
+        counts.iter().any(is_partly),
+        "one died between two pages: {counts:?}"
+    );
+}
+
+#[tokio::test]
+async fn import_takes_all_or_nothing() {
+    let base = Shop::new("");
+    base.run_to(0, &["status"]);
+    let before = base.dump(&WHEN_RECORDED).await;
+    let [(_, orders), (_, units)] = many_units(2_500);
+    let files = tempfile::TempDir::new().unwrap();
+    fs::write(files.path().join("orders.csv"), orders).unwrap();
+    fs::write(files.path().join("units.csv"), units).unwrap();
+    let args = ["import", files.path().to_str().unwrap()];
+    let left = killed_and_run_again(&base, &args).await;
+    assert!(left.contains(&before), "one died before its merge");
+    // A run that is killed while the database is closed has all.
+    let sizes = left.iter().map(Vec::len);
+    let all = before.len() + 1 + 3 * 2_500;
+    let partly = sizes.filter(|rows| *rows != before.len() && *rows != all);
+    assert_eq!(partly.collect::<Vec<_>>(), [0; 0]);
+}
+
+/// A shop with a notice for each of so many customers.
+async fn notices_for(customers: usize) -> Shop {
+    let shop = Shop::new(FILE_MAIL);
+    shop.import(&many_units(customers)).await;
+    shop.enforce(named("2025-06-05T09:00:00Z")).await.unwrap();
+    shop
+}
+
+fn mails(shop: &Shop) -> usize {
+    let files = fs::read_dir(shop.path("outbox")).into_iter().flatten();
+    let names = files.map(|file| file.unwrap().file_name());
+    names
+        .filter(|name| name.to_string_lossy().ends_with(".eml"))
+        .count()
+}
+
+const DELIVER: [&str; 4] = ["run", "deliver", "--at", "2025-06-05T10:00:00Z"];
+/// After the first wait of what may have been taken.
+const DELIVER_LATER: [&str; 4] = ["run", "deliver", "--at", "2025-06-05T10:10:00Z"];
+
+/// Runs `deliver` again after a kill: every message is sent, those of an
+/// undisturbed run, and only what was under way is tried twice.
+async fn delivered_in_the_end(shop: &Shop, expected: &[String], what: &str) {
+    let sending = "SELECT count(*) FROM messages WHERE state = 'sending'";
+    let sending = shop.rows(sending).await;
+    shop.run_to(0, &DELIVER);
+    shop.run_to(0, &DELIVER_LATER);
+    assert_same(&outcome(shop).await, expected, what);
+    let twice = "SELECT count(*) FROM messages WHERE tries > 1";
+    assert_eq!(shop.rows(twice).await, sending, "{what}");
+    let most = "SELECT max(tries) <= 2 FROM messages";
+    assert_eq!(shop.rows(most).await, ["1"], "{what}");
+    assert_eq!(mails(shop), expected.len(), "{what}");
+}
+
+/// Each notice, what became of it, and the message that carries it.
+async fn outcome(shop: &Shop) -> Vec<String> {
+    let sql = "SELECT n.ref, n.disposition, m.state, m.message_id, m.raw \
+                 FROM notices AS n JOIN messages AS m ON m.id = n.message_id ORDER BY n.ref";
+    shop.rows(sql).await
+}
+
+async fn undisturbed(base: &Shop) -> Vec<String> {
+    let shop = base.copy();
+    shop.run_to(0, &DELIVER);
+    let outcome = outcome(&shop).await;
+    assert_eq!(outcome.len(), 30);
+    assert!(outcome.iter().all(|row| row.contains("|sent|sent|")));
+    outcome
+}
+
+#[tokio::test]
+async fn deliver_killed_at_a_line_of_its_log() {
+    let base = notices_for(30).await;
+    let expected = undisturbed(&base).await;
+    for lines in [1, 2, 7, 29] {
+        let shop = base.copy();
+        let mut command = shop.command(&DELIVER);
+        command.env("RUST_LOG", "warrantyd=info");
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let tried = log
+            .map_while(Result::ok)
+            .filter(|line| line.contains("tried"));
+        assert_eq!(tried.take(lines).count(), lines);
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        let what = format!("killed after {lines} messages");
+        delivered_in_the_end(&shop, &expected, &what).await;
+    }
+}
+
+#[tokio::test]
+async fn deliver_killed_at_a_write() {
+    let base = notices_for(30).await;
+    let expected = undisturbed(&base).await;
+    let mut kills = 0;
+    for limit in limits() {
+        let shop = base.copy();
+        let output = shop.limited(limit, &DELIVER).output().unwrap();
+        if output.status.success() {
+            break;
+        }
+        assert!(output.status.signal().is_some(), "{}", stderr(&output));
+        kills += 1;
+        let what = format!("deliver with files of {limit} KiB");
+        delivered_in_the_end(&shop, &expected, &what).await;
+    }
+    assert!(kills > 2, "{kills}");
+}
+
+#[tokio::test]
+async fn deliver_dies_between_handing_over_and_noting_it() {
+    let base = notices_for(30).await;
+    let expected = undisturbed(&base).await;
+    let shop = base.copy();
+    let trigger = "CREATE TRIGGER dies BEFORE UPDATE ON messages WHEN NEW.state = 'sent' \
+                   AND (SELECT count(*) FROM messages WHERE state = 'sent') = 3 \
+                   BEGIN SELECT RAISE(FAIL, 'died here'); END";
+    shop.execute(trigger).await;
+    let output = shop.run_to(1, &DELIVER);
+    assert!(stderr(&output).contains("died here"), "{}", stderr(&output));
+    let states = "SELECT state, count(*) FROM messages GROUP BY 1 ORDER BY 1";
+    assert_eq!(shop.rows(states).await, ["ready|26", "sending|1", "sent|3"]);
+    assert_eq!(mails(&shop), 4);
+    shop.execute("DROP TRIGGER dies").await;
+    delivered_in_the_end(&shop, &expected, "died between").await;
+}
