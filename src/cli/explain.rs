@@ -333,10 +333,11 @@ impl Page<'_> {
             let Some(fires_at) = deadline.fires_at(step.at, self.calendar()) else {
                 continue;
             };
-            let when = if fires_at <= self.at {
-                "passed"
-            } else {
-                "to come"
+            let ended = deadline.ended_at.is_some_and(|ended| ended < fires_at);
+            let when = match fires_at <= self.at {
+                _ if ended => "not any more",
+                true => "passed",
+                false => "to come",
             };
             let told: Vec<String> = step.to.iter().map(ToString::to_string).collect();
             let level = match step.level {

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::{Rows, TableFormat};
+use super::output::{Rows, TableFormat, progress};
 use super::{Done, time_or_now};
 use crate::case::Entity;
 use crate::clock;
@@ -54,11 +53,7 @@ fn one_entity(text: &str) -> Result<Entity, String> {
 /// Imports files and says what became of their rows.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let files = files(&args.paths, args.entity, args.rejects.as_deref())?;
-    // It hides itself where no person looks at it.
-    let bar = ProgressBar::new_spinner().with_style(
-        ProgressStyle::with_template("{spinner} {human_pos} rows, {per_sec}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-    );
+    let bar = progress("{spinner} {human_pos} rows, {per_sec}", "");
     let imported = import_files(&shop, &files, clock::now(), &mut |rows| bar.inc(rows)).await;
     bar.finish_and_clear();
     let imported = imported?;

@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod status;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -123,11 +124,16 @@ async fn dispatch(cli: Cli) -> Result<Done> {
 
 /// Logs go to stderr; `RUST_LOG` chooses what is logged.
 fn start_log(is_daemon: bool) {
-    let default = if is_daemon { "info" } else { "warn" };
+    let default = if is_daemon {
+        "warn,warrantyd=info"
+    } else {
+        "warn"
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }
@@ -161,15 +167,16 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// A time from the command line, read as in the import files.
+/// A time from the command line, read as in the import files, or `now`.
 fn time(shop: &Shop, text: Option<&str>) -> Result<Option<Instant>> {
-    let read = |text| {
-        crate::intake::parse_time(text, &shop.config.calendar).with_context(|| {
+    let read = |text| match text {
+        "now" => Ok(clock::now()),
+        _ => crate::intake::parse_time(text, &shop.config.calendar).with_context(|| {
             Refused(format!(
-                "--at: found `{text}`, expected RFC 3339 such as 2026-01-31T09:00:00Z, or \
+                "--at: found `{text}`, expected `now`, RFC 3339 such as 2026-01-31T09:00:00Z, or \
                  YYYY-MM-DD[ HH:MM[:SS]] in the business's time zone"
             ))
-        })
+        }),
     };
     text.map(read).transpose()
 }

@@ -1,10 +1,12 @@
 //! Tables for people, JSON for machines.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// How a table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -73,4 +75,15 @@ impl Rows {
 /// A value that may be missing.
 pub fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// Shows a person that long work goes on, and how far it is if `template`
+/// counts. It hides itself in a pipe.
+pub fn progress(template: &str, message: impl ToString) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.set_message(message.to_string());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }

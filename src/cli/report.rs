@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use chrono::NaiveDate;
 
+use super::output::progress;
 use super::{Done, time_or_now};
 use crate::jobs::{self, ReportRequest, Shop};
 use crate::report::{AtomicFile, Format, ReportName};
@@ -50,7 +51,10 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         out.flush()?;
     } else {
         let file = AtomicFile::create(&args.out)?;
-        let (file, rows) = jobs::one_report(&shop, request, file).await?;
+        let bar = progress("{spinner} {msg} {elapsed}", args.name);
+        let written = jobs::one_report(&shop, request, file).await;
+        bar.finish_and_clear();
+        let (file, rows) = written?;
         file.commit()?;
         eprintln!("{}: {rows} rows", args.out.display());
     }

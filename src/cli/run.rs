@@ -1,8 +1,10 @@
 //! `run JOB`: one job, now.
 
+use std::io::IsTerminal;
+
 use anyhow::Result;
 
-use super::output::{Rows, TableFormat, or_dash};
+use super::output::{Rows, TableFormat, or_dash, progress};
 use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
@@ -12,7 +14,7 @@ use crate::jobs::{self, Enforced, Outcome, Refused, Shop, When};
 pub struct Args {
     /// import, enforce, deliver, report or housekeeping
     job: JobName,
-    /// Run as of a time, until now
+    /// Run as of a time until now; `now` says that the clock is right
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Say what `enforce` would do, and write nothing
@@ -23,7 +25,8 @@ pub struct Args {
     format: TableFormat,
 }
 
-/// Runs a job and says what it did.
+/// Runs a job and says what it did: always to a person, to cron only if
+/// something failed.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let when = When::new(time(&shop, args.at.as_deref())?, clock::now());
     if args.dry_run {
@@ -34,8 +37,14 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         print_dry_run(&shop, &enforced, args.format)?;
         return Ok(done(&enforced.outcome));
     }
-    let outcome = jobs::run_recorded(&shop, args.job, None, when).await?;
-    eprintln!("{}: {}", args.job, line(&outcome));
+    let bar = progress("{spinner} {msg} {elapsed}", args.job);
+    let outcome = jobs::run_recorded(&shop, args.job, None, when).await;
+    bar.finish_and_clear();
+    let outcome = outcome?;
+    // Cron mails whatever is printed: a run that went well says nothing there.
+    if std::io::stderr().is_terminal() || done(&outcome) != Done::Well {
+        eprintln!("{}: {}", args.job, line(&outcome));
+    }
     if let Some(problem) = &outcome.problem {
         eprintln!("error: {problem}");
     }

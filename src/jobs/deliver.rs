@@ -101,7 +101,13 @@ impl Run<'_> {
     async fn settle_interrupted(&mut self) -> Result<()> {
         let mut tx = self.shop.store.write().await?;
         for id in store::messages_interrupted(&mut tx).await? {
-            let tried = self.uncertain("the program ended before the server answered".to_owned());
+            let Some(message) = store::message_get(&mut tx, id).await? else {
+                continue;
+            };
+            let mut tried = self.uncertain(&message, "the program ended before the answer came");
+            if tried.state == MessageState::Ready {
+                tried.next_try_at = Some(self.now);
+            }
             store::message_tried(&mut tx, id, &tried, self.now).await?;
             self.outcome.count("uncertain", 1);
         }
@@ -185,8 +191,8 @@ impl Run<'_> {
         let lines = [
             format!("Why: {reason}."),
             "Customers' messages are held; those inside the shop go out.".to_owned(),
-            "If the clock is right, run `warrantyd run enforce --at TIME` with the present time: \
-             it lets them go. If it is wrong, set it first."
+            "If the clock is right, run `warrantyd run enforce --at now`: it lets them go. If it \
+             is wrong, set it first."
                 .to_owned(),
         ];
         let letter = Letters::new()?.ops(
@@ -423,23 +429,25 @@ impl Run<'_> {
                 };
                 (waits, Some(cause))
             }
-            Delivery::Uncertain { cause } => (self.uncertain(cause), None),
+            Delivery::Uncertain { cause } => (self.uncertain(message, &cause), None),
         }
     }
 
-    fn uncertain(&self, cause: String) -> Try {
-        let (state, next_try_at) = match self.mail.on_uncertain {
-            OnUncertain::Resend => (MessageState::Ready, Some(self.now + FIRST_WAIT)),
-            OnUncertain::Hold => (MessageState::Uncertain, None),
-        };
-        let answer = format!("uncertain: {cause}");
-        Try {
-            state,
-            counts: true,
-            next_try_at,
-            answer,
-            refused: false,
-            maybe_taken: true,
+    /// The server may have the message: it is sent again byte for byte, or
+    /// waits for a person.
+    fn uncertain(&self, message: &Message, cause: &str) -> Try {
+        let tried = self.later(message, format!("uncertain: {cause}"));
+        match self.mail.on_uncertain {
+            OnUncertain::Resend => Try {
+                maybe_taken: true,
+                ..tried
+            },
+            OnUncertain::Hold => Try {
+                state: MessageState::Uncertain,
+                next_try_at: None,
+                maybe_taken: true,
+                ..tried
+            },
         }
     }
 

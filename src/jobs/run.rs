@@ -192,3 +192,21 @@ async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
         JobName::Housekeeping => super::housekeeping::housekeeping(shop, when).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use strum::VariantArray;
+
+    use super::*;
+
+    #[test]
+    fn every_job_has_its_line_and_a_schedule_that_can_be_read() {
+        let names: Vec<JobName> = JOBS.iter().map(|job| job.name).collect();
+        assert_eq!(names, JobName::VARIANTS);
+        for listed in &JOBS {
+            assert_eq!(job(listed.name).what, listed.what);
+            let schedule = listed.schedule.parse::<crate::config::Expression>();
+            assert!(schedule.is_ok(), "{}", listed.name);
+        }
+    }
+}

@@ -152,9 +152,11 @@ pub async fn notices_hold_customers(tx: &mut SqliteConnection) -> Result<u64, St
         .rows_affected())
 }
 
-/// Lets held notices go.
+/// Lets held notices go, but those in a message that the server may have.
 pub async fn notices_let_go(tx: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let sql = "UPDATE notices SET disposition = 'queued' WHERE disposition = 'held'";
+    let sql = "UPDATE notices SET disposition = 'queued' WHERE disposition = 'held' \
+               AND NOT EXISTS (SELECT 1 FROM messages AS m \
+                                WHERE m.id = notices.message_id AND m.state = 'uncertain')";
     Ok(sqlx::query(sql).execute(tx).await?.rows_affected())
 }
 

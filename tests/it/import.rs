@@ -519,6 +519,28 @@ async fn a_known_unit_that_is_refused_stays_as_it_was() {
 }
 
 #[tokio::test]
+async fn replacements_are_resolved_across_the_files_of_a_batch() {
+    let mut shop = Shop::open().await;
+    let orders = format!("{ORDERS}{}", order("O-1"));
+    let first = "B,O-1,Lamp,hardware,A\nC,O-1,Lamp,hardware,\n";
+    let second = "A,O-1,Lamp,hardware,\nC,,,,nobody\n";
+    let done = shop
+        .import(&[
+            ("orders.csv", &orders),
+            ("1-units.csv", &format!("{UNITS}{first}")),
+            ("2-units.csv", &format!("{UNITS}{second}")),
+        ])
+        .await;
+    assert_eq!(counts(&done.files[1]), [2, 2, 0, 0, 0]);
+    assert_eq!(counts(&done.files[2]), [2, 1, 0, 0, 1]);
+    assert_eq!(
+        shop.rows("SELECT unit_ref, replaces_unit_id FROM units")
+            .await,
+        ["B|2", "A|-", "C|-"]
+    );
+}
+
+#[tokio::test]
 async fn a_change_wakes_every_order_further_down_the_chain() {
     let mut shop = Shop::open().await;
     let orders: String = ["O-1", "O-2", "O-3", "O-4"].map(order).concat();

@@ -199,11 +199,7 @@ impl<'a> Batch<'a> {
         if changed.is_empty() {
             return Ok(Vec::new());
         }
-        let replaced = changed
-            .values()
-            .flatten()
-            .filter_map(|link| link.replaces.as_ref());
-        let names: Vec<&str> = changed.keys().chain(replaced).map(String::as_str).collect();
+        let names: Vec<&str> = changed.keys().map(String::as_str).collect();
         let links = unit_links(self.conn, &names).await?;
         let links = links.into_iter().map(|unit| {
             let link = Link {

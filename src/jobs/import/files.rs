@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::{ImportFile, Imported, Recording, import, record};
 use crate::case::Entity;
 use crate::intake::{Rules, entity_of};
-use crate::jobs::{Outcome, Refused, Shop, When, book};
+use crate::jobs::{Outcome, Refused, Shop, When, policy_texts};
 use crate::policy::Instant;
 use crate::store::import::Merged;
 
@@ -100,7 +100,7 @@ pub async fn import_files(
     now: Instant,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Imported> {
-    let policies = policy_names(shop)?;
+    let policies = policy_names(shop).await?;
     let rules = Rules {
         calendar: &shop.config.calendar,
         policies: &policies,
@@ -112,7 +112,7 @@ pub async fn import_files(
 
 /// Records facts of one row.
 pub async fn record_fact(shop: &Shop, recording: Recording<'_>, now: Instant) -> Result<Merged> {
-    let policies = policy_names(shop)?;
+    let policies = policy_names(shop).await?;
     let rules = Rules {
         calendar: &shop.config.calendar,
         policies: &policies,
@@ -122,7 +122,7 @@ pub async fn record_fact(shop: &Shop, recording: Recording<'_>, now: Instant) ->
     Ok(record(&mut connection, recording, rules, now).await?)
 }
 
-fn policy_names(shop: &Shop) -> Result<BTreeSet<String>> {
-    let book = book(shop.config.policy_dir.as_deref())?;
-    Ok(book.names().into_iter().map(str::to_owned).collect())
+async fn policy_names(shop: &Shop) -> Result<BTreeSet<String>> {
+    let policies = policy_texts(shop).await?;
+    Ok(policies.into_iter().map(|policy| policy.id.name).collect())
 }

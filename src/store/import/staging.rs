@@ -44,6 +44,10 @@ pub struct UnitLink {
 /// Makes the staging tables, empty.
 pub async fn staging_open(conn: &mut SqliteConnection) -> sqlx::Result<()> {
     staging_close(conn).await?;
+    // KiB of memory for pages; what is beyond goes to a temporary file.
+    sqlx::query("PRAGMA temp.cache_size = -16384")
+        .execute(&mut *conn)
+        .await?;
     for entity in Entity::VARIANTS {
         let (staged, unique) = (tables(*entity).staged, staged_unique(*entity));
         let columns = list(*entity, |_, name| format!("\"{name}\""));
@@ -205,35 +209,30 @@ pub async fn rows_stage(
     entity: Entity,
     rows: &[StagedRow<'_>],
 ) -> sqlx::Result<()> {
-    let rows: Vec<_> = rows.iter().map(|row| staged_json(entity, row)).collect();
-    let count = entity.fields().len();
+    let rows: Vec<_> = rows.iter().map(|row| row_json(entity, row)).collect();
     let columns = list(entity, |_, name| format!("\"{name}\""));
-    let values = list(entity, |place, _| format!("value->>{place}"));
+    let values = list(entity, |place, _| format!("value->>'$[0][{place}]'"));
     let updates = list(entity, |_, name| {
         format!("\"{name}\" = excluded.\"{name}\"")
     });
     let (staged, unique) = (tables(entity).staged, staged_unique(entity));
     let sql = format!(
         "INSERT INTO {staged} ({columns}, serial_key, row_id, changes)
-         SELECT {values}, value->>{count}, value->>{}, value->>{} FROM json_each($1) WHERE true
+         SELECT {values}, value->>1, value->>2, value->>3 FROM jsonb_each($1) WHERE true
          ON CONFLICT ({unique}) DO UPDATE SET {updates},
-             serial_key = excluded.serial_key, changes = excluded.changes",
-        count + 1,
-        count + 2
+             serial_key = excluded.serial_key, changes = excluded.changes"
     );
     let query = sqlx::query(AssertSqlSafe(sql)).bind(json(&rows));
     query.execute(conn).await.map(drop)
 }
 
 /// The facts, the serial as it is compared, the id, and the changes.
-fn staged_json(entity: Entity, row: &StagedRow<'_>) -> Vec<serde_json::Value> {
+type RowJson<'a> = (&'a Facts, Option<String>, Option<i64>, Option<String>);
+
+fn row_json<'a>(entity: Entity, row: &StagedRow<'a>) -> RowJson<'a> {
     let serial = entity.field("serial").and_then(|at| row.facts.get(at));
-    let serial = serial
-        .and_then(Option::as_ref)
-        .and_then(|serial| match serial {
-            Value::Text(serial) => Some(normalized_serial(serial)).filter(|key| !key.is_empty()),
-            _ => None,
-        });
+    let serial = serial.and_then(as_text);
+    let serial = serial.map(|serial| normalized_serial(&serial));
     let changes = row.known.stored.as_ref().map(|stored| {
         let fields = std::iter::zip(entity.fields(), std::iter::zip(stored, row.facts));
         let changed = fields.filter(|(_, (old, new))| old != new);
@@ -242,14 +241,8 @@ fn staged_json(entity: Entity, row: &StagedRow<'_>) -> Vec<serde_json::Value> {
             .collect();
         json(&changes)
     });
-    let facts = row.facts.iter().map(|fact| match fact {
-        None => serde_json::Value::Null,
-        Some(Value::Flag(flag)) => (*flag).into(),
-        Some(Value::Number(number)) => (*number).into(),
-        Some(Value::Text(text)) => text.as_str().into(),
-    });
-    let more = [serial.into(), row.known.id.into(), changes.into()];
-    facts.chain(more).collect()
+    let serial = serial.filter(|serial| !serial.is_empty());
+    (row.facts, serial, row.known.id, changes)
 }
 
 /// A fact as `fact_changes` keeps it: the stored value as text.
