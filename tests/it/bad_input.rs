@@ -263,7 +263,7 @@ fn table() -> Vec<Bad> {
         Bad {
             what: "a time that is none",
             args: &["run", "enforce", "--at", "yesterday"],
-            message: "error: --at: found `yesterday`, expected RFC 3339 such as 2026-01-31T09:00:00Z, or YYYY-MM-DD[ HH:MM[:SS]] in the business's time zone",
+            message: "error: --at: found `yesterday`, expected `now`, RFC 3339 such as 2026-01-31T09:00:00Z, or YYYY-MM-DD[ HH:MM[:SS]] in the business's time zone",
             ..Bad::default()
         },
         Bad {
@@ -394,7 +394,7 @@ fn reject(shop: &Shop) -> String {
     let rows = csv::Reader::from_path(shop.path("orders.csv.rejects.csv"));
     let rows = rows.into_iter().flat_map(csv::Reader::into_records);
     let errors: Vec<String> = rows
-        .map(|row| row.unwrap().iter().last().unwrap().to_owned())
+        .map(|row| row.unwrap().iter().next_back().unwrap().to_owned())
         .collect();
     errors.join("\n")
 }

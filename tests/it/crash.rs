@@ -114,8 +114,6 @@ fn mails(shop: &Shop) -> usize {
 }
 
 const DELIVER: [&str; 4] = ["run", "deliver", "--at", "2025-06-05T10:00:00Z"];
-/// After the first wait of what may have been taken.
-const DELIVER_LATER: [&str; 4] = ["run", "deliver", "--at", "2025-06-05T10:10:00Z"];
 
 /// Runs `deliver` again after a kill: every message is sent, those of an
 /// undisturbed run, and only what was under way is tried twice.
@@ -123,7 +121,6 @@ async fn delivered_in_the_end(shop: &Shop, expected: &[String], what: &str) {
     let sending = "SELECT count(*) FROM messages WHERE state = 'sending'";
     let sending = shop.rows(sending).await;
     shop.run_to(0, &DELIVER);
-    shop.run_to(0, &DELIVER_LATER);
     assert_same(&outcome(shop).await, expected, what);
     let twice = "SELECT count(*) FROM messages WHERE tries > 1";
     assert_eq!(shop.rows(twice).await, sending, "{what}");

@@ -1,1 +1,167 @@
-//! Stub.
+//! The real daemon: it is started, watched by its log, and told to stop.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use sqlx::Connection;
+
+use crate::shop::{Shop, one_unit};
+
+/// Jobs that are off.
+fn off(jobs: &[&str]) -> String {
+    let off = |job: &&str| format!("[jobs.{job}]\nenabled = false\n");
+    jobs.iter().map(off).collect()
+}
+
+/// `enforce` every second, and nothing else.
+fn every_second() -> String {
+    let others = off(&["import", "deliver", "report", "housekeeping"]);
+    format!("[jobs.enforce]\nschedule = \"* * * * * *\"\n{others}")
+}
+
+/// The process. A test that fails does not leave it behind.
+struct Daemon {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Daemon {
+    fn start(shop: &Shop) -> Self {
+        let mut command = shop.command(&["daemon"]);
+        command.env("RUST_LOG", "warrantyd=info");
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, log }
+    }
+
+    /// Reads the log up to a line that holds a text.
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut read = Vec::new();
+        for line in self.log.by_ref().map_while(Result::ok) {
+            if line.contains(text) {
+                return line;
+            }
+            read.push(line);
+        }
+        panic!("the daemon ended and never said `{text}`: {read:#?}");
+    }
+
+    fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the end, which must be a good one.
+    fn ended(mut self) {
+        self.wait_for("stopped");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const TWICE: &str = "SELECT job, slot_at FROM job_runs GROUP BY job, slot_at HAVING count(*) > 1";
+const NOT_DONE: &str = "SELECT job, state, error FROM job_runs WHERE state <> 'done'";
+
+#[tokio::test]
+async fn it_runs_each_slot_once_and_stops_when_told() {
+    let shop = Shop::new(&every_second());
+    shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
+    let mut daemon = Daemon::start(&shop);
+    daemon.wait_for("started");
+    for _ in 0..2 {
+        let ran = daemon.wait_for(" ran ");
+        assert!(ran.contains("enforce"), "{ran}");
+    }
+    daemon.terminate();
+    daemon.wait_for("stopping");
+    daemon.ended();
+    assert_eq!(shop.rows(TWICE).await, [""; 0]);
+    assert_eq!(
+        shop.rows("SELECT DISTINCT job FROM job_runs").await,
+        ["enforce"]
+    );
+    let slots = "SELECT count(*) >= 2, count(slot_at) = count(*), \
+                        sum(slot_at % 1000000) FROM job_runs WHERE state = 'done'";
+    assert_eq!(shop.rows(slots).await, ["1|1|0"]);
+    assert_eq!(shop.rows("SELECT count(*) FROM deadlines").await, ["3"]);
+}
+
+#[tokio::test]
+async fn the_job_at_work_is_finished_before_it_stops() {
+    let shop = Shop::new(&every_second());
+    let mut daemon = Daemon::start(&shop);
+    daemon.wait_for(" ran ");
+    // The next job waits for the database until it is given free.
+    let mut connection = shop.connection().await;
+    let lock = connection.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    daemon.terminate();
+    daemon.wait_for("stopping");
+    assert!(daemon.child.try_wait().unwrap().is_none());
+    lock.rollback().await.unwrap();
+    connection.close().await.unwrap();
+    daemon.ended();
+    let running = "SELECT count(*) FROM job_runs WHERE state = 'running'";
+    assert_eq!(shop.rows(running).await, ["0"]);
+}
+
+/// A slot a year: no test meets the next one.
+const YEARLY: &str = "schedule = \"0 0 1 1 *\"\n";
+
+#[tokio::test]
+async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
+    let others = off(&["import", "deliver", "housekeeping"]);
+    let shop = Shop::new(&format!(
+        "[reports]\ndir = \"reports\"\n{others}[jobs.enforce]\n{YEARLY}[jobs.report]\n{YEARLY}"
+    ));
+    shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
+    shop.execute(
+        "INSERT INTO job_runs (job, slot_at, state) \
+         SELECT value, unixepoch('now', 'start of year', '-3 years') * 1000000, 'done' \
+           FROM json_each('[\"enforce\", \"report\"]')",
+    )
+    .await;
+    let mut daemon = Daemon::start(&shop);
+    // The newest slot of the scan, and each of the three reports.
+    for _ in 0..4 {
+        daemon.wait_for(" ran ");
+    }
+    daemon.terminate();
+    daemon.ended();
+    let slots = "SELECT job, strftime('%Y', 'now') - strftime('%Y', slot_at / 1000000, 'unixepoch') \
+                   FROM job_runs WHERE started_at IS NOT NULL ORDER BY job, slot_at";
+    assert_eq!(
+        shop.rows(slots).await,
+        ["enforce|0", "report|2", "report|1", "report|0"]
+    );
+    assert_eq!(shop.rows(NOT_DONE).await, [""; 0]);
+    assert_eq!(shop.rows(TWICE).await, [""; 0]);
+    let days = std::fs::read_dir(shop.path("reports")).unwrap().count();
+    assert_eq!(days, 3);
+}
+
+#[tokio::test]
+async fn a_slot_that_a_process_died_over_is_done_again() {
+    let others = off(&["import", "deliver", "report", "housekeeping"]);
+    let shop = Shop::new(&format!("[jobs.enforce]\n{YEARLY}{others}"));
+    shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
+    shop.execute(
+        "INSERT INTO job_runs (job, slot_at, state, started_at) \
+         VALUES ('enforce', unixepoch('now', 'start of year') * 1000000, 'running', 0)",
+    )
+    .await;
+    let mut daemon = Daemon::start(&shop);
+    daemon.wait_for(" ran ");
+    daemon.terminate();
+    daemon.ended();
+    assert_eq!(shop.rows(NOT_DONE).await, [""; 0]);
+    assert_eq!(shop.rows("SELECT count(*) FROM job_runs").await, ["1"]);
+    assert_eq!(shop.rows("SELECT count(*) FROM deadlines").await, ["3"]);
+}
