@@ -46,6 +46,6 @@ fn print_where(demo: &Demo) {
     for (what, path) in &demo.open_first {
         println!("  {what:<28} {}", path.display());
     }
-    let (config, claim, at) = (demo.config.display(), demo.claim, &demo.local);
+    let (config, claim, at) = (demo.config.display(), demo.claim, &demo.at);
     println!("\nthen: warrantyd --config {config} explain {claim} --at '{at}'");
 }

@@ -1,6 +1,9 @@
 //! The demo: some weeks of a made-up shop, played through the jobs in a
 //! directory of their own.
 //!
+//! May touch: the other jobs, that directory, and what is embedded of
+//! `templates/demo`.
+//!
 //! Invariant: the clock is never asked. The same program writes the same
 //! messages and reports, whenever and however often it is run.
 
@@ -40,6 +43,8 @@ const PARTS: [&str; 7] = [
     "warrantyd.db-shm",
 ];
 
+// The dates are evaluated by the compiler.
+
 /// The shop's first and last day on which the jobs run on time.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 3, 2).unwrap();
 const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 4, 17).unwrap();
@@ -65,10 +70,8 @@ const CLAIM: &str = "C-2001";
 pub struct Demo {
     /// Its config.
     pub config: PathBuf,
-    /// The last instant that was played.
-    pub at: Instant,
-    /// The same, as a person of the shop writes it.
-    pub local: String,
+    /// The last instant that was played, as a person of the shop writes it.
+    pub at: String,
     /// What there is, and how much of it.
     pub counts: Vec<Count>,
     /// The files to open first.
@@ -87,15 +90,14 @@ pub async fn demo(dir: &Path) -> Result<Demo> {
     let reported = last + TimeDelta::minutes(10);
     daily_report(&shop, When::new(None, reported)).await?;
     let at = reported + TimeDelta::minutes(5);
-    deliver(&shop, When::new(None, at)).await?;
+    send(&shop, at).await?;
 
     let calendar = &shop.config.calendar;
     let reports = shop.config.reports.dir.as_deref().unwrap_or(dir);
     let reports = reports.join(calendar.date_of(reported).to_string());
     let demo = Demo {
         config,
-        at,
-        local: at.with_timezone(&calendar.zone).format("%F %R").to_string(),
+        at: at.with_timezone(&calendar.zone).format("%F %R").to_string(),
         counts: counts::counts(&shop, &reports, at).await?,
         open_first: vec![
             ("the managers' page", reports.join("summary.html")),
@@ -123,7 +125,7 @@ async fn play(shop: &Shop, dir: &Path) -> Result<Instant> {
             import(shop, &entered, at).await?;
         }
         enforce(shop, When::new(None, at), false).await?;
-        deliver(shop, When::new(None, at + TimeDelta::minutes(5))).await?;
+        send(shop, at + TimeDelta::minutes(5)).await?;
         before = Some(at);
     }
     before.context("the demo has no days")
@@ -153,6 +155,13 @@ async fn import(shop: &Shop, dir: &Path, at: Instant) -> Result<()> {
     }
 }
 
+async fn send(shop: &Shop, at: Instant) -> Result<()> {
+    match deliver(shop, When::new(None, at)).await?.problem {
+        Some(problem) => bail!(problem),
+        None => Ok(()),
+    }
+}
+
 /// Makes the directory ready: with the config and the policy, and with
 /// nothing else of a demo.
 fn prepare(dir: &Path) -> Result<()> {
@@ -167,13 +176,14 @@ fn prepare(dir: &Path) -> Result<()> {
         ))
         .into());
     }
+    // First, so that a demo that is broken off is known as one.
+    fs::write(&config, CONFIG).with_context(shown)?;
     for part in PARTS {
         remove(&dir.join(part))?;
     }
     let policy = dir.join("policy");
     fs::create_dir(&policy).with_context(shown)?;
-    fs::write(policy.join("extended.toml"), POLICY).with_context(shown)?;
-    fs::write(&config, CONFIG).with_context(shown)
+    fs::write(policy.join("extended.toml"), POLICY).with_context(shown)
 }
 
 fn is_demo(config: &Path) -> Result<bool> {
