@@ -1,4 +1,5 @@
 //! The rooms together, as a user meets them.
 
 mod case;
+mod demo;
 mod import;
