@@ -81,7 +81,7 @@ pub enum StoreError {
     #[error("migrating the database: {0}")]
     Migrate(MigrateError),
     /// A lock file that cannot be used.
-    #[error("{path}: {cause}")]
+    #[error("{path}: cannot lock the database: {cause}")]
     Lock {
         /// The file.
         path: PathBuf,

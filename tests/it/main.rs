@@ -1,5 +1,13 @@
 //! The rooms together, as a user meets them.
 
+mod bad_disk;
+mod bad_input;
 mod case;
 mod demo;
+mod crash;
+mod daemon;
+mod deliver;
+mod enforce;
+mod house;
 mod import;
+mod shop;

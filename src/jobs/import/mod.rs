@@ -83,7 +83,14 @@ pub enum ImportError {
     Refused(String),
     /// The database failed; it is as it was.
     #[error("nothing was imported: {0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+// Not `#[from]`: its text would be said twice, as the cause too.
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<sqlx::Error> for ImportError {

@@ -1,0 +1,77 @@
+"""A mail server that is not ours, for tests: aiosmtpd on a free port of the loopback.
+
+Prints its port, then appends a line `message-id<TAB>sender<TAB>recipients` to
+RECORD for each message that it takes, and keeps the bytes in a file of the
+record's name and the line's number. It stops when its input is closed.
+
+The recipient's name says what goes wrong:
+    later-…    refused for now, the first time
+    never-…    refused for good
+    broken-…   taken, but the connection breaks before the answer, the first time
+"""
+
+import asyncio
+import email
+import ssl
+import sys
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+
+class Handler:
+    def __init__(self, record):
+        self.record = record
+        self.count = 0
+        self.met = set()
+
+    def first_time(self, address):
+        is_first = address not in self.met
+        self.met.add(address)
+        return is_first
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("never-"):
+            return "550 5.1.1 no such mailbox"
+        if address.startswith("later-") and self.first_time(address):
+            return "450 4.2.1 come back later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        self.count += 1
+        with open(f"{self.record}.{self.count}", "wb") as file:
+            file.write(envelope.original_content)
+        message_id = email.message_from_bytes(envelope.content)["Message-ID"]
+        recipients = ",".join(envelope.rcpt_tos)
+        with open(self.record, "a") as file:
+            print(message_id, envelope.mail_from, recipients, sep="\t", file=file)
+        for address in envelope.rcpt_tos:
+            if address.startswith("broken-") and self.first_time(address):
+                server.transport.abort()
+        return "250 OK"
+
+
+def login(server, session, envelope, mechanism, data):
+    known = (data.login, data.password) == (b"shop", b"secret")
+    return AuthResult(success=known, handled=False)
+
+
+async def main(record, certificate=None, key=None):
+    options = {}
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        options = {
+            "tls_context": context,
+            "require_starttls": True,
+            "authenticator": login,
+            "auth_required": True,
+        }
+    handler = Handler(record)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(handler, **options), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+asyncio.run(main(*sys.argv[1:]))
