@@ -34,10 +34,20 @@ pub async fn run(args: Args) -> Result<Done> {
         let states: Vec<String> = states.collect();
         rows.push([(*what).to_owned(), all.to_string(), states.join(", ")]);
     }
-    rows.print(args.format)?;
-    if args.format == TableFormat::Table {
-        print_where(&demo);
+    if args.format == TableFormat::Json {
+        let Demo {
+            config, at, claim, ..
+        } = &demo;
+        let files: Vec<_> = demo.open_first.iter().map(|(_, path)| path).collect();
+        let all = serde_json::json!({
+            "counts": rows.objects(), "open_first": files, "config": config, "at": at,
+            "claim": claim,
+        });
+        println!("{all:#}");
+        return Ok(Done::Well);
     }
+    rows.print(args.format)?;
+    print_where(&demo);
     Ok(Done::Well)
 }
 
