@@ -81,7 +81,12 @@ enum Done {
 /// Runs the program and gives its exit status.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(matches!(cli.command, Command::Daemon));
+    start_log(match cli.command {
+        Command::Daemon => "warn,warrantyd=info",
+        // What goes wrong in the demo is meant to.
+        Command::Demo(_) => "error",
+        _ => "warn",
+    });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -123,12 +128,7 @@ async fn dispatch(cli: Cli) -> Result<Done> {
 }
 
 /// Logs go to stderr; `RUST_LOG` chooses what is logged.
-fn start_log(is_daemon: bool) {
-    let default = if is_daemon {
-        "warn,warrantyd=info"
-    } else {
-        "warn"
-    };
+fn start_log(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()

@@ -9,6 +9,7 @@
 mod book;
 mod compose;
 mod deliver;
+mod demo;
 mod enforce;
 mod explain;
 mod housekeeping;
@@ -23,6 +24,7 @@ mod status;
 
 pub use book::{book, policy_texts};
 pub use deliver::deliver;
+pub use demo::{Count, Demo, demo};
 pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
 pub use outbox::{message, message_retry, messages};

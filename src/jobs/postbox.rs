@@ -67,7 +67,7 @@ pub async fn post(
     let message_id = mail::message_id(name, &from)?;
     let headers = Headers {
         from,
-        to: parcel.to,
+        to: parcel.to[0].clone(),
         reply_to,
         message_id: message_id.clone(),
         date: now,

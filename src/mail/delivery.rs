@@ -1,7 +1,5 @@
 //! Ways out, and what came of a message.
 
-use lettre::Address;
-
 use super::address::{can_never_exist, parse_address};
 use super::file::FileTransport;
 use super::session::SmtpTransport;
@@ -11,9 +9,8 @@ use super::session::SmtpTransport;
 pub struct Envelope {
     /// The sender's address: bounces go there.
     pub from: String,
-    /// The recipients' addresses. One server takes the message for all of
-    /// them, or for those that it accepts; the answer tells of the others.
-    pub to: Vec<String>,
+    /// The recipient's address.
+    pub to: String,
 }
 
 /// What came of one try to deliver a message. The texts hold no addresses.
@@ -65,10 +62,18 @@ impl Transport {
     /// `message_name` names the file where messages become files. A recipient
     /// below `.invalid` is refused for good by either transport.
     pub async fn send(&mut self, envelope: &Envelope, raw: &[u8], message_name: &str) -> Delivery {
-        let (to, refused) = reachable(&envelope.to);
-        if to.is_empty() {
+        let to = match parse_address(&envelope.to) {
+            Ok(to) => to,
+            Err(problem) => {
+                return Delivery::RefusedForGood {
+                    answer: format!("recipient: {problem}"),
+                };
+            }
+        };
+        if can_never_exist(&to) {
+            let answer = "recipient: the domain `.invalid` can never exist (RFC 2606, RFC 6761)";
             return Delivery::RefusedForGood {
-                answer: refused.join("; "),
+                answer: answer.to_owned(),
             };
         }
         let from = match parse_address(&envelope.from) {
@@ -82,10 +87,10 @@ impl Transport {
             }
         };
         match self {
-            Self::Smtp(smtp) => smtp.send(&from, &to, refused, raw).await,
+            Self::Smtp(smtp) => smtp.send(&from, &to, raw).await,
             Self::File(file) => match file.write(message_name, raw).await {
                 Ok(path) => Delivery::Delivered {
-                    answer: taken(format!("written to {}", path.display()), &refused),
+                    answer: format!("written to {}", path.display()),
                 },
                 Err(cause) => Delivery::NotSent {
                     cause,
@@ -112,35 +117,6 @@ impl Transport {
     }
 }
 
-/// The recipients that a server can be asked for, and what is wrong with the
-/// others.
-fn reachable(to: &[String]) -> (Vec<Address>, Vec<String>) {
-    let (mut good, mut refused) = (Vec::new(), Vec::new());
-    for address in to {
-        match parse_address(address) {
-            Ok(to) if can_never_exist(&to) => refused.push(
-                "recipient: the domain `.invalid` can never exist (RFC 2606, RFC 6761)".to_owned(),
-            ),
-            Ok(to) => good.push(to),
-            Err(problem) => refused.push(format!("recipient: {problem}")),
-        }
-    }
-    (good, refused)
-}
-
-/// The answer of a server that took a message, with what it says of the
-/// recipients that do not get it.
-pub(super) fn taken(answer: String, refused: &[String]) -> String {
-    match refused {
-        [] => answer,
-        some => format!(
-            "{answer} (not for {} of the recipients: {})",
-            some.len(),
-            some.join("; ")
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +124,7 @@ mod tests {
     fn envelope(to: &str) -> Envelope {
         Envelope {
             from: "service@shop.example".into(),
-            to: vec![to.into()],
+            to: to.into(),
         }
     }
 

@@ -351,7 +351,7 @@ fn a_digest_tells_everything_in_one_letter() {
     assert!(
         letter
             .subject
-            .starts_with("40 notices: CLAIM-000000, CLAIM-000001")
+            .starts_with("40 matters: CLAIM-000000, CLAIM-000001")
     );
     assert!(letter.html.len() < 100_000, "{}", letter.html.len());
     for notice in &many {

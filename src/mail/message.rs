@@ -62,8 +62,8 @@ impl Mailbox {
 pub struct Headers {
     /// The sender.
     pub from: Mailbox,
-    /// The recipients.
-    pub to: Vec<Mailbox>,
+    /// The recipient.
+    pub to: Mailbox,
     /// Where answers go, if not to the sender.
     pub reply_to: Option<Mailbox>,
     /// As [`message_id`] gives it; it never changes between tries.
@@ -118,6 +118,7 @@ pub fn build(
 ) -> Result<Vec<u8>, BuildError> {
     let mut builder = Message::builder()
         .from(headers.from.to_header()?)
+        .to(headers.to.to_header()?)
         .subject(one_line(&letter.subject))
         .message_id(Some(headers.message_id.clone()))
         .date(UNIX_EPOCH + Duration::from_secs(header_seconds(headers.date)))
@@ -125,9 +126,6 @@ pub fn build(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),
         ));
-    for to in &headers.to {
-        builder = builder.to(to.to_header()?);
-    }
     if let Some(reply_to) = &headers.reply_to {
         builder = builder.reply_to(reply_to.to_header()?);
     }
@@ -187,10 +185,10 @@ mod tests {
         Headers {
             message_id: message_id("m-1", &from).unwrap(),
             from,
-            to: vec![Mailbox {
+            to: Mailbox {
                 name: Some("Ana\r\nBcc: x@y.example".into()),
                 address: "ana@shop.example".into(),
-            }],
+            },
             reply_to: Some("help@shop.example".parse().unwrap()),
             date: "2026-07-01T06:30:15.9Z".parse().unwrap(),
         }
@@ -271,7 +269,7 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_refused() {
         let mut bad = headers();
-        bad.to[0].address = "nobody".into();
+        bad.to.address = "nobody".into();
         let error = build(&letter(), &bad, &[]).unwrap_err();
         assert_eq!(
             error.to_string(),

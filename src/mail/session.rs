@@ -8,7 +8,6 @@ use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 
 use super::conversation::{Conversation, Fault, HandOver};
-use super::delivery::taken;
 use super::stream::Encryption;
 use super::{Delivery, Login, Server, ServerError};
 
@@ -99,13 +98,7 @@ impl SmtpTransport {
     }
 
     /// Tries once to send a message.
-    pub(super) async fn send(
-        &mut self,
-        from: &Address,
-        to: &[Address],
-        refused: Vec<String>,
-        raw: &[u8],
-    ) -> Delivery {
+    pub(super) async fn send(&mut self, from: &Address, to: &Address, raw: &[u8]) -> Delivery {
         let (mut conversation, sender_taken) = match self.begin(from).await {
             Ok(begun) => begun,
             Err(cause) => {
@@ -116,7 +109,7 @@ impl SmtpTransport {
             }
         };
         let (delivery, after) = match sender_taken {
-            Ok(()) => transfer(&mut conversation, to, refused, raw).await,
+            Ok(()) => transfer(&mut conversation, to, raw).await,
             Err(fault) => sender_refused(fault),
         };
         let usable = match after {
@@ -182,40 +175,19 @@ fn sender_refused(fault: Fault) -> (Delivery, After) {
 /// 251: the server will forward to another address that it knows.
 const RECIPIENT_TAKEN: [u16; 2] = [250, 251];
 
-/// Names the recipients and hands the message over, if one was accepted.
-async fn transfer(
-    conversation: &mut Conversation,
-    to: &[Address],
-    mut refused: Vec<String>,
-    raw: &[u8],
-) -> (Delivery, After) {
-    let mut last_refusal = None;
-    let mut accepted = 0;
-    for recipient in to {
-        let rcpt = Rcpt::new(recipient.clone(), vec![]);
-        match conversation.command(&rcpt, &RECIPIENT_TAKEN).await {
-            Ok(()) => accepted += 1,
-            Err(Fault::Refused { for_good, answer }) => {
-                refused.push(answer.clone());
-                // One that may be taken later decides: the message is not lost.
-                if !for_good || last_refusal.is_none() {
-                    last_refusal = Some(Fault::Refused { for_good, answer });
-                }
-            }
-            Err(fault) => return message_refused(fault, After::Reset),
-        }
-    }
-    if let Some(fault) = last_refusal.filter(|_| accepted == 0) {
+/// Names the recipient and hands the message over.
+async fn transfer(conversation: &mut Conversation, to: &Address, raw: &[u8]) -> (Delivery, After) {
+    if let Err(fault) = conversation
+        .command(&Rcpt::new(to.clone(), vec![]), &RECIPIENT_TAKEN)
+        .await
+    {
         return message_refused(fault, After::Reset);
     }
     if let Err(fault) = conversation.command(&Data, &[354]).await {
         return message_refused(fault, After::Reset);
     }
     match conversation.hand_over(raw).await {
-        HandOver::Taken(answer) => {
-            let answer = taken(answer, &refused);
-            (Delivery::Delivered { answer }, After::Ready)
-        }
+        HandOver::Taken(answer) => (Delivery::Delivered { answer }, After::Ready),
         HandOver::Failed(fault) => message_refused(fault, After::Ready),
         HandOver::Unanswered(cause) => (Delivery::Uncertain { cause }, After::Drop),
     }

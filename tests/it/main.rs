@@ -3,6 +3,7 @@
 mod bad_disk;
 mod bad_input;
 mod case;
+mod demo;
 mod crash;
 mod daemon;
 mod deliver;
