@@ -3,10 +3,10 @@
 mod bad_disk;
 mod bad_input;
 mod case;
-mod demo;
 mod crash;
 mod daemon;
 mod deliver;
+mod demo;
 mod enforce;
 mod house;
 mod import;
