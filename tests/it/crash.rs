@@ -81,7 +81,7 @@ async fn enforce() {
 #[tokio::test]
 async fn import_takes_all_or_nothing() {
     let base = Shop::new("");
-    base.run_to(0, &["status"]);
+    base.open().await.store.close().await;
     let before = base.dump(&WHEN_RECORDED).await;
     let [(_, orders), (_, units)] = many_units(2_500);
     let files = tempfile::TempDir::new().unwrap();
@@ -95,6 +95,37 @@ async fn import_takes_all_or_nothing() {
     let all = before.len() + 1 + 3 * 2_500;
     let partly = sizes.filter(|rows| *rows != before.len() && *rows != all);
     assert_eq!(partly.collect::<Vec<_>>(), [0; 0]);
+}
+
+#[tokio::test]
+async fn import_that_dies_in_its_merge_leaves_nothing() {
+    let base = Shop::new("");
+    base.open().await.store.close().await;
+    let before = base.dump(&WHEN_RECORDED).await;
+    let facts = tempfile::TempDir::new().unwrap();
+    for (name, text) in many_units(20) {
+        fs::write(facts.path().join(name), text).unwrap();
+    }
+    let args = ["import", facts.path().to_str().unwrap()];
+    for (table, row) in [
+        ("change_sets", 1),
+        ("orders", 20),
+        ("units", 10),
+        ("agenda", 10),
+    ] {
+        let shop = base.copy();
+        let trigger = format!(
+            "CREATE TRIGGER dies AFTER INSERT ON {table} WHEN NEW.rowid = {row} \
+             BEGIN SELECT RAISE(FAIL, 'died here'); END"
+        );
+        shop.execute(&trigger).await;
+        let output = shop.run_to(1, &args);
+        assert!(stderr(&output).contains("died here"), "{output:?}");
+        assert_same(&shop.dump(&WHEN_RECORDED).await, &before, table);
+        shop.execute("DROP TRIGGER dies").await;
+        shop.run_to(0, &args);
+        assert_eq!(shop.rows("SELECT count(*) FROM agenda").await, ["20"]);
+    }
 }
 
 /// A shop with a notice for each of so many customers.

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use anyhow::Result;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 use warrantyd::config::Config;
 use warrantyd::jobs::import::{Imported, files, import_files};
@@ -94,6 +94,8 @@ impl Shop {
     /// Another shop with the same config and the same database, which nobody
     /// has open.
     pub fn copy(&self) -> Self {
+        let log = self.path("shop.db-wal");
+        assert!(!log.exists(), "the database is open, or was not closed");
         let folder = TempDir::new().unwrap();
         for name in ["warrantyd.toml", "shop.db"] {
             fs::copy(self.path(name), folder.path().join(name)).unwrap();
@@ -194,11 +196,15 @@ impl Shop {
         let sql = AssertSqlSafe(sql.to_owned());
         let mut connection = self.connection().await;
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     /// A query's rows, cells with `|` between.
     pub async fn rows(&self, sql: &str) -> Vec<String> {
-        rows(&mut self.connection().await, sql).await
+        let mut connection = self.connection().await;
+        let found = rows(&mut connection, sql).await;
+        connection.close().await.unwrap();
+        found
     }
 
     /// Every row of every table that the program keeps, less columns that two
@@ -227,6 +233,7 @@ impl Shop {
             found.sort();
             dump.extend(found.into_iter().map(|row| format!("{table}: {row}")));
         }
+        connection.close().await.unwrap();
         dump
     }
 }
