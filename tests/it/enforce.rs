@@ -194,8 +194,8 @@ async fn a_time_that_cannot_be_enforced_is_refused() {
              enforced: expected a later time",
         ),
         (
-            by_clock("2025-06-04T23:59:59Z"),
-            "the clock's 2025-06-04 23:59:59 UTC is before 2025-06-05 00:00:00 UTC, up to when \
+            by_clock("2025-06-04T23:54:59Z"),
+            "the clock's 2025-06-04 23:54:59 UTC is before 2025-06-05 00:00:00 UTC, up to when \
              was enforced: set the clock",
         ),
     ] {
