@@ -78,9 +78,22 @@ impl Page<'_> {
                 self.claim(&mut out, claim)?;
             }
         }
+        if !self.is_there() {
+            let name = self.name;
+            writeln!(
+                out,
+                "{name} was withdrawn: it counts as never having been\n"
+            )?;
+        }
         let next_at = self.explained.evaluation.next_at.map(|at| self.local(at));
         writeln!(out, "next change by time alone: {}", or_dash(next_at))?;
         Ok(out)
+    }
+
+    /// Whether the name is that of anything that counts.
+    fn is_there(&self) -> bool {
+        let Case { order, units } = &self.explained.case;
+        self.name == order.order_ref || units.iter().any(|unit| self.is_about_unit(unit))
     }
 
     fn is_about_unit(&self, unit: &Unit) -> bool {
@@ -157,6 +170,20 @@ impl Page<'_> {
         writeln!(out, "claim {} ({})", claim.claim_ref, claim.claim_type)?;
         let opened = [("opened_at", Some(claim.opened_at))];
         self.facts(out, opened.into_iter().chain(claim.times()))?;
+        let findings: Vec<String> = claim.findings.iter().map(ToString::to_string).collect();
+        let missing = claim.accessories_missing.then(|| "true".to_owned());
+        self.words(
+            out,
+            [
+                ("assignee_email", claim.assignee_email.clone()),
+                ("reported_serial", claim.reported_serial.clone()),
+                (
+                    "findings",
+                    (!findings.is_empty()).then(|| findings.join(";")),
+                ),
+                ("accessories_missing", missing),
+            ],
+        )?;
         for wait in &claim.waits {
             let until = wait.until.map(|at| self.local(at));
             writeln!(
@@ -233,6 +260,20 @@ impl Page<'_> {
                 ""
             };
             writeln!(out, "  {name:<24}{}{future}", self.local(at))?;
+        }
+        Ok(())
+    }
+
+    /// Facts without a time, as far as they are known.
+    fn words<const N: usize>(
+        &self,
+        out: &mut String,
+        facts: [(&'static str, Option<String>); N],
+    ) -> Written {
+        for (name, word) in facts {
+            if let Some(word) = word {
+                writeln!(out, "  {name:<24}{word}")?;
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::output::{Rows, TableFormat, progress};
+use super::output::{Rows, TableFormat, one_of, progress};
 use super::{Done, time_or_now};
 use crate::case::Entity;
 use crate::clock;
@@ -16,8 +16,8 @@ pub struct Args {
     /// Files, or directories with orders.csv, units.csv, claims.csv, waits.csv
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// What the files hold, where their names do not say: orders, units, claims or waits
-    #[arg(long = "as", value_name = "KIND")]
+    /// What the files hold, where their names do not say
+    #[arg(long = "as", value_name = "KIND", value_parser = one_of::<Entity>())]
     entity: Option<Entity>,
     /// Where the refused rows of one file go [default: FILE.rejects.csv]
     #[arg(long, value_name = "FILE")]

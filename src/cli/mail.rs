@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 
 use super::Done;
-use super::output::{Rows, TableFormat, or_dash};
+use super::output::{Rows, TableFormat, one_of, or_dash};
 use crate::clock;
 use crate::jobs::{self, Refused, Shop};
 use crate::store::MessageState;
@@ -19,8 +19,8 @@ pub struct Args {
 enum What {
     /// List messages, the newest first
     List {
-        /// ready, sending, sent, failed, uncertain or dropped
-        #[arg(long)]
+        /// Only those of a state
+        #[arg(long, value_parser = one_of::<MessageState>())]
         state: Option<MessageState>,
         /// At most so many
         #[arg(long, default_value_t = 50)]
@@ -54,6 +54,9 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             print!("{}", message.with_context(|| no_message(id))?.draft.raw);
         }
         What::Retry { id } => {
+            jobs::message(&shop, id)
+                .await?
+                .with_context(|| no_message(id))?;
             if !jobs::message_retry(&shop, id, clock::now()).await? {
                 let what = "is neither failed nor uncertain: nothing to try again";
                 return Err(Refused(format!("message {id} {what}")).into());

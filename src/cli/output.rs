@@ -1,12 +1,15 @@
 //! Tables for people, JSON for machines.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use strum::VariantArray;
 
 /// How a table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -17,6 +20,9 @@ pub enum TableFormat {
     /// An array of objects, for machines.
     Json,
 }
+
+/// How a table shows that there is no value; `null` in JSON.
+const NONE: &str = "-";
 
 /// A table to be printed.
 pub struct Rows {
@@ -42,7 +48,8 @@ impl Rows {
     pub fn objects(&self) -> serde_json::Value {
         let object = |row: &Vec<String>| {
             let cells = self.columns.iter().zip(row);
-            let cells = cells.map(|(name, cell)| ((*name).to_owned(), cell.as_str().into()));
+            let value = |cell: &str| (cell != NONE).then(|| cell.to_owned());
+            let cells = cells.map(|(name, cell)| ((*name).to_owned(), value(cell).into()));
             serde_json::Value::Object(cells.collect())
         };
         self.rows.iter().map(object).collect()
@@ -74,7 +81,7 @@ impl Rows {
 
 /// A value that may be missing.
 pub fn or_dash(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+    value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
 }
 
 /// Shows a person that long work goes on, and how far it is if `template`
@@ -86,4 +93,16 @@ pub fn progress(template: &str, message: impl ToString) -> ProgressBar {
     bar.set_message(message.to_string());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// A value that is one of a list, which `--help` and errors show.
+pub fn one_of<T>() -> impl TypedValueParser<Value = T>
+where
+    T: VariantArray + Display + Clone + Send + Sync + 'static,
+{
+    let names = T::VARIANTS.iter().map(ToString::to_string);
+    PossibleValuesParser::new(names).try_map(|name| {
+        let found = T::VARIANTS.iter().find(|value| value.to_string() == name);
+        found.cloned().ok_or("not one of them")
+    })
 }

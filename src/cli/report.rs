@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use chrono::NaiveDate;
 
-use super::output::progress;
+use super::output::{one_of, progress};
 use super::{Done, time_or_now};
-use crate::jobs::{self, ReportRequest, Shop};
+use crate::jobs::{self, Refused, ReportRequest, Shop};
 use crate::report::{AtomicFile, Format, ReportName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// deadlines, overdue, upcoming, claims, compliance, refunds, notices or exceptions
+    /// The report
+    #[arg(value_parser = one_of::<ReportName>())]
     name: ReportName,
     /// As of a time instead of now
     #[arg(long, value_name = "TIME")]
@@ -27,8 +28,8 @@ pub struct Args {
     /// upcoming: so many days ahead
     #[arg(long, default_value_t = jobs::UPCOMING_DAYS)]
     days: u16,
-    /// csv or json
-    #[arg(long, default_value_t = Format::Csv)]
+    /// How it is written
+    #[arg(long, default_value_t = Format::Csv, value_parser = one_of::<Format>())]
     format: Format,
     /// The file, written under a temporary name and renamed; `-` is stdout
     #[arg(long, value_name = "PATH", default_value = "-")]
@@ -37,6 +38,12 @@ pub struct Args {
 
 /// Writes a report.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from > to
+    {
+        let why = format!("--from {from} is after --to {to}: expected the earlier date first");
+        return Err(Refused(why).into());
+    }
     let request = ReportRequest {
         name: args.name,
         at: time_or_now(&shop, args.at.as_deref())?,

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 
-use super::output::{Rows, TableFormat, or_dash, progress};
+use super::output::{Rows, TableFormat, one_of, or_dash, progress};
 use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
@@ -12,7 +12,8 @@ use crate::jobs::{self, Enforced, Outcome, Refused, Shop, When};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// import, enforce, deliver, report or housekeeping
+    /// The job
+    #[arg(value_parser = one_of::<JobName>())]
     job: JobName,
     /// Run as of a time until now; `now` says that the clock is right
     #[arg(long, value_name = "TIME")]

@@ -15,7 +15,7 @@ use std::iter::successors;
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 
-use crate::config::{CatchUp, Expression, ExpressionError};
+use crate::config::{CatchUp, Expression};
 use crate::policy::Instant;
 
 /// Slots that `CatchUp::All` makes up for at most: a month of daily reports.
@@ -45,23 +45,6 @@ pub struct Missed {
 }
 
 impl Schedule {
-    /// A schedule of a cron expression of five fields, or six with the seconds.
-    pub fn parse(expression: &str, zone: Tz, catch_up: CatchUp) -> Result<Self, ExpressionError> {
-        Ok(Self {
-            expression: expression.parse()?,
-            zone,
-            catch_up,
-        })
-    }
-
-    /// The first `at_most` slots after `after`, up to and with `until`.
-    pub fn slots(&self, after: Instant, until: Instant, at_most: usize) -> Vec<Instant> {
-        successors(self.next(after), |slot| self.next(*slot))
-            .take_while(|slot| *slot <= until)
-            .take(at_most)
-            .collect()
-    }
-
     /// What is owed at `now` if `last_planned` was the last slot that was
     /// planned. Nothing is owed for the time before the first start, nor while
     /// a clock that was set back shows a time that was planned before.

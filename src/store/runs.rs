@@ -153,9 +153,9 @@ pub async fn runs_latest(tx: &mut SqliteConnection) -> Result<Vec<JobRun>, Store
         .collect()
 }
 
-/// Forgets runs that ended before a time, but the newest of each job.
+/// Forgets runs of before a time, but the newest of each job.
 pub async fn runs_forget(tx: &mut SqliteConnection, before: Instant) -> Result<u64, StoreError> {
-    let sql = "DELETE FROM job_runs WHERE finished_at < $1 \
+    let sql = "DELETE FROM job_runs WHERE coalesce(finished_at, started_at, slot_at) < $1 \
                AND id NOT IN (SELECT max(id) FROM job_runs GROUP BY job)";
     Ok(sqlx::query(sql)
         .bind(micros(before))

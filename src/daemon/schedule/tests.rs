@@ -1,4 +1,25 @@
 use super::*;
+use crate::config::ExpressionError;
+
+/// What only the tests ask of a schedule.
+impl Schedule {
+    /// A schedule of a cron expression of five fields, or six with the seconds.
+    fn parse(expression: &str, zone: Tz, catch_up: CatchUp) -> Result<Self, ExpressionError> {
+        Ok(Self {
+            expression: expression.parse()?,
+            zone,
+            catch_up,
+        })
+    }
+
+    /// The first `at_most` slots after `after`, up to and with `until`.
+    fn slots(&self, after: Instant, until: Instant, at_most: usize) -> Vec<Instant> {
+        successors(self.next(after), |slot| self.next(*slot))
+            .take_while(|slot| *slot <= until)
+            .take(at_most)
+            .collect()
+    }
+}
 
 fn at(text: &str) -> Instant {
     text.parse().unwrap()

@@ -16,27 +16,27 @@ use crate::store::import::{
 
 /// What a row did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum RowOutcome {
     New,
     Changed,
     Unchanged,
 }
 
 /// A row that was refused.
-pub(super) struct Refused {
+pub(super) struct RefusedRow {
     /// The place of its file in the batch.
     pub file: usize,
     pub row: RawRow,
     pub error: String,
     /// What it was counted as before.
-    pub was: Option<Outcome>,
+    pub was: Option<RowOutcome>,
 }
 
 /// What became of a page's rows.
 #[derive(Default)]
 pub(super) struct Page {
-    pub outcomes: Vec<Outcome>,
-    pub refused: Vec<Refused>,
+    pub outcomes: Vec<RowOutcome>,
+    pub refused: Vec<RefusedRow>,
 }
 
 /// Rows of several files, staged on one connection.
@@ -50,7 +50,7 @@ pub(super) struct Batch<'a> {
 /// may be is known when all units are; until then its rows are kept.
 struct Relinked {
     before: KnownRow,
-    rows: Vec<(usize, RawRow, Outcome)>,
+    rows: Vec<(usize, RawRow, RowOutcome)>,
 }
 
 /// A row that is known by something, and the place of that in the page's keys.
@@ -96,15 +96,15 @@ impl<'a> Batch<'a> {
                 }
             };
             let outcome = match prior {
-                None => Outcome::New,
-                Some(prior) if *prior == facts => Outcome::Unchanged,
-                Some(_) => Outcome::Changed,
+                None => RowOutcome::New,
+                Some(prior) if *prior == facts => RowOutcome::Unchanged,
+                Some(_) => RowOutcome::Changed,
             };
             page.outcomes.push(outcome);
             if entity == Entity::Units {
                 self.watch(known, &facts, (file, row, outcome));
             }
-            *differs |= outcome != Outcome::Unchanged;
+            *differs |= outcome != RowOutcome::Unchanged;
             known.staged = Some(facts);
         }
         let staged: Vec<StagedRow<'_>> = std::iter::zip(&known, differs)
@@ -166,7 +166,7 @@ impl<'a> Batch<'a> {
         parent_facts(self.conn, parent, fact, &names).await
     }
 
-    fn watch(&mut self, known: &KnownRow, facts: &Facts, row: (usize, RawRow, Outcome)) {
+    fn watch(&mut self, known: &KnownRow, facts: &Facts, row: (usize, RawRow, RowOutcome)) {
         let (Some(now), Some(Value::Text(name))) =
             (link(facts), facts.first().and_then(Option::as_ref))
         else {
@@ -189,7 +189,7 @@ impl<'a> Batch<'a> {
 
     /// Takes back the units whose replacements cannot be; call it when all
     /// units are staged.
-    pub async fn refuse_broken_links(&mut self) -> sqlx::Result<Vec<Refused>> {
+    pub async fn refuse_broken_links(&mut self) -> sqlx::Result<Vec<RefusedRow>> {
         let before = |relinked: &Relinked| prior(&relinked.before).and_then(link);
         let changed: BTreeMap<String, Option<Link>> = self
             .relinked
@@ -212,7 +212,7 @@ impl<'a> Batch<'a> {
         self.take_back(broken).await
     }
 
-    async fn take_back(&mut self, broken: Vec<(String, String)>) -> sqlx::Result<Vec<Refused>> {
+    async fn take_back(&mut self, broken: Vec<(String, String)>) -> sqlx::Result<Vec<RefusedRow>> {
         let names: Vec<&str> = broken.iter().map(|(name, _)| name.as_str()).collect();
         rows_unstage(self.conn, &names).await?;
         let mut refused = Vec::new();
@@ -221,12 +221,17 @@ impl<'a> Batch<'a> {
             let Some(relinked) = self.relinked.remove(&name) else {
                 continue;
             };
-            refused.extend(relinked.rows.into_iter().map(|(file, row, was)| Refused {
-                file,
-                row,
-                error: error.clone(),
-                was: Some(was),
-            }));
+            refused.extend(
+                relinked
+                    .rows
+                    .into_iter()
+                    .map(|(file, row, was)| RefusedRow {
+                        file,
+                        row,
+                        error: error.clone(),
+                        was: Some(was),
+                    }),
+            );
             restored.push(relinked.before);
         }
         let staged: Vec<StagedRow<'_>> = restored.iter().filter_map(staged_row).collect();
@@ -244,7 +249,7 @@ impl<'a> Batch<'a> {
 
 impl Page {
     fn refuse(&mut self, file: usize, row: RawRow, error: String) {
-        self.refused.push(Refused {
+        self.refused.push(RefusedRow {
             file,
             row,
             error,

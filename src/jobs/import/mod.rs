@@ -17,7 +17,7 @@ use strum::VariantArray;
 pub use files::{files, import_dir, import_files, record_fact};
 pub use record::{Recording, record};
 
-use self::batch::{Batch, Outcome, Refused};
+use self::batch::{Batch, RefusedRow, RowOutcome};
 use crate::case::Entity;
 use crate::intake::{FileError, Header, Rejects, RowReader, Rules};
 use crate::policy::Instant;
@@ -203,7 +203,7 @@ impl OpenFile {
         }
     }
 
-    fn refuse(&mut self, refused: &Refused) -> Result<(), ImportError> {
+    fn refuse(&mut self, refused: &RefusedRow) -> Result<(), ImportError> {
         if let Some(was) = refused.was {
             *self.count(was) -= 1;
         }
@@ -214,11 +214,11 @@ impl OpenFile {
             .map_err(io_error(&self.rejects_path))
     }
 
-    fn count(&mut self, outcome: Outcome) -> &mut u64 {
+    fn count(&mut self, outcome: RowOutcome) -> &mut u64 {
         match outcome {
-            Outcome::New => &mut self.counts.new,
-            Outcome::Changed => &mut self.counts.changed,
-            Outcome::Unchanged => &mut self.counts.unchanged,
+            RowOutcome::New => &mut self.counts.new,
+            RowOutcome::Changed => &mut self.counts.changed,
+            RowOutcome::Unchanged => &mut self.counts.unchanged,
         }
     }
 
