@@ -178,6 +178,33 @@ async fn a_customers_outcome_waits_for_a_forgotten_entry() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_was_sent_and_is_untrue_is_told_to_the_lead() {
+    let shop = Shop::new(FILE_MAIL);
+    let [orders, units] = one_unit("2025-01-05T10:00:00Z");
+    let row = "C-1,U-1,repair,2025-09-01T09:00:00Z,,,,,,,\n";
+    shop.import(&[orders, units, ("claims.csv", format!("{CLAIMS}{row}"))])
+        .await;
+    shop.enforce(named("2025-09-01T10:00:00Z")).await.unwrap();
+    shop.deliver(named("2025-09-02T10:00:00Z")).await.unwrap();
+    // It came later than was thought: the warranty has not ended.
+    let unit = "U-1,O-1,Lamp,hardware,2025-05-01,\n";
+    shop.import(&[("units.csv", format!("{UNITS}{unit}"))])
+        .await;
+    shop.enforce(named("2025-09-03T10:00:00Z")).await.unwrap();
+    let mut found = notices(&shop, "C-1").await;
+    found.sort();
+    let expected = [
+        "||declined_withdrawn|lead|queued",
+        "||declined|customer|sent",
+        "||declined|lead|sent",
+    ];
+    assert_eq!(found, expected);
+    let report = shop.run_to(0, &["report", "exceptions", "--at", "2025-09-03 10:00"]);
+    let report = String::from_utf8(report.stdout).unwrap();
+    assert!(report.contains("outcome_withdrawn,claim,C-1,"), "{report}");
+}
+
+#[tokio::test]
 async fn a_time_that_cannot_be_enforced_is_refused() {
     let shop = lamp().await;
     shop.enforce(named("2025-06-05T00:00:00Z")).await.unwrap();
