@@ -26,7 +26,7 @@ CREATE TABLE agenda (
     failures BIGINT NOT NULL DEFAULT 0,
     error TEXT
 );
-CREATE INDEX agenda_next ON agenda (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX agenda_next ON agenda (next_at, order_id) WHERE next_at IS NOT NULL;
 CREATE INDEX agenda_rules ON agenda (rules_id) WHERE is_open;
 
 -- What time alone does not change of a deadline.
@@ -47,6 +47,7 @@ CREATE TABLE deadlines (
 CREATE TABLE enforcement (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     last_at BIGINT,
+    doubted_at BIGINT, -- the last run at a time that nobody has confirmed
     held_since BIGINT,
     held_reason TEXT
 );

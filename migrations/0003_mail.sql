@@ -1,25 +1,5 @@
 -- Notices are recorded once and for ever; messages carry them.
 
-CREATE TABLE messages (
-    id INTEGER PRIMARY KEY,
-    message_id TEXT NOT NULL UNIQUE, -- the header, the same at every try
-    kind TEXT NOT NULL, -- notices, report or ops
-    audience TEXT NOT NULL,
-    recipient TEXT NOT NULL, -- the address
-    subject TEXT NOT NULL,
-    raw TEXT NOT NULL, -- the same bytes at every try
-    state TEXT NOT NULL, -- ready, sending, sent, failed, uncertain, dropped
-    composed_at BIGINT NOT NULL,
-    tries BIGINT NOT NULL DEFAULT 0,
-    next_try_at BIGINT,
-    answer TEXT, -- the server's last answer, or what went wrong
-    refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good
-    maybe_taken BOOLEAN NOT NULL DEFAULT FALSE, -- the server may have it
-    sent_at BIGINT
-);
-CREATE INDEX messages_waiting ON messages (next_try_at)
-    WHERE state IN ('ready', 'sending', 'uncertain');
-
 CREATE TABLE notices (
     id INTEGER PRIMARY KEY,
     order_id BIGINT NOT NULL REFERENCES orders (id),
@@ -36,10 +16,39 @@ CREATE TABLE notices (
     disposition TEXT NOT NULL,
     recorded_at BIGINT NOT NULL,
     ready_at BIGINT NOT NULL, -- a customer's outcome waits for a forgotten entry
-    message_id BIGINT REFERENCES messages (id),
     -- The day first: what falls due together lies together.
     UNIQUE (last_day, subject, ref, "window", step, audience)
 );
 CREATE INDEX notices_order ON notices (order_id);
-CREATE INDEX notices_message ON notices (message_id) WHERE message_id IS NOT NULL;
-CREATE INDEX notices_waiting ON notices (ready_at) WHERE disposition IN ('queued', 'held');
+CREATE INDEX notices_queued ON notices (ready_at) WHERE disposition = 'queued';
+CREATE INDEX notices_held ON notices (ready_at) WHERE disposition = 'held';
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    message_id TEXT NOT NULL UNIQUE, -- the header, the same at every try
+    kind TEXT NOT NULL, -- notices, report or ops
+    audience TEXT NOT NULL,
+    recipient TEXT NOT NULL, -- the address
+    subject TEXT NOT NULL,
+    state TEXT NOT NULL, -- ready, sending, sent, failed, uncertain, dropped
+    composed_at BIGINT NOT NULL,
+    tries BIGINT NOT NULL DEFAULT 0,
+    next_try_at BIGINT,
+    answer TEXT, -- the server's last answer, or what went wrong
+    refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good
+    maybe_taken BOOLEAN NOT NULL DEFAULT FALSE, -- the server may have it
+    sent_at BIGINT,
+    raw TEXT NOT NULL -- the same bytes at every try; last, as it is long
+);
+CREATE INDEX messages_ready ON messages (next_try_at) WHERE state = 'ready';
+CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
+CREATE INDEX messages_state ON messages (state);
+
+-- Which notices a message carries. A notice for an audience with several
+-- addresses is in a message for each.
+CREATE TABLE message_notices (
+    message_id BIGINT NOT NULL REFERENCES messages (id),
+    notice_id BIGINT NOT NULL REFERENCES notices (id),
+    PRIMARY KEY (message_id, notice_id)
+);
+CREATE INDEX message_notices_notice ON message_notices (notice_id);

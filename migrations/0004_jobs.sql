@@ -11,3 +11,5 @@ CREATE TABLE job_runs (
     UNIQUE (job, slot_at)
 );
 CREATE INDEX job_runs_job ON job_runs (job, id);
+CREATE INDEX job_runs_owed ON job_runs (slot_at)
+    WHERE state IN ('planned', 'running') AND slot_at IS NOT NULL;

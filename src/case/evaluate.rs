@@ -107,6 +107,22 @@ pub fn evaluate(case: &Case, rules: &Rules, now: Instant) -> Result<Evaluation, 
     Ok(found)
 }
 
+/// The policy versions that a case follows: that of the order, those of its
+/// units, and those of the units whose warranty they carry on.
+pub fn policies<'r>(case: &'r Case, rules: &'r Rules) -> impl Iterator<Item = &'r Arc<Policy>> {
+    let placed_at = case.order.placed_at;
+    let of_order = [(STANDARD_NAME, placed_at)].into_iter();
+    let of_units = case.units.iter().flat_map(move |unit| {
+        let root = unit.root.as_ref();
+        let root = root.map(|root| (root.policy.as_str(), root.placed_at));
+        [(unit.policy.as_str(), placed_at)].into_iter().chain(root)
+    });
+    of_order.chain(of_units).filter_map(|(name, placed_at)| {
+        let placed_on = rules.calendar.date_of(placed_at);
+        rules.policies.in_force(name, placed_on).ok()
+    })
+}
+
 /// The window of an order, if its cancellation runs one (5.2).
 fn cancellation(
     order: &Order,
@@ -150,12 +166,6 @@ impl Evaluation {
         self.claims
             .iter()
             .find(|claim| claim.claim_ref == claim_ref)
-    }
-
-    /// The policy versions that its deadlines and claims follow.
-    pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
-        let of_deadlines = self.deadlines.iter().map(|deadline| &deadline.policy);
-        of_deadlines.chain(self.claims.iter().map(|claim| &claim.policy))
     }
 
     fn unit(

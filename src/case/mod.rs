@@ -20,7 +20,7 @@ mod unit;
 
 pub use claim::{ClaimView, Decline, Handling, Reason, Stage};
 pub use deadline::{Deadline, State};
-pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate};
+pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate, policies};
 pub use exceptions::{Exception, ExceptionCode};
 pub use facts::{
     Case, Claim, ClaimType, Finding, Kind, Order, Unit, WarrantyRoot, normalized_serial,

@@ -12,7 +12,7 @@ mod schedule;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler};
@@ -26,6 +26,9 @@ use crate::jobs::Shop;
 pub async fn daemon(shop: Shop) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let Some(_lock) = shop.store.job_lock("daemon")? else {
+        bail!("another daemon runs on this database: one is enough");
+    };
     let bell = Arc::new(Notify::new());
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
     let stop = Arc::new(Notify::new());

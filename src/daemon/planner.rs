@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::schedule::Schedule;
 use crate::clock;
-use crate::config::{CatchUp, Config, Expression};
+use crate::config::{Config, Expression};
 use crate::jobs::{self, JOBS, Job, Owed, Shop, When};
 use crate::policy::Instant;
 
@@ -37,11 +37,19 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
             tracing::error!(error = format!("{error:#}"), "cannot plan");
             continue;
         }
-        while let Some(owed) = jobs::next_owed(&shop).await.unwrap_or_else(|error| {
+        let owed = jobs::slots_owed(&shop, clock::now()).await;
+        let owed = owed.unwrap_or_else(|error| {
             tracing::error!(error = format!("{error:#}"), "cannot read what is planned");
-            None
-        }) {
-            run(&shop, owed).await;
+            Vec::new()
+        });
+        for slot in owed {
+            if schedule_of(&shop.config, jobs::job(slot.job)).is_none() {
+                continue;
+            }
+            // A run that could not even be recorded is owed still: later.
+            if !run(&shop, slot).await {
+                break;
+            }
             let is_stopping = tokio::time::timeout(std::time::Duration::ZERO, stop.notified());
             if is_stopping.await.is_ok() {
                 return Ok(());
@@ -59,9 +67,8 @@ async fn plan(shop: &Shop, started_at: Instant) -> Result<()> {
             continue;
         };
         // Nothing is owed for the time before the first start.
-        let last = jobs::slot_latest(shop, job.name)
-            .await?
-            .unwrap_or(started_at);
+        let last = jobs::slot_latest(shop, job.name, now).await?;
+        let last = last.unwrap_or(started_at);
         let missed = schedule.missed(Some(last), now);
         if missed.dropped > 0 {
             tracing::warn!(job = %job.name, dropped = missed.dropped, "too many slots were missed");
@@ -71,16 +78,14 @@ async fn plan(shop: &Shop, started_at: Instant) -> Result<()> {
     Ok(())
 }
 
-/// Runs a slot. A scan finds its work at the present, a dated report is as of
-/// its slot.
-async fn run(shop: &Shop, owed: Owed) {
-    let now = clock::now();
-    let is_dated = jobs::job(owed.job).catch_up == CatchUp::All;
-    let at = is_dated
-        .then_some(owed.slot_at)
-        .filter(|slot_at| *slot_at <= now);
-    let ran = jobs::run_recorded(shop, owed.job, Some(owed.run_id), When::new(at, now)).await;
-    if let Err(error) = ran {
+/// Runs a slot; `false`: the run failed. A scan finds its work at the present,
+/// a dated report is as of its slot.
+async fn run(shop: &Shop, owed: Owed) -> bool {
+    let at = jobs::job(owed.job).is_dated().then_some(owed.slot_at);
+    let when = When::of_slot(at, clock::now());
+    let ran = jobs::run_recorded(shop, owed.job, Some(owed.run_id), when).await;
+    if let Err(error) = &ran {
         tracing::error!(job = %owed.job, error = format!("{error:#}"), "failed");
     }
+    ran.is_ok()
 }

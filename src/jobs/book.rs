@@ -71,6 +71,8 @@ pub async fn rules(shop: &Shop, tx: &mut Tx) -> Result<InForce> {
     for policy in policies.versions() {
         match used.iter().find(|stored| stored.id == policy.id) {
             Some(stored) => refuse_edited(policy, stored)?,
+            // Where no version was used, no order was evaluated.
+            None if used.iter().all(|stored| stored.id.name != policy.id.name) => {}
             None => refuse_late(policy, calendar, tx).await?,
         }
     }

@@ -8,21 +8,22 @@ use anyhow::Result;
 use chrono::{NaiveDate, TimeDelta};
 
 use super::book::{InForce, rules};
+use super::guard::{Guarded, guarded};
 use super::page::{Evaluated, evaluate_page, page_len};
-use super::{Outcome, Refused, Shop, When};
-use crate::case::{Disposition, Notice, Plan, PlanContext, Recorded, RecordedDeadline, plan};
+use super::{Outcome, Shop, When};
+use crate::case::{
+    Disposition, Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, plan,
+    policies as policies_of,
+};
+use crate::config::Config;
 use crate::policy::{Audience, Instant, Policy, PolicyId, Subject, Window};
-use crate::store::{self, AgendaRow, DueCase, Guard, Tx};
+use crate::store::{self, AgendaRow, DueCase, Tx};
 
 /// Cases read ahead of a page.
 const CASES_A_PAGE: i64 = 1_000;
 
 /// Cases that one run evaluates again because the rules changed.
 const STALE_CASES_A_RUN: usize = 50_000;
-
-/// The clock may go this far from one run to the next before nobody believes
-/// it any more (spec, section 5, rule 8).
-pub(super) const CLOCK_JUMP: TimeDelta = TimeDelta::days(7);
 
 /// A due date that moved, or a deadline that came or went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,22 +54,27 @@ pub struct Enforced {
 /// Enforces up to `when`. A dry run writes nothing and keeps what it would
 /// have written in the answer.
 pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced> {
-    let now = when.at;
     let mut tx = shop.begin(dry_run).await?;
     let guard = store::guard_load(&mut tx).await?;
-    let guard = guarded(guard, when, dry_run)?;
+    let guarded = match dry_run {
+        true => Guarded {
+            at: when.at,
+            guard,
+            goes_back: false,
+        },
+        false => guarded(&guard, when, shop.config.calendar.zone)?,
+    };
     let in_force = rules(shop, &mut tx).await?;
+    let Config {
+        calendar, notices, ..
+    } = shop.config.as_ref();
     let mut run = Run {
         rules_id: in_force.rules_id.unwrap_or(i64::MAX),
         context: PlanContext {
-            now,
-            stale_after: shop.config.notices.stale_after,
-            live_from: shop
-                .config
-                .notices
-                .live_from
-                .map(|day| shop.config.calendar.day_start(day)),
-            customers_held: guard.held_since.is_some(),
+            now: guarded.at,
+            stale_after: notices.stale_after,
+            live_from: notices.live_from.map(|day| calendar.day_start(day)),
+            customers_held: guarded.guard.held_since.is_some(),
         },
         shop,
         in_force,
@@ -76,66 +82,13 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
         done: Enforced::default(),
     };
     if !dry_run {
-        run.rules_id = run.in_force.number(&mut tx, now).await?;
-        let moved = match guard.held_since {
-            Some(_) => store::notices_hold_customers(&mut tx).await?,
-            None => store::notices_let_go(&mut tx).await?,
-        };
-        run.done.outcome.count(
-            if guard.held_since.is_some() {
-                "held"
-            } else {
-                "let_go"
-            },
-            moved,
-        );
-        store::guard_write(&mut tx, &guard).await?;
+        run.rules_id = run.in_force.number(&mut tx, guarded.at).await?;
+        run.keep_guard(&mut tx, &guarded).await?;
     }
     tx.commit().await?;
     run.due_cases().await?;
     run.stale_cases().await?;
     Ok(run.done)
-}
-
-/// Refuses a time that cannot be enforced, and holds customers' notices when
-/// the clock has jumped. A time that was named is believed.
-fn guarded(guard: Guard, when: When, dry_run: bool) -> Result<Guard> {
-    let When {
-        at,
-        clock,
-        is_named,
-    } = when;
-    if dry_run {
-        return Ok(guard);
-    }
-    if at > clock {
-        let why = format!("--at {at} is in the future: expected a time until now ({clock})");
-        return Err(Refused(format!("{why}, or --dry-run")).into());
-    }
-    if let Some(last_at) = guard.last_at.filter(|last_at| at < *last_at) {
-        let (what, or) = match is_named {
-            true => ("--at", "expected a later time, or --dry-run"),
-            false => ("the clock's", "set the clock"),
-        };
-        let why = format!("{what} {at} is before {last_at}, up to when was enforced: {or}");
-        return Err(Refused(why).into());
-    }
-    let jumped = guard
-        .last_at
-        .filter(|last_at| !is_named && at - *last_at > CLOCK_JUMP);
-    let (held_since, held_reason) = match (jumped, is_named) {
-        (_, true) => (None, None),
-        (Some(last_at), false) if guard.held_since.is_none() => {
-            let reason = format!("the clock went from {last_at} to {at} since the last run");
-            (Some(at), Some(reason))
-        }
-        _ => (guard.held_since, guard.held_reason),
-    };
-    Ok(Guard {
-        last_at: Some(at),
-        held_since,
-        held_reason,
-    })
 }
 
 struct Run<'s> {
@@ -148,6 +101,20 @@ struct Run<'s> {
 }
 
 impl Run<'_> {
+    /// Keeps up to when was enforced, and holds customers' notices or lets
+    /// them go.
+    async fn keep_guard(&mut self, tx: &mut Tx, guarded: &Guarded) -> Result<()> {
+        let outcome = &mut self.done.outcome;
+        if guarded.goes_back {
+            outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
+        }
+        match guarded.guard.held_since {
+            Some(_) => outcome.count("held", store::notices_hold_customers(tx).await?),
+            None => outcome.count("let_go", store::notices_let_go(tx).await?),
+        }
+        Ok(store::guard_write(tx, &guarded.guard).await?)
+    }
+
     /// The cases whose time has come.
     async fn due_cases(&mut self) -> Result<()> {
         let mut after = (i64::MIN, i64::MIN);
@@ -197,6 +164,8 @@ impl Run<'_> {
             .collect();
         let mut agenda = Vec::with_capacity(page.len());
         let mut plans = Vec::with_capacity(page.len());
+        let mut put_off = Vec::new();
+        let delay = self.shop.config.notices.outcome_delay;
         let mut policies: BTreeMap<PolicyId, Arc<Policy>> = BTreeMap::new();
         for evaluated in page {
             let failures = failures.get(&evaluated.order_id).copied().unwrap_or(0);
@@ -211,7 +180,7 @@ impl Run<'_> {
                     continue;
                 }
             };
-            for policy in evaluation.policies() {
+            for policy in policies_of(&case, &self.in_force.rules) {
                 policies
                     .entry(policy.id.clone())
                     .or_insert_with(|| Arc::clone(policy));
@@ -224,12 +193,13 @@ impl Run<'_> {
                 "planned"
             );
             self.tell(&plan, &recorded);
+            put_off.extend(true_again(&plan, &recorded, now, delay));
             plans.push((order_id, plan));
         }
         if !self.dry_run {
-            let delay = self.shop.config.notices.outcome_delay;
             store::policies_write(&mut tx, policies.values().map(Arc::as_ref), now).await?;
-            store::plan_write(&mut tx, &plans, now, |notice| ready_at(notice, now, delay)).await?;
+            store::plan_write(&mut tx, &plans, now, |key| ready_at(key, now, delay)).await?;
+            store::notices_put_off(&mut tx, &put_off).await?;
             store::agenda_move(&mut tx, self.rules_id, &agenda).await?;
         }
         tx.commit().await?;
@@ -279,13 +249,30 @@ fn agenda_row(evaluated: &Evaluated, failures: i64, now: Instant) -> AgendaRow {
 
 /// From when on a notice may be sent: a customer's outcome waits for a
 /// forgotten entry to be made up (spec, section 5, rule 6).
-fn ready_at(notice: &Notice, now: Instant, outcome_delay: TimeDelta) -> Instant {
-    let key = &notice.due.key;
+fn ready_at(key: &NoticeKey, now: Instant, outcome_delay: TimeDelta) -> Instant {
     let waits = key.window.is_none() && key.audience == Audience::Customer;
     let ready_at = waits
         .then(|| now.checked_add_signed(outcome_delay))
         .flatten();
     ready_at.unwrap_or(now)
+}
+
+/// From when on notices may be sent that are true again.
+fn true_again(
+    plan: &Plan,
+    recorded: &Recorded,
+    now: Instant,
+    outcome_delay: TimeDelta,
+) -> Vec<(i64, Instant)> {
+    let keys: HashMap<i64, &NoticeKey> = recorded
+        .notices
+        .iter()
+        .map(|notice| (notice.id, &notice.key))
+        .collect();
+    let again = plan.changed.iter().filter(|(_, to)| to.is_waiting());
+    again
+        .filter_map(|(id, _)| Some((*id, ready_at(keys.get(id)?, now, outcome_delay))))
+        .collect()
 }
 
 fn moved(plan: &Plan, recorded: &Recorded) -> Vec<Moved> {

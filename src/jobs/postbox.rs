@@ -24,9 +24,12 @@ pub struct Parcel<'p> {
     /// Why there is a message.
     pub kind: MessageKind,
     /// To whom: an audience, `managers` or `ops`.
-    pub audience: String,
-    /// The recipients.
-    pub to: Vec<Mailbox>,
+    pub audience: &'static str,
+    /// What makes it one: the same kind, key and recipient are the same
+    /// message, whoever composes it.
+    pub key: String,
+    /// The recipient.
+    pub to: Mailbox,
     /// The words.
     pub letter: &'p Letter,
     /// The files.
@@ -35,8 +38,7 @@ pub struct Parcel<'p> {
     pub notice_ids: &'p [i64],
 }
 
-/// Puts a message into the outbox. `false`: one of its notices was taken by
-/// another run, and nothing was written.
+/// Puts a message into the outbox. `false`: it is there already.
 pub async fn post(
     tx: &mut Tx,
     config: &Config,
@@ -44,6 +46,7 @@ pub async fn post(
     parcel: Parcel<'_>,
     now: Instant,
 ) -> Result<bool> {
+    let Parcel { kind, key, to, .. } = parcel;
     let from = Mailbox {
         name: Some(config.business.name.clone()),
         address: mail.from.clone(),
@@ -52,22 +55,13 @@ pub async fn post(
         name: None,
         address: address.clone(),
     });
-    let recipient: Vec<&str> = parcel.to.iter().map(|to| to.address.as_str()).collect();
-    let recipient = recipient.join(", ");
-    // The same message of the same run has the same name, whoever composes it.
-    let name = format!(
-        "{} {} {recipient} {:?} {} {}",
-        config.business.name,
-        parcel.kind,
-        parcel.notice_ids,
-        now.timestamp_micros(),
-        parcel.letter.text
-    );
+    let recipient = to.address.clone();
+    let name = format!("{}\n{kind}\n{recipient}\n{key}", config.business.name);
     let name = &sha256_hex(name.as_bytes())[..32];
     let message_id = mail::message_id(name, &from)?;
     let headers = Headers {
         from,
-        to: parcel.to[0].clone(),
+        to,
         reply_to,
         message_id: message_id.clone(),
         date: now,
@@ -75,24 +69,13 @@ pub async fn post(
     let raw = mail::build(parcel.letter, &headers, parcel.attachments)?;
     let draft = MessageDraft {
         message_id,
-        kind: parcel.kind,
-        audience: parcel.audience,
+        kind,
+        audience: parcel.audience.to_owned(),
         recipient,
         subject: parcel.letter.subject.clone(),
         raw: String::from_utf8(raw).context("a message is ASCII")?,
     };
-    Ok(store::message_add(tx, &draft, parcel.notice_ids, now)
-        .await?
-        .is_some())
-}
-
-/// Recipients without a name.
-pub fn mailboxes<A: AsRef<str>>(addresses: &[A]) -> Vec<Mailbox> {
-    let mailbox = |address: &A| Mailbox {
-        name: None,
-        address: address.as_ref().to_owned(),
-    };
-    addresses.iter().map(mailbox).collect()
+    Ok(store::message_add(tx, &draft, parcel.notice_ids, now).await?)
 }
 
 /// The way out that the config names.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
@@ -9,16 +10,19 @@ use chrono::NaiveDate;
 use super::book::rules;
 use super::compose::addresses;
 use super::page::{evaluate_page, page_len};
-use super::postbox::{Parcel, mailboxes, post, shop as letterhead};
+use super::postbox::{Parcel, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
 use crate::case::{Case, Disposition, Evaluation, Exception, ExceptionCode, Rules};
-use crate::mail::{Attachment, Letters};
+use crate::mail::{Attachment, Letters, Mailbox};
 use crate::policy::{Audience, Instant, Step, Subject};
 use crate::report::{Daily, DailySet, Figures, Format, NoticeRow, Owed, Report, ReportName, Scope};
 use crate::store::{self, MessageKind, NoticeLine, Tx};
 
 /// Orders read ahead of a page.
 const ORDERS_A_PAGE: i64 = 1_000;
+
+/// What the managers' mail carries at most; larger files stay where they are.
+const ATTACHED_BYTES: u64 = 10 << 20;
 
 /// Days that the daily report looks ahead.
 pub const UPCOMING_DAYS: u16 = 7;
@@ -101,6 +105,10 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let dir = config.reports.dir.as_ref().with_context(|| {
         Refused("reports.dir is not set: expected a directory for the daily reports".to_owned())
     })?;
+    if when.at > when.clock {
+        let why = "--at is in the future: expected a time until now, or a single `report`";
+        return Err(Refused(why.to_owned()).into());
+    }
     let date = config.calendar.date_of(when.at);
     let dir = dir.join(date.to_string());
     let mut tx = shop.store.read().await?;
@@ -138,54 +146,80 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Puts the managers' mail into the outbox, once for each of them.
 async fn mail_managers(
     shop: &Shop,
     daily: &Daily,
-    dir: &std::path::Path,
+    dir: &Path,
     date: NaiveDate,
     when: When,
     outcome: &mut Outcome,
 ) -> Result<()> {
     let config = &shop.config;
-    let (Some(mail), false) = (&config.mail, config.reports.recipients.is_empty()) else {
+    let Some(mail) = &config.mail else {
         return Ok(());
     };
+    let (attachments, files) = attached(daily, dir)?;
+    let figures = lines(&daily.figures);
+    let letter = Letters::new()?.report(&letterhead(config), date, &figures, &files)?;
+    let mut tx = shop.store.write().await?;
+    for address in &config.reports.recipients {
+        let parcel = Parcel {
+            kind: MessageKind::Report,
+            audience: "managers",
+            key: when.at.to_string(),
+            to: Mailbox {
+                name: None,
+                address: address.clone(),
+            },
+            letter: &letter,
+            attachments: &attachments,
+            notice_ids: &[],
+        };
+        // Composed now, be the report of an earlier time: now is when its
+        // tries begin.
+        let now = if when.is_slot { when.clock } else { when.at };
+        let posted = post(&mut tx, config, mail, parcel, now).await?;
+        outcome.count("composed", posted.into());
+    }
+    Ok(tx.commit().await?)
+}
+
+/// The files of a set as far as a mail can carry them, the managers' page
+/// first, and all of their names.
+fn attached(daily: &Daily, dir: &Path) -> Result<(Vec<Attachment>, Vec<String>)> {
     let mut attachments = Vec::new();
-    for file in &daily.manifest.files {
+    let mut files = Vec::new();
+    let mut room = ATTACHED_BYTES;
+    let (pages, tables): (Vec<_>, Vec<_>) =
+        (daily.manifest.files.iter()).partition(|file| file.name.ends_with(".html"));
+    for file in pages.into_iter().chain(tables) {
         let path = dir.join(&file.name);
+        let size = std::fs::metadata(&path)
+            .with_context(|| path.display().to_string())?
+            .len();
+        if size > room {
+            files.push(format!(
+                "{} (too large to attach): {}",
+                file.name,
+                path.display()
+            ));
+            continue;
+        }
+        room -= size;
         let content_type = if file.name.ends_with(".html") {
-            "text/html"
+            "text/html; charset=utf-8"
         } else {
-            "text/csv"
+            "text/csv; charset=utf-8"
         };
         attachments.push(Attachment {
             name: file.name.clone(),
-            content_type: format!("{content_type}; charset=utf-8"),
+            content_type: content_type.to_owned(),
             bytes: std::fs::read(&path).with_context(|| path.display().to_string())?,
         });
+        files.push(file.name.clone());
     }
-    let files: Vec<String> = daily
-        .manifest
-        .files
-        .iter()
-        .map(|file| file.name.clone())
-        .collect();
-    let letter =
-        Letters::new()?.report(&letterhead(config), date, &lines(&daily.figures), &files)?;
-    let parcel = Parcel {
-        kind: MessageKind::Report,
-        audience: "managers".to_owned(),
-        to: mailboxes(&config.reports.recipients),
-        letter: &letter,
-        attachments: &attachments,
-        notice_ids: &[],
-    };
-    let mut tx = shop.store.write().await?;
-    if !store::message_exists_at(&mut tx, MessageKind::Report, when.at).await? {
-        post(&mut tx, config, mail, parcel, when.at).await?;
-        outcome.count("composed", 1);
-    }
-    Ok(tx.commit().await?)
+    Ok((attachments, files))
 }
 
 /// Reads everything that reports are made of from one state of the database.

@@ -46,6 +46,8 @@ pub struct When {
     pub clock: Instant,
     /// Whether the time was named (`--at`) and not read from the clock.
     pub is_named: bool,
+    /// Whether it is that of a slot of the schedule.
+    pub is_slot: bool,
 }
 
 impl When {
@@ -55,6 +57,17 @@ impl When {
             at: at.unwrap_or(clock),
             clock,
             is_named: at.is_some(),
+            is_slot: false,
+        }
+    }
+
+    /// A run of a slot of the schedule, if it is dated by one.
+    pub fn of_slot(slot_at: Option<Instant>, clock: Instant) -> Self {
+        Self {
+            at: slot_at.unwrap_or(clock),
+            clock,
+            is_named: false,
+            is_slot: slot_at.is_some(),
         }
     }
 }
@@ -99,6 +112,13 @@ pub struct Job {
     pub catch_up: CatchUp,
     /// What it does, in a line.
     pub what: &'static str,
+}
+
+impl Job {
+    /// Whether a run is as of its slot; others find their work at the present.
+    pub fn is_dated(&self) -> bool {
+        self.name == JobName::Report
+    }
 }
 
 /// The jobs, in the order in which they run when several are due.

@@ -194,7 +194,8 @@ async fn transfer(conversation: &mut Conversation, to: &Address, raw: &[u8]) -> 
 }
 
 /// What a fault after the sender was taken means. A connection that breaks
-/// here uses up a try: it may be this very message that breaks it.
+/// or is closed here uses up a try: it may be this very message that does it,
+/// and the next one shall have its turn.
 fn message_refused(fault: Fault, after: After) -> (Delivery, After) {
     match fault {
         Fault::Refused {
@@ -205,14 +206,7 @@ fn message_refused(fault: Fault, after: After) -> (Delivery, After) {
             for_good: false,
             answer,
         } => (Delivery::RefusedForNow { answer }, after),
-        Fault::Closing(cause) => (
-            Delivery::NotSent {
-                cause,
-                transport_fault: true,
-            },
-            After::Drop,
-        ),
-        Fault::Broken(cause) => (
+        Fault::Closing(cause) | Fault::Broken(cause) => (
             Delivery::NotSent {
                 cause,
                 transport_fault: false,

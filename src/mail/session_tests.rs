@@ -116,12 +116,14 @@ async fn a_refusal_is_the_message_s_and_the_session_goes_on() {
 
 #[tokio::test]
 async fn what_every_message_would_meet_is_the_transport_s_fault() {
-    for (at, answer) in [
-        (0, "550 5.7.1 sender"),
-        (0, "421 4.3.2 down"),
-        (1, "421 4.3.2 down"),
-        (2, "421 4.3.2 down"),
-        (3, "421 4.3.2 down"),
+    // A server that closes after the sender was taken may do so for this very
+    // message: the next one shall have its turn.
+    for (at, answer, expected) in [
+        (0, "550 5.7.1 sender", true),
+        (0, "421 4.3.2 down", true),
+        (1, "421 4.3.2 down", false),
+        (2, "421 4.3.2 down", false),
+        (3, "421 4.3.2 down", false),
     ] {
         let after = if at == 0 && answer.starts_with('5') {
             reset()
@@ -131,11 +133,12 @@ async fn what_every_message_would_meet_is_the_transport_s_fault() {
         let delivery = one(refuse(at, answer, after)).await;
         let Delivery::NotSent {
             cause,
-            transport_fault: true,
+            transport_fault,
         } = &delivery
         else {
             panic!("{at} {answer}: {delivery:?}")
         };
+        assert_eq!(*transport_fault, expected, "{at} {answer}");
         assert!(cause.contains(answer), "{cause}");
     }
 }

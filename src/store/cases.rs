@@ -16,8 +16,6 @@ pub struct Customer {
     pub name: Option<String>,
     /// The address.
     pub email: String,
-    /// The language of the customer's mails, if one was entered.
-    pub locale: Option<String>,
 }
 
 /// The rows of orders in the order of the page.
@@ -250,12 +248,12 @@ pub async fn order_of(tx: &mut SqliteConnection, name: &str) -> Result<Option<i6
         .await?)
 }
 
-/// A customer's name, address and locale: those of their latest order.
+/// A customer's name and address: those of their latest order.
 pub async fn customer_load(
     tx: &mut SqliteConnection,
     customer_ref: &str,
 ) -> Result<Option<Customer>, StoreError> {
-    let sql = "SELECT customer_name AS name, customer_email AS email, customer_locale AS locale \
+    let sql = "SELECT customer_name AS name, customer_email AS email \
           FROM orders WHERE customer_ref = $1 AND withdrawn IS NOT TRUE \
          ORDER BY placed_at DESC, id DESC LIMIT 1";
     Ok(sqlx::query_as(sql)

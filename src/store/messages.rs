@@ -90,6 +90,8 @@ pub struct Message {
     pub answer: Option<String>,
     /// Whether it was refused for good.
     pub refused: bool,
+    /// Whether the server may have it: it is sent again byte for byte only.
+    pub maybe_taken: bool,
     /// When the server took it over.
     pub sent_at: Option<Instant>,
 }
@@ -128,31 +130,24 @@ fn message(row: &Reader<'_>) -> Result<Message, StoreError> {
         next_try_at: row.time_if_known("next_try_at")?,
         answer: row.get("answer")?,
         refused: row.flag("refused")?,
+        maybe_taken: row.flag("maybe_taken")?,
         sent_at: row.time_if_known("sent_at")?,
     })
 }
 
-/// Stores a message with the notices that it carries. `None`: one of them is
-/// no longer free, and nothing was written.
+/// Stores a message with the notices that it carries. `false`: it was stored
+/// before, and nothing was written.
 pub async fn message_add(
     tx: &mut SqliteConnection,
     draft: &MessageDraft,
     notice_ids: &[i64],
     now: Instant,
-) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT count(*) FROM notices WHERE id IN (SELECT value FROM json_each($1)) \
-               AND disposition = 'queued' AND message_id IS NULL";
-    let free: i64 = sqlx::query_scalar(sql)
-        .bind(set(notice_ids))
-        .fetch_one(&mut *tx)
-        .await?;
-    if free != notice_ids.len() as i64 {
-        return Ok(None);
-    }
+) -> Result<bool, StoreError> {
     let sql = "INSERT INTO messages \
            (message_id, kind, audience, recipient, subject, raw, state, composed_at, next_try_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, 'ready', $7, $7) RETURNING id";
-    let id: i64 = sqlx::query_scalar(sql)
+         VALUES ($1, $2, $3, $4, $5, $6, 'ready', $7, $7) \
+         ON CONFLICT (message_id) DO NOTHING RETURNING id";
+    let id: Option<i64> = sqlx::query_scalar(sql)
         .bind(&draft.message_id)
         .bind(draft.kind.to_string())
         .bind(&draft.audience)
@@ -160,15 +155,15 @@ pub async fn message_add(
         .bind(&draft.subject)
         .bind(&draft.raw)
         .bind(micros(now))
-        .fetch_one(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-    let sql = "UPDATE notices SET message_id = $2 WHERE id IN (SELECT value FROM json_each($1))";
-    sqlx::query(sql)
-        .bind(set(notice_ids))
-        .bind(id)
-        .execute(tx)
-        .await?;
-    Ok(Some(id))
+    let sql = "INSERT INTO message_notices (message_id, notice_id) \
+               SELECT $2, value FROM json_each($1)";
+    if id.is_some() {
+        let carried = sqlx::query(sql).bind(set(notice_ids)).bind(id);
+        carried.execute(tx).await?;
+    }
+    Ok(id.is_some())
 }
 
 /// The numbers of the messages to be tried by `now`, oldest first.
@@ -178,28 +173,10 @@ pub async fn messages_due(
     customers_too: bool,
 ) -> Result<Vec<i64>, StoreError> {
     let sql = "SELECT id FROM messages WHERE state = 'ready' AND next_try_at <= $1 \
-               AND (audience <> 'customer' OR $2) \
-               AND NOT EXISTS (SELECT 1 FROM notices \
-                                WHERE notices.message_id = messages.id AND disposition = 'held') \
-         ORDER BY id";
+               AND (audience <> 'customer' OR $2) ORDER BY next_try_at, id";
     Ok(sqlx::query_scalar(sql)
         .bind(micros(now))
         .bind(customers_too)
-        .fetch_all(tx)
-        .await?)
-}
-
-/// The numbers of the messages that were composed before and wait to be
-/// tried by `now`: their reasons must be looked at again. Not those that the
-/// server may have: they are sent again byte for byte.
-pub async fn messages_to_recheck(
-    tx: &mut SqliteConnection,
-    now: Instant,
-) -> Result<Vec<i64>, StoreError> {
-    let sql = "SELECT id FROM messages WHERE state = 'ready' AND next_try_at <= $1 \
-               AND kind = 'notices' AND composed_at < $1 AND NOT maybe_taken ORDER BY id";
-    Ok(sqlx::query_scalar(sql)
-        .bind(micros(now))
         .fetch_all(tx)
         .await?)
 }
@@ -225,7 +202,7 @@ pub async fn messages_list(
     at_most: i64,
 ) -> Result<Vec<Message>, StoreError> {
     let sql = "SELECT id, message_id, kind, audience, recipient, subject, '' AS raw, state, \
-               composed_at, tries, next_try_at, answer, refused, sent_at \
+               composed_at, tries, next_try_at, answer, refused, maybe_taken, sent_at \
           FROM messages WHERE $1 IS NULL OR state = $1 ORDER BY id DESC LIMIT $2";
     let state = state.map(|state| state.to_string());
     let rows = sqlx::query(sql)
@@ -238,21 +215,18 @@ pub async fn messages_list(
         .collect()
 }
 
-/// Marks a message as handed over, before it is.
-pub async fn message_sending(tx: &mut SqliteConnection, id: i64) -> Result<(), StoreError> {
-    let sql = "UPDATE messages SET state = 'sending' WHERE id = $1 AND state = 'ready'";
-    let changed = sqlx::query(sql).bind(id).execute(tx).await?.rows_affected();
-    match changed {
-        1 => Ok(()),
-        _ => Err(StoreError::Changed {
-            what: "message_sending",
-            changed,
-            expected: 1,
-        }),
-    }
+/// Marks a message as handed over, before it is. `false`: it is not to be
+/// sent now, as it, or a notice in it, is no longer what it was.
+pub async fn message_sending(tx: &mut SqliteConnection, id: i64) -> Result<bool, StoreError> {
+    let sql = "UPDATE messages SET state = 'sending' WHERE id = $1 AND state = 'ready' \
+           AND (maybe_taken OR NOT EXISTS ( \
+               SELECT 1 FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
+                WHERE c.message_id = $1 AND n.disposition NOT IN ('queued', 'sent')))";
+    Ok(sqlx::query(sql).bind(id).execute(tx).await?.rows_affected() == 1)
 }
 
-/// Writes what a try left, and what it means for the notices.
+/// Writes what a try left, and what it means for the notices: one is sent if
+/// one of its messages was taken, and failed if all of them have.
 pub async fn message_tried(
     tx: &mut SqliteConnection,
     id: i64,
@@ -260,8 +234,7 @@ pub async fn message_tried(
     now: Instant,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE messages SET state = $2, tries = tries + $3, next_try_at = $4, \
-               answer = $5, refused = $6, \
-               maybe_taken = maybe_taken OR $8, \
+               answer = $5, refused = $6, maybe_taken = maybe_taken OR $8, \
                sent_at = CASE WHEN $2 = 'sent' THEN $7 END WHERE id = $1";
     sqlx::query(sql)
         .bind(id)
@@ -274,18 +247,25 @@ pub async fn message_tried(
         .bind(tried.maybe_taken)
         .execute(&mut *tx)
         .await?;
-    let disposition = match tried.state {
-        MessageState::Sent => "sent",
-        MessageState::Failed => "failed",
-        MessageState::Uncertain => "held",
-        _ => return Ok(()),
+    let sql = match tried.state {
+        MessageState::Sent => {
+            "UPDATE notices SET disposition = 'sent' \
+              WHERE id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)"
+        }
+        MessageState::Failed => {
+            "UPDATE notices SET disposition = 'failed' WHERE disposition = 'queued' \
+                AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1) \
+                AND NOT EXISTS ( \
+                   SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
+                    WHERE c.notice_id = notices.id AND m.state IN ('ready', 'sending'))"
+        }
+        MessageState::Uncertain => {
+            "UPDATE notices SET disposition = 'held' WHERE disposition = 'queued' \
+                AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)"
+        }
+        MessageState::Ready | MessageState::Sending | MessageState::Dropped => return Ok(()),
     };
-    let sql = "UPDATE notices SET disposition = $2 WHERE message_id = $1";
-    sqlx::query(sql)
-        .bind(id)
-        .bind(disposition)
-        .execute(tx)
-        .await?;
+    sqlx::query(sql).bind(id).execute(tx).await?;
     Ok(())
 }
 
@@ -293,38 +273,50 @@ pub async fn message_tried(
 pub async fn message_drop(tx: &mut SqliteConnection, id: i64) -> Result<(), StoreError> {
     let sql = "UPDATE messages SET state = 'dropped', next_try_at = NULL WHERE id = $1";
     sqlx::query(sql).bind(id).execute(&mut *tx).await?;
-    let sql = "UPDATE notices SET message_id = NULL WHERE message_id = $1";
+    let sql = "DELETE FROM message_notices WHERE message_id = $1";
     sqlx::query(sql).bind(id).execute(tx).await?;
     Ok(())
 }
 
-/// Messages that a run handed over and then died over: `(id)`.
+/// Messages that a run handed over and then died over.
 pub async fn messages_interrupted(tx: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
     let sql = "SELECT id FROM messages WHERE state = 'sending' ORDER BY id";
     Ok(sqlx::query_scalar(sql).fetch_all(tx).await?)
 }
 
-/// Lets a failed or uncertain message be tried again; `false`: it is neither.
+/// Lets a message be tried again that failed or is uncertain; `false`: it is
+/// neither. One that the server may have keeps its bytes; the notices of
+/// another are free, to be composed for the address that holds now.
 pub async fn message_retry(
     tx: &mut SqliteConnection,
     id: i64,
     now: Instant,
 ) -> Result<bool, StoreError> {
+    let found = message_get(tx, id).await?.filter(|message| {
+        matches!(
+            message.state,
+            MessageState::Failed | MessageState::Uncertain
+        )
+    });
+    let Some(message) = found else {
+        return Ok(false);
+    };
+    let sql = "UPDATE notices SET disposition = 'queued' \
+         WHERE disposition IN ('failed', 'held') \
+           AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)";
+    sqlx::query(sql).bind(id).execute(&mut *tx).await?;
+    if message.draft.kind == MessageKind::Notices && !message.maybe_taken {
+        message_drop(tx, id).await?;
+        return Ok(true);
+    }
+    // Its time to be given up starts anew.
     let sql = "UPDATE messages SET state = 'ready', next_try_at = $2, refused = FALSE, \
-               composed_at = $2 WHERE id = $1 AND state IN ('failed', 'uncertain')";
-    if sqlx::query(sql)
+               composed_at = $2 WHERE id = $1";
+    sqlx::query(sql)
         .bind(id)
         .bind(micros(now))
-        .execute(&mut *tx)
-        .await?
-        .rows_affected()
-        == 0
-    {
-        return Ok(false);
-    }
-    let sql = "UPDATE notices SET disposition = 'queued' \
-               WHERE message_id = $1 AND disposition IN ('failed', 'held')";
-    sqlx::query(sql).bind(id).execute(tx).await?;
+        .execute(tx)
+        .await?;
     Ok(true)
 }
 
@@ -332,31 +324,4 @@ pub async fn message_retry(
 pub async fn message_counts(tx: &mut SqliteConnection) -> Result<Vec<(String, i64)>, StoreError> {
     let sql = "SELECT state, count(*) FROM messages GROUP BY state ORDER BY state";
     Ok(sqlx::query_as(sql).fetch_all(tx).await?)
-}
-
-/// Whether a message of a kind was composed at a time or later.
-pub async fn message_since(
-    tx: &mut SqliteConnection,
-    kind: MessageKind,
-    since: Instant,
-) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE kind = $1 AND composed_at >= $2)";
-    let query = sqlx::query_scalar(sql)
-        .bind(kind.to_string())
-        .bind(micros(since));
-    Ok(query.fetch_one(tx).await?)
-}
-
-/// Whether a message of a kind was composed at exactly that time.
-pub async fn message_exists_at(
-    tx: &mut SqliteConnection,
-    kind: MessageKind,
-    at: Instant,
-) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE kind = $1 AND composed_at = $2)";
-    Ok(sqlx::query_scalar(sql)
-        .bind(kind.to_string())
-        .bind(micros(at))
-        .fetch_one(tx)
-        .await?)
 }

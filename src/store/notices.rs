@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteConnection;
 
 use super::StoreError;
-use super::rows::{Reader, micros, set};
+use super::rows::{Reader, micros};
 use crate::case::{Disposition, NoticeKey};
 use crate::policy::{Audience, Instant};
 
@@ -62,7 +62,9 @@ pub async fn notices_stream<E: From<StoreError>>(
                m.recipient, m.sent_at, m.refused \
           FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
           LEFT JOIN claims AS c ON n.subject = 'claim' AND c.claim_ref = n.ref \
-          LEFT JOIN messages AS m ON m.id = n.message_id \
+          LEFT JOIN messages AS m ON m.id = ( \
+               SELECT x.id FROM message_notices AS c JOIN messages AS x ON x.id = c.message_id \
+                WHERE c.notice_id = n.id ORDER BY x.state <> 'sent', x.id LIMIT 1) \
          WHERE n.recorded_at <= $1 \
          ORDER BY n.fires_at, n.subject, n.ref, n.\"window\" = '', n.\"window\", n.step, \
                   n.audience, n.last_day";
@@ -94,33 +96,33 @@ fn line(row: &Reader<'_>) -> Result<NoticeLine, StoreError> {
     })
 }
 
-/// Notices that may be sent and are in no message yet: `(order, notice)`,
-/// order by order.
+/// Notices that may be sent and are in no message yet, for audiences that
+/// somebody receives: `(order, notice)`, order by order.
 pub async fn notices_ready(
     tx: &mut SqliteConnection,
     now: Instant,
-    customers_too: bool,
+    audiences: &[Audience],
 ) -> Result<Vec<(i64, i64)>, StoreError> {
+    // The `+` keeps the plan on the index of what is queued.
     let sql = "SELECT order_id, id FROM notices \
-         WHERE disposition = 'queued' AND ready_at <= $1 AND message_id IS NULL \
-           AND (audience <> $2 OR $3) ORDER BY order_id, id";
-    let query = sqlx::query_as(sql)
-        .bind(micros(now))
-        .bind(Audience::Customer.to_string());
-    Ok(query.bind(customers_too).fetch_all(tx).await?)
+         WHERE disposition = 'queued' AND ready_at <= $1 \
+           AND +audience IN (SELECT value FROM json_each($2)) \
+           AND NOT EXISTS (SELECT 1 FROM message_notices WHERE notice_id = notices.id) \
+         ORDER BY +order_id, id";
+    let audiences = serde_json::json!(audiences).to_string();
+    let query = sqlx::query_as(sql).bind(micros(now)).bind(audiences);
+    Ok(query.fetch_all(tx).await?)
 }
 
-/// The notices that messages carry: `(order, notice)`, order by order.
-pub async fn notices_of_messages(
+/// The notices that a message carries: `(order, notice)`, order by order.
+pub async fn notices_of_message(
     tx: &mut SqliteConnection,
-    message_ids: &[i64],
+    message_id: i64,
 ) -> Result<Vec<(i64, i64)>, StoreError> {
-    let sql = "SELECT order_id, id FROM notices \
-         WHERE message_id IN (SELECT value FROM json_each($1)) ORDER BY order_id, id";
-    Ok(sqlx::query_as(sql)
-        .bind(set(message_ids))
-        .fetch_all(tx)
-        .await?)
+    let sql = "SELECT n.order_id, n.id FROM message_notices AS c \
+          JOIN notices AS n ON n.id = c.notice_id \
+         WHERE c.message_id = $1 ORDER BY n.order_id, n.id";
+    Ok(sqlx::query_as(sql).bind(message_id).fetch_all(tx).await?)
 }
 
 /// Writes what became of notices.
@@ -155,9 +157,38 @@ pub async fn notices_hold_customers(tx: &mut SqliteConnection) -> Result<u64, St
 /// Lets held notices go, but those in a message that the server may have.
 pub async fn notices_let_go(tx: &mut SqliteConnection) -> Result<u64, StoreError> {
     let sql = "UPDATE notices SET disposition = 'queued' WHERE disposition = 'held' \
-               AND NOT EXISTS (SELECT 1 FROM messages AS m \
-                                WHERE m.id = notices.message_id AND m.state = 'uncertain')";
+         AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
+                          JOIN messages AS m ON m.id = c.message_id \
+                         WHERE c.notice_id = notices.id AND m.state = 'uncertain')";
     Ok(sqlx::query(sql).execute(tx).await?.rows_affected())
+}
+
+/// Sets from when on notices may be sent.
+pub async fn notices_put_off(
+    tx: &mut SqliteConnection,
+    ready_at: &[(i64, Instant)],
+) -> Result<(), StoreError> {
+    let page: Vec<(i64, i64)> = ready_at.iter().map(|(id, at)| (*id, micros(*at))).collect();
+    let sql = "UPDATE notices SET ready_at = page.value ->> 1 \
+          FROM json_each($1) AS page WHERE notices.id = page.value ->> 0";
+    let page = serde_json::json!(page).to_string();
+    sqlx::query(sql).bind(page).execute(tx).await?;
+    Ok(())
+}
+
+/// Forgets what was recorded after a time by runs whose clock was wrong, as
+/// far as nobody was told, and wakes every case. Gives the number forgotten.
+pub async fn notices_undo(tx: &mut SqliteConnection, after: Instant) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM notices WHERE recorded_at > $1 AND disposition <> 'sent' \
+         AND NOT EXISTS (SELECT 1 FROM message_notices WHERE notice_id = notices.id)";
+    let forgotten = sqlx::query(sql)
+        .bind(micros(after))
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("UPDATE agenda SET next_at = 0")
+        .execute(tx)
+        .await?;
+    Ok(forgotten.rows_affected())
 }
 
 /// How many notices there are of each disposition.

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::StoreError;
 use super::rows::{Reader, micros, set};
-use crate::case::{Notice, Plan, Recorded, RecordedDeadline, RecordedNotice};
+use crate::case::{NoticeKey, Plan, Recorded, RecordedDeadline, RecordedNotice};
 use crate::policy::Instant;
 
 /// Loads what was recorded of the cases of orders.
@@ -69,7 +69,7 @@ pub async fn plan_write(
     tx: &mut SqliteConnection,
     plans: &[(i64, Plan)],
     now: Instant,
-    ready_at: impl Fn(&Notice) -> Instant,
+    ready_at: impl Fn(&NoticeKey) -> Instant,
 ) -> Result<(), StoreError> {
     notices_add(tx, plans, now, ready_at).await?;
     let changed: Vec<_> = plans
@@ -85,7 +85,7 @@ async fn notices_add(
     tx: &mut SqliteConnection,
     plans: &[(i64, Plan)],
     now: Instant,
-    ready_at: impl Fn(&Notice) -> Instant,
+    ready_at: impl Fn(&NoticeKey) -> Instant,
 ) -> Result<(), StoreError> {
     let notices = plans
         .iter()
@@ -108,7 +108,7 @@ async fn notices_add(
                 notice.due.policy.to_string(),
                 notice.due.clause,
                 notice.disposition,
-                micros(ready_at(notice)),
+                micros(ready_at(key)),
             ])
         })
         .collect();

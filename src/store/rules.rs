@@ -82,7 +82,7 @@ pub async fn placed_latest(
     is_standard: bool,
 ) -> Result<Option<Instant>, StoreError> {
     let sql = "SELECT max(o.placed_at) FROM orders AS o JOIN agenda AS a ON a.order_id = o.id \
-         WHERE a.rules_id > 0 AND ($2 OR EXISTS ( \
+         WHERE a.rules_id > 0 AND a.failures = 0 AND o.withdrawn IS NOT TRUE AND ($2 OR EXISTS ( \
                SELECT 1 FROM units AS u WHERE u.order_id = o.id AND u.policy = $1))";
     let query = sqlx::query_scalar::<_, Option<i64>>(sql)
         .bind(policy)
@@ -117,6 +117,8 @@ pub async fn rules_write(
 pub struct Guard {
     /// The last instant that was enforced.
     pub last_at: Option<Instant>,
+    /// The last run at a time that nobody has confirmed.
+    pub doubted_at: Option<Instant>,
     /// Since when customers' notices are held.
     pub held_since: Option<Instant>,
     /// Why they are.
@@ -125,11 +127,13 @@ pub struct Guard {
 
 /// Reads the guard.
 pub async fn guard_load(tx: &mut SqliteConnection) -> Result<Guard, StoreError> {
-    let sql = "SELECT last_at, held_since, held_reason FROM enforcement WHERE id = 1";
-    let (last_at, held_since, held_reason): (Option<i64>, Option<i64>, Option<String>) =
+    let sql = "SELECT last_at, doubted_at, held_since, held_reason FROM enforcement WHERE id = 1";
+    type Columns = (Option<i64>, Option<i64>, Option<i64>, Option<String>);
+    let (last_at, doubted_at, held_since, held_reason): Columns =
         sqlx::query_as(sql).fetch_one(tx).await?;
     Ok(Guard {
         last_at: last_at.and_then(instant),
+        doubted_at: doubted_at.and_then(instant),
         held_since: held_since.and_then(instant),
         held_reason,
     })
@@ -137,9 +141,11 @@ pub async fn guard_load(tx: &mut SqliteConnection) -> Result<Guard, StoreError> 
 
 /// Writes the guard.
 pub async fn guard_write(tx: &mut SqliteConnection, guard: &Guard) -> Result<(), StoreError> {
-    let sql = "UPDATE enforcement SET last_at = $1, held_since = $2, held_reason = $3 WHERE id = 1";
+    let sql = "UPDATE enforcement \
+          SET last_at = $1, doubted_at = $2, held_since = $3, held_reason = $4 WHERE id = 1";
     sqlx::query(sql)
         .bind(guard.last_at.map(micros))
+        .bind(guard.doubted_at.map(micros))
         .bind(guard.held_since.map(micros))
         .bind(&guard.held_reason)
         .execute(tx)

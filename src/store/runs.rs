@@ -79,25 +79,31 @@ pub async fn run_plan(
     Ok(())
 }
 
-/// The newest slot that was planned for a job.
+/// The newest slot until `now` that was planned for a job. A slot that a wrong
+/// clock planned for later is no reason to wait for it.
 pub async fn slot_latest(
     tx: &mut SqliteConnection,
     job: &str,
+    now: Instant,
 ) -> Result<Option<Instant>, StoreError> {
-    let sql = "SELECT max(slot_at) FROM job_runs WHERE job = $1";
-    let slot: Option<i64> = sqlx::query_scalar(sql).bind(job).fetch_one(tx).await?;
+    let sql = "SELECT max(slot_at) FROM job_runs WHERE job = $1 AND slot_at <= $2";
+    let slot: Option<i64> = sqlx::query_scalar(sql)
+        .bind(job)
+        .bind(micros(now))
+        .fetch_one(tx)
+        .await?;
     Ok(slot.and_then(instant))
 }
 
-/// The oldest slot that was planned and not done: those that a process died
-/// over are among them. Of one instant, in the order in which they were
-/// planned.
-pub async fn run_owed(tx: &mut SqliteConnection) -> Result<Option<JobRun>, StoreError> {
+/// The slots until `now` that were planned and are not done, oldest first:
+/// those that a process died over are among them.
+pub async fn runs_owed(tx: &mut SqliteConnection, now: Instant) -> Result<Vec<JobRun>, StoreError> {
     let sql = "SELECT * FROM job_runs WHERE state IN ('planned', 'running') \
-               AND slot_at IS NOT NULL ORDER BY slot_at, id LIMIT 1";
-    let row = sqlx::query(sql).fetch_optional(tx).await?;
-    row.map(|row| run(&Reader::new("job_runs", &row)?))
-        .transpose()
+               AND slot_at IS NOT NULL AND slot_at <= $1 ORDER BY slot_at, id";
+    let rows = sqlx::query(sql).bind(micros(now)).fetch_all(tx).await?;
+    rows.iter()
+        .map(|row| run(&Reader::new("job_runs", row)?))
+        .collect()
 }
 
 /// Begins a run: of a planned slot, or one of its own.

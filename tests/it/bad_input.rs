@@ -274,7 +274,7 @@ fn table() -> Vec<Bad> {
         Bad {
             what: "a time before what was enforced",
             args: &["run", "enforce", "--at", "2025-02-28"],
-            message: "error: --at 2025-02-28 00:00:00 UTC is before 2025-03-01 00:00:00 UTC, up to when was enforced: expected a later time, or --dry-run",
+            message: "error: --at 2025-02-28 00:00:00 UTC is before 2025-03-01 00:00:00 UTC, up to when was enforced: expected a later time",
             ..Bad::default()
         },
         Bad {

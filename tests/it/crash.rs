@@ -163,7 +163,8 @@ async fn delivered_in_the_end(shop: &Shop, expected: &[String], what: &str) {
 /// Each notice, what became of it, and the message that carries it.
 async fn outcome(shop: &Shop) -> Vec<String> {
     let sql = "SELECT n.ref, n.disposition, m.state, m.message_id, m.raw \
-                 FROM notices AS n JOIN messages AS m ON m.id = n.message_id ORDER BY n.ref";
+                 FROM notices AS n JOIN message_notices AS c ON c.notice_id = n.id \
+                 JOIN messages AS m ON m.id = c.message_id ORDER BY n.ref";
     shop.rows(sql).await
 }
 

@@ -213,12 +213,12 @@ async fn a_time_that_cannot_be_enforced_is_refused() {
         (
             named("2026-01-01T00:00:01Z"),
             "--at 2026-01-01 00:00:01 UTC is in the future: expected a time until now \
-             (2026-01-01 00:00:00 UTC), or --dry-run",
+             (2026-01-01 00:00:00 UTC)",
         ),
         (
             named("2025-06-04T23:59:59Z"),
             "--at 2025-06-04 23:59:59 UTC is before 2025-06-05 00:00:00 UTC, up to when was \
-             enforced: expected a later time, or --dry-run",
+             enforced: expected a later time",
         ),
         (
             by_clock("2025-06-04T23:59:59Z"),

@@ -1,0 +1,409 @@
+//! The job `deliver`: looks at the reasons again, groups, composes and sends.
+//! It decides nothing about deadlines.
+
+mod group;
+mod settle;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use self::group::Groups;
+use self::settle::settled;
+use super::book::rules;
+use super::guard::guarded;
+use super::page::evaluate_page;
+use super::postbox::{Parcel, post, shop as letterhead, transport};
+use super::{Outcome, Refused, Shop, When};
+use crate::case::{Case, Disposition, Evaluation, RecordedNotice, Rules, overruled};
+use crate::clock::Stopwatch;
+use crate::config::{Contacts, Mail};
+use crate::mail::{Delivery, Envelope, Letters, Mailbox, NOTICES_PER_LETTER, Transport};
+use crate::policy::{Audience, Instant};
+use crate::store::{self, Guard, Message, MessageKind, MessageState, StoreError, Try, Tx};
+
+/// Orders that are evaluated in one transaction.
+const ORDERS_A_PAGE: usize = 500;
+
+/// Messages that are composed in one transaction.
+const MESSAGES_A_PAGE: usize = 100;
+
+/// A run ends after this, so that the next looks at hours, holds and facts
+/// anew.
+const LONGEST_RUN: Duration = Duration::from_secs(600);
+
+/// Delivers what is ready.
+pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
+    let mail = shop.config.mail.as_ref().with_context(|| {
+        Refused("mail.transport is not set: expected \"smtp\" or \"file\"".to_owned())
+    })?;
+    let mut outcome = Outcome::default();
+    let Some(_lock) = shop.store.job_lock("deliver")? else {
+        // The run that is at work does what this one would.
+        outcome.count("skipped", 1);
+        return Ok(outcome);
+    };
+    let mut tx = shop.store.read().await?;
+    let guard = store::guard_load(&mut tx).await?;
+    let rules = rules(shop, &mut tx).await?.rules;
+    tx.commit().await?;
+    let guarded = guarded(&guard, when, rules.calendar.zone)?;
+    // Nothing is known of what comes after the last enforced time.
+    let now = guarded.at;
+    let customers_too = guarded.guard.held_since.is_none() && in_hours(mail, &rules, now);
+    let mut run = Run {
+        shop,
+        mail,
+        rules,
+        now,
+        customers_too,
+        ends_after: if when.is_named {
+            Duration::MAX
+        } else {
+            LONGEST_RUN
+        },
+        started: Stopwatch::start(),
+        outcome,
+    };
+    run.settle_interrupted().await?;
+    run.tell_ops(&guard).await?;
+    // First what was composed before; what is taken apart is composed again.
+    run.send().await?;
+    if run.outcome.problem.is_none() {
+        run.compose().await?;
+        run.send().await?;
+    }
+    Ok(run.outcome)
+}
+
+fn in_hours(mail: &Mail, rules: &Rules, now: Instant) -> bool {
+    let time = now.with_timezone(&rules.calendar.zone).time();
+    mail.send_between.from <= time && time < mail.send_between.until
+}
+
+struct Run<'s> {
+    shop: &'s Shop,
+    mail: &'s Mail,
+    rules: Rules,
+    now: Instant,
+    customers_too: bool,
+    ends_after: Duration,
+    started: Stopwatch,
+    outcome: Outcome,
+}
+
+/// A case, what was recorded of it, and what of that no longer stands.
+struct Standing {
+    case: Case,
+    evaluation: Evaluation,
+    notices: Vec<RecordedNotice>,
+    overruled: Vec<(i64, Disposition)>,
+}
+
+/// Whether a message may be sent as it is.
+enum Look {
+    Stands,
+    /// Something in it lost its reason.
+    Falls(Vec<(i64, Disposition)>),
+    /// Nobody can tell now.
+    Waits,
+}
+
+impl Run<'_> {
+    /// Messages that a run died over: the server may have them.
+    async fn settle_interrupted(&mut self) -> Result<()> {
+        let mut tx = self.shop.store.write().await?;
+        for id in store::messages_interrupted(&mut tx).await? {
+            let Some(message) = store::message_get(&mut tx, id).await? else {
+                continue;
+            };
+            let cause = "the program ended before the answer came".to_owned();
+            let (mut tried, _) =
+                settled(self.mail, &message, Delivery::Uncertain { cause }, self.now);
+            if tried.state == MessageState::Ready {
+                tried.next_try_at = Some(self.now);
+            }
+            store::message_tried(&mut tx, id, &tried, self.now).await?;
+            self.outcome.count("uncertain", 1);
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Ops are told once that customers' notices are held.
+    async fn tell_ops(&mut self, guard: &Guard) -> Result<()> {
+        let Some((since, reason)) = guard.held_since.zip(guard.held_reason.as_ref()) else {
+            return Ok(());
+        };
+        let lines = [
+            format!("Why: {reason}."),
+            "Customers' messages are held; those inside the shop go out.".to_owned(),
+            "If the clock is right, run `warrantyd run enforce --at now`: it lets them go. If it \
+             is wrong, set it first."
+                .to_owned(),
+        ];
+        let letter = Letters::new()?.ops(
+            &letterhead(&self.shop.config),
+            "Customers' messages are held: the clock has jumped",
+            &lines,
+        )?;
+        let mut tx = self.shop.store.write().await?;
+        for address in &self.shop.config.contacts.ops {
+            let parcel = Parcel {
+                kind: MessageKind::Ops,
+                audience: "ops",
+                key: format!("held since {since}"),
+                to: Mailbox {
+                    name: None,
+                    address: address.clone(),
+                },
+                letter: &letter,
+                attachments: &[],
+                notice_ids: &[],
+            };
+            let posted = post(&mut tx, &self.shop.config, self.mail, parcel, self.now).await?;
+            self.outcome.count("composed", posted.into());
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Cases with what was recorded of them. One that cannot be evaluated is
+    /// left out: its notices wait until it can.
+    async fn standings(&mut self, tx: &mut Tx, order_ids: &[i64]) -> Result<Vec<Standing>> {
+        let mut recorded = store::recorded_load(tx, order_ids).await?;
+        let mut all = Vec::with_capacity(order_ids.len());
+        for found in evaluate_page(tx, order_ids, &self.rules, self.now).await? {
+            let notices = recorded.remove(&found.order_id).unwrap_or_default();
+            match found.found {
+                Ok((case, evaluation)) => all.push(Standing {
+                    overruled: overruled(&evaluation, &notices.notices, self.now),
+                    notices: notices.notices,
+                    case,
+                    evaluation,
+                }),
+                Err(error) => {
+                    tracing::warn!(
+                        order_id = found.order_id,
+                        error,
+                        "a case cannot be evaluated"
+                    );
+                    self.outcome.count("failed", 1);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    async fn overrule(&mut self, tx: &mut Tx, changed: &[(i64, Disposition)]) -> Result<()> {
+        store::notices_write(tx, changed).await?;
+        for (_, disposition) in changed {
+            self.outcome.count((*disposition).into(), 1);
+        }
+        Ok(())
+    }
+
+    /// Turns the notices that are ready into messages, one a recipient.
+    async fn compose(&mut self) -> Result<()> {
+        let audiences = received(&self.shop.config.contacts, self.customers_too);
+        let mut tx = self.shop.store.read().await?;
+        let ready = store::notices_ready(&mut tx, self.now, &audiences).await?;
+        tx.commit().await?;
+        let ids: HashSet<i64> = ready.iter().map(|(_, notice)| *notice).collect();
+        let mut order_ids: Vec<i64> = ready.into_iter().map(|(order_id, _)| order_id).collect();
+        order_ids.dedup();
+        let mut groups = Groups::default();
+        for page in order_ids.chunks(ORDERS_A_PAGE) {
+            let mut tx = self.shop.store.write().await?;
+            for mut standing in self.standings(&mut tx, page).await? {
+                standing
+                    .overruled
+                    .retain(|(notice, _)| ids.contains(notice));
+                self.overrule(&mut tx, &standing.overruled).await?;
+                let gone: HashSet<i64> = standing.overruled.iter().map(|(id, _)| *id).collect();
+                standing
+                    .notices
+                    .retain(|notice| ids.contains(&notice.id) && !gone.contains(&notice.id));
+                let contacts = &self.shop.config.contacts;
+                groups
+                    .add(&mut tx, &standing, contacts, &self.rules.calendar, self.now)
+                    .await?;
+            }
+            tx.commit().await?;
+        }
+        self.compose_groups(groups).await
+    }
+
+    async fn compose_groups(&mut self, groups: Groups) -> Result<()> {
+        let letters = Letters::new()?;
+        let letterhead = letterhead(&self.shop.config);
+        let today = self.rules.calendar.date_of(self.now);
+        let groups = groups.into_vec();
+        for page in groups.chunks(MESSAGES_A_PAGE) {
+            let mut tx = self.shop.store.write().await?;
+            for group in page {
+                for part in group.notices.chunks(NOTICES_PER_LETTER) {
+                    let (notice_ids, texts): (Vec<i64>, Vec<_>) = part.iter().cloned().unzip();
+                    let letter = letters.compose(&letterhead, &group.addressee, today, &texts);
+                    let letter = match letter {
+                        Ok(letter) => letter,
+                        Err(error) => {
+                            tracing::error!(%error, ?notice_ids, "a letter cannot be composed");
+                            self.outcome.count("failed", 1);
+                            continue;
+                        }
+                    };
+                    let parcel = Parcel {
+                        kind: MessageKind::Notices,
+                        audience: group.audience.into(),
+                        key: format!("{notice_ids:?} at {}", self.now),
+                        to: group.to.clone(),
+                        letter: &letter,
+                        attachments: &[],
+                        notice_ids: &notice_ids,
+                    };
+                    let posted = post(&mut tx, &self.shop.config, self.mail, parcel, self.now);
+                    self.outcome.count("composed", posted.await?.into());
+                }
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Hands the messages over, one after the other.
+    async fn send(&mut self) -> Result<()> {
+        let mut tx = self.shop.store.read().await?;
+        let due = store::messages_due(&mut tx, self.now, self.customers_too).await?;
+        tx.commit().await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let mut transport = transport(self.mail)?;
+        for id in due {
+            if self.started.elapsed() > self.ends_after {
+                self.outcome.count("at_limit", 1);
+                break;
+            }
+            let Some(message) = self.take(id).await? else {
+                continue;
+            };
+            let delivery = self.hand_over(&mut transport, &message).await;
+            let (tried, fault) = settled(self.mail, &message, delivery, self.now);
+            self.keep(id, &tried).await?;
+            tracing::info!(message = message.draft.message_id, state = %tried.state, "tried");
+            if let Some(cause) = fault {
+                let why = format!("the mail server cannot be used: {cause}; messages wait");
+                self.outcome.problem = Some(why);
+                break;
+            }
+            let counted = match tried.state {
+                MessageState::Ready => "later",
+                state => state.into(),
+            };
+            self.outcome.count(counted, 1);
+        }
+        transport.close().await;
+        Ok(())
+    }
+
+    /// Takes a message to be handed over, after its reasons were looked at
+    /// again. `None`: it is not to be sent now.
+    async fn take(&mut self, id: i64) -> Result<Option<Message>> {
+        let mut tx = self.shop.store.write().await?;
+        let Some(message) = store::message_get(&mut tx, id).await? else {
+            return Ok(None);
+        };
+        match self.look(&mut tx, &message).await? {
+            Look::Stands if store::message_sending(&mut tx, id).await? => {
+                tx.commit().await?;
+                Ok(Some(message))
+            }
+            Look::Stands | Look::Waits => Ok(None),
+            Look::Falls(changed) => {
+                store::message_drop(&mut tx, id).await?;
+                self.overrule(&mut tx, &changed).await?;
+                self.outcome.count("dropped", 1);
+                tx.commit().await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Looks at a message's reasons again. What the server may have is sent
+    /// again byte for byte, and what was composed in this run was looked at.
+    async fn look(&mut self, tx: &mut Tx, message: &Message) -> Result<Look> {
+        if message.maybe_taken || message.composed_at == self.now {
+            return Ok(Look::Stands);
+        }
+        let carried = store::notices_of_message(tx, message.id).await?;
+        let own: HashSet<i64> = carried.iter().map(|(_, notice)| *notice).collect();
+        let mut order_ids: Vec<i64> = carried.into_iter().map(|(order_id, _)| order_id).collect();
+        order_ids.dedup();
+        let standings = self.standings(tx, &order_ids).await?;
+        if standings.len() < order_ids.len() {
+            return Ok(Look::Waits);
+        }
+        let mut changed = Vec::new();
+        let mut is_whole = true;
+        for standing in &standings {
+            let of_own = |id: &i64| own.contains(id);
+            changed.extend(standing.overruled.iter().filter(|(id, _)| of_own(id)));
+            let carried = standing.notices.iter().filter(|notice| of_own(&notice.id));
+            is_whole &= carried
+                .map(|notice| notice.disposition)
+                .all(|found| found.is_waiting() || found == Disposition::Sent);
+        }
+        Ok(match is_whole && changed.is_empty() {
+            true => Look::Stands,
+            false => Look::Falls(changed),
+        })
+    }
+
+    /// Keeps what a try left. The server has answered: this must be written,
+    /// however long another process holds the database.
+    async fn keep(&self, id: i64, tried: &Try) -> Result<()> {
+        loop {
+            match self.write(id, tried).await {
+                Err(error @ (StoreError::Locked | StoreError::Full)) => {
+                    tracing::error!(%error, "what became of a message cannot be written yet");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                written => return Ok(written?),
+            }
+        }
+    }
+
+    async fn write(&self, id: i64, tried: &Try) -> Result<(), StoreError> {
+        let mut tx = self.shop.store.write().await?;
+        store::message_tried(&mut tx, id, tried, self.now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn hand_over(&self, transport: &mut Transport, message: &Message) -> Delivery {
+        let envelope = Envelope {
+            from: self.mail.from.clone(),
+            to: message.draft.recipient.clone(),
+        };
+        let name = message.draft.message_id.trim_matches(['<', '>']);
+        let name = name.split_once('@').map_or(name, |(name, _)| name);
+        let date = self.rules.calendar.date_of(message.composed_at);
+        let name = format!("{date}-{:06}-{name}", message.id);
+        let raw = message.draft.raw.as_bytes();
+        transport.send(&envelope, raw, &name).await
+    }
+}
+
+/// The audiences that somebody receives.
+fn received(contacts: &Contacts, customers_too: bool) -> Vec<Audience> {
+    let inside = [
+        (Audience::Lead, &contacts.lead),
+        (Audience::Finance, &contacts.finance),
+        (Audience::Manager, &contacts.manager),
+        (Audience::Director, &contacts.director),
+    ];
+    let inside = inside.into_iter().filter(|(_, list)| !list.is_empty());
+    let mut audiences: Vec<Audience> = inside.map(|(audience, _)| audience).collect();
+    audiences.push(Audience::Assignee);
+    audiences.extend(customers_too.then_some(Audience::Customer));
+    audiences
+}
