@@ -221,8 +221,8 @@ async fn a_time_that_cannot_be_enforced_is_refused() {
              enforced: expected a later time",
         ),
         (
-            by_clock("2025-06-04T23:59:59Z"),
-            "the clock's 2025-06-04 23:59:59 UTC is before 2025-06-05 00:00:00 UTC, up to when \
+            by_clock("2025-06-04T23:54:59Z"),
+            "the clock's 2025-06-04 23:54:59 UTC is before 2025-06-05 00:00:00 UTC, up to when \
              was enforced: set the clock",
         ),
     ] {
@@ -279,6 +279,31 @@ async fn a_clock_that_jumped_holds_customers_until_a_time_is_named() {
     assert_eq!(held(&shop).await.first().unwrap(), "customer|held|2");
     shop.enforce(named("2025-07-04T10:06:00Z")).await.unwrap();
     assert_eq!(held(&shop).await.first().unwrap(), "customer|queued|2");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_leaves_nothing_behind() {
+    let shop = claim(FILE_MAIL).await;
+    shop.enforce(by_clock("2025-03-05T10:00:00Z"))
+        .await
+        .unwrap();
+    let undisturbed = shop.copy();
+    shop.enforce(by_clock("2025-06-28T10:00:00Z"))
+        .await
+        .unwrap();
+    assert!(
+        notices(&shop, "U-1")
+            .await
+            .iter()
+            .any(|row| row.contains("-7d"))
+    );
+    for day in ["2025-03-05", "2025-03-11", "2025-03-16", "2025-03-22"] {
+        let when = by_clock(&format!("{day}T10:10:00Z"));
+        shop.enforce(when).await.unwrap();
+        undisturbed.enforce(when).await.unwrap();
+        let expected = undisturbed.dump(&["notices.id"]).await;
+        assert_same(&shop.dump(&["notices.id"]).await, &expected, day);
+    }
 }
 
 #[tokio::test]
