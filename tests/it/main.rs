@@ -10,4 +10,5 @@ mod demo;
 mod enforce;
 mod house;
 mod import;
+mod outbox;
 mod shop;

@@ -1,0 +1,182 @@
+//! What waits in the outbox while the world goes on.
+
+use std::fs;
+
+use super::shop::{
+    CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, at, by_clock, named, one_unit,
+};
+use warrantyd::config::JobName;
+use warrantyd::jobs;
+
+/// Mail to a server that nobody runs.
+const NO_SERVER: &str = r#"
+[mail]
+transport = "smtp"
+url = "smtp://127.0.0.1:1?tls=off"
+from = "shop@example.com"
+"#;
+
+const QUEUED: &str = "SELECT step, audience, disposition FROM notices ORDER BY 1, 2";
+
+/// A claim whose repair has started on 20 June 2025, 9:00.
+async fn repair(shop: &Shop) {
+    let [orders, units] = one_unit("2025-01-05T10:00:00Z");
+    let row = "C-1,U-1,repair,2025-06-20T09:00:00Z,,,2025-06-20T09:00:00Z,,,,\n";
+    let claims = ("claims.csv", format!("{CLAIMS}{row}"));
+    shop.import(&[orders, units, claims]).await;
+    // The warranty's steps are of no interest here.
+    shop.enforce(named("2025-06-20T10:00:00Z")).await.unwrap();
+}
+
+/// The subjects of the mails that were written.
+fn subjects(shop: &Shop) -> Vec<String> {
+    let Ok(dir) = fs::read_dir(shop.path("outbox")) else {
+        return Vec::new();
+    };
+    let subject = |text: String| {
+        let line = text.lines().find(|line| line.starts_with("Subject: "));
+        line.unwrap().to_owned()
+    };
+    let mut found: Vec<String> = dir
+        .map(|entry| subject(fs::read_to_string(entry.unwrap().path()).unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_message_whose_reason_went_away_while_it_waited_is_never_sent() {
+    for enforced_between in [true, false] {
+        let shop = Shop::new(NO_SERVER);
+        repair(&shop).await;
+        let outcome = shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+        assert!(outcome.problem.is_some());
+        let row = "C-1,U-1,repair,2025-06-20T09:00:00Z,,,2025-06-20T09:00:00Z,,,\
+                   2025-06-20T10:30:00Z,\n";
+        shop.import(&[("claims.csv", format!("{CLAIMS}{row}"))])
+            .await;
+        if enforced_between {
+            shop.enforce(named("2025-06-20T11:00:00Z")).await.unwrap();
+        }
+        let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+        shop.write("warrantyd.toml", config.replace(NO_SERVER, FILE_MAIL));
+        shop.deliver(named("2025-06-20T11:00:00Z")).await.unwrap();
+        assert_eq!(subjects(&shop), Vec::<String>::new(), "{enforced_between}");
+        let start = "SELECT disposition FROM notices WHERE step = 'start'";
+        assert_eq!(shop.rows(start).await, ["moot"], "{enforced_between}");
+        assert_eq!(
+            shop.rows("SELECT state FROM messages").await,
+            ["dropped"],
+            "{enforced_between}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_address_of_an_audience_gets_its_own_message() {
+    let shop = Shop::new(FILE_MAIL);
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    let two = r#"lead = ["lead@example.com", "gone@example.invalid"]"#;
+    let config = config.replace(r#"lead = ["lead@example.com"]"#, two);
+    shop.write("warrantyd.toml", config);
+    let [orders, units] = one_unit("2025-01-05T10:00:00Z");
+    let row = "C-1,U-1,exchange,2025-12-20T09:00:00Z,,,,,,,\n";
+    shop.import(&[orders, units, ("claims.csv", format!("{CLAIMS}{row}"))])
+        .await;
+    shop.enforce(named("2025-12-20T10:00:00Z")).await.unwrap();
+    shop.deliver(named("2025-12-20T10:00:00Z")).await.unwrap();
+    let messages = "SELECT recipient, state FROM messages ORDER BY recipient";
+    assert_eq!(
+        shop.rows(messages).await,
+        ["gone@example.invalid|failed", "lead@example.com|sent"]
+    );
+    // Somebody was told.
+    let lead = "SELECT step, disposition FROM notices WHERE audience = 'lead'";
+    assert_eq!(shop.rows(lead).await, ["declined|sent"]);
+}
+
+#[tokio::test]
+async fn a_failed_message_is_tried_again_at_the_address_that_holds_now() {
+    let shop = Shop::new(FILE_MAIL);
+    let order = "O-1,K-1,Ada,ada@example.invalid,2025-06-01,2025-06-01T10:00:00Z,EUR,100.00\n";
+    let claim = "C-1,U-1,repair,2025-06-20T09:00:00Z,,,2025-06-20T09:00:00Z,,,,\n";
+    let unit = "U-1,O-1,Lamp,hardware,,\n";
+    shop.import(&[
+        ("orders.csv", format!("{ORDERS}{order}")),
+        ("units.csv", format!("{UNITS}{unit}")),
+        ("claims.csv", format!("{CLAIMS}{claim}")),
+    ])
+    .await;
+    shop.enforce(named("2025-06-20T10:00:00Z")).await.unwrap();
+    shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+    assert_eq!(shop.rows(QUEUED).await, ["start|customer|failed"]);
+    let order = order.replace("example.invalid", "example.com");
+    shop.import(&[("orders.csv", format!("{ORDERS}{order}"))])
+        .await;
+    shop.run_to(0, &["mail", "retry", "1"]);
+    shop.deliver(named("2025-06-20T10:05:00Z")).await.unwrap();
+    assert_eq!(shop.rows(QUEUED).await, ["start|customer|sent"]);
+    assert_eq!(subjects(&shop).len(), 1);
+}
+
+#[tokio::test]
+async fn an_order_of_which_nothing_runs_yet_does_not_stop_the_next_run() {
+    let shop = Shop::new(FILE_MAIL);
+    let order = "O-1,K-1,Ada,ada@example.com,2025-01-01,,EUR,100.00\n";
+    shop.import(&[
+        ("orders.csv", format!("{ORDERS}{order}")),
+        ("units.csv", format!("{UNITS}U-1,O-1,Lamp,hardware,,\n")),
+    ])
+    .await;
+    for day in ["2025-01-02T10:00:00Z", "2025-01-03T10:00:00Z"] {
+        shop.enforce(named(day)).await.unwrap();
+        shop.deliver(named(day)).await.unwrap();
+    }
+    let kept = "SELECT name, effective_from FROM policies";
+    assert_eq!(shop.rows(kept).await, ["standard|2000-01-01"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_for_a_while_leaves_nothing_behind() {
+    let times = ["2025-06-20T10:00:00Z", "2025-06-20T10:10:00Z"];
+    let later = ["2025-07-01T00:00:00Z", "2025-07-07T00:00:00Z"];
+    let wrong = Shop::new(FILE_MAIL);
+    repair(&wrong).await;
+    wrong.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+    let right = wrong.copy();
+    wrong
+        .enforce(by_clock("2035-01-01T00:00:00Z"))
+        .await
+        .unwrap();
+    let told = "SELECT count(*) FROM notices WHERE disposition = 'stale'";
+    assert_ne!(wrong.rows(told).await, ["0"]);
+    for shop in [&wrong, &right] {
+        for time in times.iter().chain(&later) {
+            shop.enforce(by_clock(time)).await.unwrap();
+        }
+    }
+    let surrogates = ["notices.id", "rules.id", "change_sets.id"];
+    let expected = right.dump(&surrogates).await;
+    assert_same(&wrong.dump(&surrogates).await, &expected, "set right");
+}
+
+#[tokio::test]
+async fn a_slot_that_a_wrong_clock_planned_is_not_waited_for() {
+    let shop = Shop::new(FILE_MAIL);
+    let open = shop.open().await;
+    let (slot, wrong) = (at("2025-06-20T10:00:00Z"), at("2035-01-01T00:00:00Z"));
+    for at in [slot, wrong] {
+        jobs::plan_slots(&open, JobName::Enforce, &[at])
+            .await
+            .unwrap();
+    }
+    let now = at("2025-06-20T10:05:00Z");
+    let latest = jobs::slot_latest(&open, JobName::Enforce, now).await;
+    assert_eq!(latest.unwrap(), Some(slot));
+    let owed = jobs::slots_owed(&open, now).await.unwrap();
+    assert_eq!(
+        owed.iter().map(|owed| owed.slot_at).collect::<Vec<_>>(),
+        [slot]
+    );
+    open.store.close().await;
+}
