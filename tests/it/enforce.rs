@@ -178,6 +178,33 @@ async fn a_customers_outcome_waits_for_a_forgotten_entry() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_was_sent_and_is_untrue_is_told_to_the_lead() {
+    let shop = Shop::new(FILE_MAIL);
+    let [orders, units] = one_unit("2025-01-05T10:00:00Z");
+    let row = "C-1,U-1,repair,2025-09-01T09:00:00Z,,,,,,,\n";
+    shop.import(&[orders, units, ("claims.csv", format!("{CLAIMS}{row}"))])
+        .await;
+    shop.enforce(named("2025-09-01T10:00:00Z")).await.unwrap();
+    shop.deliver(named("2025-09-02T10:00:00Z")).await.unwrap();
+    // It came later than was thought: the warranty has not ended.
+    let unit = "U-1,O-1,Lamp,hardware,2025-05-01,\n";
+    shop.import(&[("units.csv", format!("{UNITS}{unit}"))])
+        .await;
+    shop.enforce(named("2025-09-03T10:00:00Z")).await.unwrap();
+    let mut found = notices(&shop, "C-1").await;
+    found.sort();
+    let expected = [
+        "||declined_withdrawn|lead|queued",
+        "||declined|customer|sent",
+        "||declined|lead|sent",
+    ];
+    assert_eq!(found, expected);
+    let report = shop.run_to(0, &["report", "exceptions", "--at", "2025-09-03 10:00"]);
+    let report = String::from_utf8(report.stdout).unwrap();
+    assert!(report.contains("outcome_withdrawn,claim,C-1,"), "{report}");
+}
+
+#[tokio::test]
 async fn a_time_that_cannot_be_enforced_is_refused() {
     let shop = lamp().await;
     shop.enforce(named("2025-06-05T00:00:00Z")).await.unwrap();
@@ -252,6 +279,31 @@ async fn a_clock_that_jumped_holds_customers_until_a_time_is_named() {
     assert_eq!(held(&shop).await.first().unwrap(), "customer|held|2");
     shop.enforce(named("2025-07-04T10:06:00Z")).await.unwrap();
     assert_eq!(held(&shop).await.first().unwrap(), "customer|queued|2");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_leaves_nothing_behind() {
+    let shop = claim(FILE_MAIL).await;
+    shop.enforce(by_clock("2025-03-05T10:00:00Z"))
+        .await
+        .unwrap();
+    let undisturbed = shop.copy();
+    shop.enforce(by_clock("2025-06-28T10:00:00Z"))
+        .await
+        .unwrap();
+    assert!(
+        notices(&shop, "U-1")
+            .await
+            .iter()
+            .any(|row| row.contains("-7d"))
+    );
+    for day in ["2025-03-05", "2025-03-11", "2025-03-16", "2025-03-22"] {
+        let when = by_clock(&format!("{day}T10:10:00Z"));
+        shop.enforce(when).await.unwrap();
+        undisturbed.enforce(when).await.unwrap();
+        let expected = undisturbed.dump(&["notices.id"]).await;
+        assert_same(&shop.dump(&["notices.id"]).await, &expected, day);
+    }
 }
 
 #[tokio::test]
