@@ -38,6 +38,13 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         print_dry_run(&shop, &enforced, args.format)?;
         return Ok(done(&enforced.outcome));
     }
+    if args.at.is_some() && matches!(args.job, JobName::Import | JobName::Housekeeping) {
+        let why = format!(
+            "--at: {} has no time but the present, leave it out",
+            args.job
+        );
+        return Err(Refused(why).into());
+    }
     let bar = progress("{spinner} {msg} {elapsed}", args.job);
     let outcome = jobs::run_recorded(&shop, args.job, None, when).await;
     bar.finish_and_clear();
