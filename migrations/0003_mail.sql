@@ -33,6 +33,7 @@ CREATE TABLE messages (
     state TEXT NOT NULL, -- ready, sending, sent, failed, uncertain, dropped
     composed_at BIGINT NOT NULL,
     tries BIGINT NOT NULL DEFAULT 0,
+    first_try_at BIGINT, -- it is given up so long after this
     next_try_at BIGINT,
     answer TEXT, -- the server's last answer, or what went wrong
     refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good

@@ -210,8 +210,8 @@ pub fn plan(evaluation: &Evaluation, recorded: &Recorded, context: &PlanContext)
     plan
 }
 
-/// What became of notices that wait to be sent, as far as it is not the same:
-/// their reason is looked at again (spec, section 5, rule 6).
+/// What becomes of notices by now, as far as they no longer stand: their
+/// reason is looked at again (spec, section 5, rule 6).
 pub fn overruled(
     evaluation: &Evaluation,
     notices: &[RecordedNotice],
@@ -219,10 +219,8 @@ pub fn overruled(
 ) -> Vec<(i64, Disposition)> {
     let withdrawn = withdrawn_outcomes(evaluation, notices, now);
     let latest = Latest::of(evaluation.due_steps.iter().chain(&withdrawn));
-    let waiting = notices
-        .iter()
-        .filter(|notice| notice.disposition.is_waiting());
-    waiting
+    let judged = notices.iter();
+    judged
         .filter_map(|notice| Some((notice.id, latest.overrules(&notice.key)?)))
         .collect()
 }

@@ -107,6 +107,7 @@ impl Run<'_> {
         let outcome = &mut self.done.outcome;
         if guarded.goes_back {
             outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
+            store::messages_undo(tx, guarded.at).await?;
         }
         match guarded.guard.held_since {
             Some(_) => outcome.count("held", store::notices_hold_customers(tx).await?),
@@ -164,7 +165,7 @@ impl Run<'_> {
             .collect();
         let mut agenda = Vec::with_capacity(page.len());
         let mut plans = Vec::with_capacity(page.len());
-        let mut put_off = Vec::new();
+        let mut again = Vec::new();
         let delay = self.shop.config.notices.outcome_delay;
         let mut policies: BTreeMap<PolicyId, Arc<Policy>> = BTreeMap::new();
         for evaluated in page {
@@ -186,20 +187,24 @@ impl Run<'_> {
                     .or_insert_with(|| Arc::clone(policy));
             }
             let recorded = recorded.remove(&order_id).unwrap_or_default();
-            let plan = plan(&evaluation, &recorded, &self.context);
+            let mut plan = plan(&evaluation, &recorded, &self.context);
+            if self.context.customers_held {
+                // A time that nobody has confirmed changes nothing recorded.
+                plan.changed.clear();
+            }
             tracing::debug!(
                 order = case.order.order_ref,
                 notices = plan.notices.len(),
                 "planned"
             );
             self.tell(&plan, &recorded);
-            put_off.extend(true_again(&plan, &recorded, now, delay));
+            again.extend(true_again(&plan, &recorded, now, delay));
             plans.push((order_id, plan));
         }
         if !self.dry_run {
             store::policies_write(&mut tx, policies.values().map(Arc::as_ref), now).await?;
             store::plan_write(&mut tx, &plans, now, |key| ready_at(key, now, delay)).await?;
-            store::notices_put_off(&mut tx, &put_off).await?;
+            store::notices_again(&mut tx, &again).await?;
             store::agenda_move(&mut tx, self.rules_id, &agenda).await?;
         }
         tx.commit().await?;

@@ -1,6 +1,6 @@
 //! The job `report`, and single reports. They always evaluate from the facts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -248,9 +248,20 @@ async fn feed(
     let guard = store::guard_load(tx).await?;
     let held_reason = guard.held_reason.unwrap_or_default();
     let mut exceptions = BTreeSet::new();
+    let mut refused: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for (notice, audience) in store::messages_refused(tx).await? {
+        refused.entry(notice).or_default().push(audience);
+    }
     store::notices_stream(tx, at, |line| {
         let row = notice_row(shop, &line);
         exceptions.extend(exception_of(&line, &row, &held_reason));
+        let of_line = refused.get(&line.id).into_iter().flatten();
+        exceptions.extend(of_line.map(|audience| Exception {
+            code: ExceptionCode::UndeliverableAddress,
+            subject: line.key.subject,
+            subject_ref: line.key.subject_ref.clone(),
+            detail: format!("mail for the {audience} was refused for good"),
+        }));
         take(Item::Notice(&row)).map_err(anyhow::Error::from)
     })
     .await?;
@@ -298,17 +309,12 @@ fn notice_row(shop: &Shop, line: &NoticeLine) -> NoticeRow {
 /// What a notice's fate makes somebody look at.
 fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option<Exception> {
     let key = &line.key;
-    let refused = line.message.as_ref().is_some_and(|message| message.refused);
     let (code, detail) = match line.disposition {
         Disposition::Held if held_reason.is_empty() => (
             ExceptionCode::OnHold,
             "the server's answer never came".to_owned(),
         ),
         Disposition::Held => (ExceptionCode::OnHold, held_reason.to_owned()),
-        Disposition::Failed if refused => {
-            let detail = format!("mail for the {} was refused for good", key.audience);
-            (ExceptionCode::UndeliverableAddress, detail)
-        }
         Disposition::Queued if row.recipient.is_none() => {
             let detail = format!("nobody receives what the {} must be told", key.audience);
             (ExceptionCode::NoRecipient, detail)

@@ -84,6 +84,8 @@ pub struct Message {
     pub composed_at: Instant,
     /// How many times the server was asked to take it.
     pub tries: i64,
+    /// When the server was first asked to take it.
+    pub first_try_at: Option<Instant>,
     /// When it is tried next.
     pub next_try_at: Option<Instant>,
     /// The server's last answer, or what went wrong.
@@ -127,6 +129,7 @@ fn message(row: &Reader<'_>) -> Result<Message, StoreError> {
         state: row.parse("state", "a message's state")?,
         composed_at: row.time("composed_at")?,
         tries: row.get("tries")?,
+        first_try_at: row.time_if_known("first_try_at")?,
         next_try_at: row.time_if_known("next_try_at")?,
         answer: row.get("answer")?,
         refused: row.flag("refused")?,
@@ -202,7 +205,7 @@ pub async fn messages_list(
     at_most: i64,
 ) -> Result<Vec<Message>, StoreError> {
     let sql = "SELECT id, message_id, kind, audience, recipient, subject, '' AS raw, state, \
-               composed_at, tries, next_try_at, answer, refused, maybe_taken, sent_at \
+               composed_at, tries, first_try_at, next_try_at, answer, refused, maybe_taken, sent_at \
           FROM messages WHERE $1 IS NULL OR state = $1 ORDER BY id DESC LIMIT $2";
     let state = state.map(|state| state.to_string());
     let rows = sqlx::query(sql)
@@ -225,8 +228,7 @@ pub async fn message_sending(tx: &mut SqliteConnection, id: i64) -> Result<bool,
     Ok(sqlx::query(sql).bind(id).execute(tx).await?.rows_affected() == 1)
 }
 
-/// Writes what a try left, and what it means for the notices: one is sent if
-/// one of its messages was taken, and failed if all of them have.
+/// Writes what a try left, and what it means for the notices.
 pub async fn message_tried(
     tx: &mut SqliteConnection,
     id: i64,
@@ -234,7 +236,8 @@ pub async fn message_tried(
     now: Instant,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE messages SET state = $2, tries = tries + $3, next_try_at = $4, \
-               answer = $5, refused = $6, maybe_taken = maybe_taken OR $8, \
+               first_try_at = CASE WHEN $3 > 0 THEN coalesce(first_try_at, $7) \
+                                   ELSE first_try_at END, answer = $5, refused = $6, maybe_taken = maybe_taken OR $8, \
                sent_at = CASE WHEN $2 = 'sent' THEN $7 END WHERE id = $1";
     sqlx::query(sql)
         .bind(id)
@@ -247,25 +250,30 @@ pub async fn message_tried(
         .bind(tried.maybe_taken)
         .execute(&mut *tx)
         .await?;
-    let sql = match tried.state {
-        MessageState::Sent => {
-            "UPDATE notices SET disposition = 'sent' \
-              WHERE id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)"
-        }
-        MessageState::Failed => {
-            "UPDATE notices SET disposition = 'failed' WHERE disposition = 'queued' \
-                AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1) \
-                AND NOT EXISTS ( \
-                   SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
-                    WHERE c.notice_id = notices.id AND m.state IN ('ready', 'sending'))"
-        }
-        MessageState::Uncertain => {
-            "UPDATE notices SET disposition = 'held' WHERE disposition = 'queued' \
-                AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)"
-        }
-        MessageState::Ready | MessageState::Sending | MessageState::Dropped => return Ok(()),
+    notices_follow(tx, id).await
+}
+
+/// What the messages of notices mean for them: one is sent if one of its
+/// messages was taken; it is held if none is under way any more and one may
+/// have been taken; it failed if all of them have.
+async fn notices_follow(tx: &mut SqliteConnection, message_id: i64) -> Result<(), StoreError> {
+    let has = |states: &str| {
+        format!(
+            "EXISTS (SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
+                      WHERE c.notice_id = notices.id AND m.state IN ({states}))"
+        )
     };
-    sqlx::query(sql).bind(id).execute(tx).await?;
+    let (sent, under_way) = (has("'sent'"), has("'ready', 'sending'"));
+    let (uncertain, failed) = (has("'uncertain'"), has("'failed'"));
+    let sql = format!(
+        "UPDATE notices SET disposition = CASE WHEN {sent} THEN 'sent' \
+             WHEN {under_way} THEN disposition WHEN {uncertain} THEN 'held' \
+             WHEN {failed} THEN 'failed' ELSE disposition END \
+          WHERE id IN (SELECT notice_id FROM message_notices WHERE message_id = $1) \
+            AND (disposition IN ('queued', 'held') OR {sent})"
+    );
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(message_id);
+    query.execute(tx).await?;
     Ok(())
 }
 
@@ -301,8 +309,9 @@ pub async fn message_retry(
     let Some(message) = found else {
         return Ok(false);
     };
+    // One that another address was told of is to be told to this one too.
     let sql = "UPDATE notices SET disposition = 'queued' \
-         WHERE disposition IN ('failed', 'held') \
+         WHERE disposition IN ('failed', 'held', 'sent') \
            AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)";
     sqlx::query(sql).bind(id).execute(&mut *tx).await?;
     if message.draft.kind == MessageKind::Notices && !message.maybe_taken {
@@ -311,7 +320,7 @@ pub async fn message_retry(
     }
     // Its time to be given up starts anew.
     let sql = "UPDATE messages SET state = 'ready', next_try_at = $2, refused = FALSE, \
-               composed_at = $2 WHERE id = $1";
+               first_try_at = NULL WHERE id = $1";
     sqlx::query(sql)
         .bind(id)
         .bind(micros(now))
@@ -324,4 +333,39 @@ pub async fn message_retry(
 pub async fn message_counts(tx: &mut SqliteConnection) -> Result<Vec<(String, i64)>, StoreError> {
     let sql = "SELECT state, count(*) FROM messages GROUP BY state ORDER BY state";
     Ok(sqlx::query_as(sql).fetch_all(tx).await?)
+}
+
+/// The addresses that messages took or tried to take notices to: a notice is
+/// in one message for each address, and not in another.
+pub async fn message_recipients(
+    tx: &mut SqliteConnection,
+    notice_ids: &[i64],
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let sql = "SELECT c.notice_id, m.recipient FROM message_notices AS c \
+          JOIN messages AS m ON m.id = c.message_id \
+         WHERE c.notice_id IN (SELECT value FROM json_each($1))";
+    Ok(sqlx::query_as(sql)
+        .bind(set(notice_ids))
+        .fetch_all(tx)
+        .await?)
+}
+
+/// What messages that were refused for good were about: `(notice, audience)`.
+pub async fn messages_refused(tx: &mut SqliteConnection) -> Result<Vec<(i64, String)>, StoreError> {
+    let sql = "SELECT DISTINCT c.notice_id, m.audience FROM messages AS m \
+          JOIN message_notices AS c ON c.message_id = m.id \
+         WHERE m.state = 'failed' AND m.refused ORDER BY 1, 2";
+    Ok(sqlx::query_as(sql).fetch_all(tx).await?)
+}
+
+/// Brings the outbox back from a time that never was: what waits is tried by
+/// `now`, and what ops were to be told of it is not.
+pub async fn messages_undo(tx: &mut SqliteConnection, now: Instant) -> Result<(), StoreError> {
+    let sql = "UPDATE messages SET next_try_at = min(next_try_at, $1), \
+               first_try_at = min(first_try_at, $1) WHERE state = 'ready'";
+    sqlx::query(sql).bind(micros(now)).execute(&mut *tx).await?;
+    let sql = "UPDATE messages SET state = 'dropped', next_try_at = NULL \
+         WHERE kind = 'ops' AND state = 'ready'";
+    sqlx::query(sql).execute(tx).await?;
+    Ok(())
 }

@@ -11,6 +11,8 @@ use crate::policy::{Audience, Instant};
 /// A notice with what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoticeLine {
+    /// Its number.
+    pub id: i64,
     /// What it tells to whom.
     pub key: NoticeKey,
     /// When its step was due to fire.
@@ -23,8 +25,7 @@ pub struct NoticeLine {
     pub customer_ref: String,
     /// The assignee of its claim.
     pub assignee: Option<String>,
-    /// The message that carries it: Message-ID, address, when it was sent,
-    /// and whether it was refused for good.
+    /// The message that carries it: the one that was taken, if one was.
     pub message: Option<NoticeMessage>,
 }
 
@@ -37,8 +38,6 @@ pub struct NoticeMessage {
     pub recipient: String,
     /// When the server took it over.
     pub sent_at: Option<Instant>,
-    /// Whether the server refused it for good.
-    pub refused: bool,
 }
 
 pub(super) fn key(row: &Reader<'_>) -> Result<NoticeKey, StoreError> {
@@ -59,7 +58,7 @@ pub async fn notices_stream<E: From<StoreError>>(
     mut take: impl FnMut(NoticeLine) -> Result<(), E>,
 ) -> Result<(), E> {
     let sql = "SELECT n.*, o.customer_ref, c.assignee_email, m.message_id AS header, \
-               m.recipient, m.sent_at, m.refused \
+               m.recipient, m.sent_at \
           FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
           LEFT JOIN claims AS c ON n.subject = 'claim' AND c.claim_ref = n.ref \
           LEFT JOIN messages AS m ON m.id = ( \
@@ -82,10 +81,10 @@ fn line(row: &Reader<'_>) -> Result<NoticeLine, StoreError> {
             message_id,
             recipient: row.get("recipient")?,
             sent_at: row.time_if_known("sent_at")?,
-            refused: row.flag("refused")?,
         }),
     };
     Ok(NoticeLine {
+        id: row.row,
         key: key(row)?,
         fires_at: row.time("fires_at")?,
         disposition: row.parse("disposition", "a disposition")?,
@@ -96,8 +95,8 @@ fn line(row: &Reader<'_>) -> Result<NoticeLine, StoreError> {
     })
 }
 
-/// Notices that may be sent and are in no message yet, for audiences that
-/// somebody receives: `(order, notice)`, order by order.
+/// Notices that may be sent and are in no message under way, for audiences
+/// that somebody receives: `(order, notice)`, order by order.
 pub async fn notices_ready(
     tx: &mut SqliteConnection,
     now: Instant,
@@ -107,7 +106,10 @@ pub async fn notices_ready(
     let sql = "SELECT order_id, id FROM notices \
          WHERE disposition = 'queued' AND ready_at <= $1 \
            AND +audience IN (SELECT value FROM json_each($2)) \
-           AND NOT EXISTS (SELECT 1 FROM message_notices WHERE notice_id = notices.id) \
+           AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
+                            JOIN messages AS m ON m.id = c.message_id \
+                           WHERE c.notice_id = notices.id \
+                             AND m.state IN ('ready', 'sending', 'uncertain')) \
          ORDER BY +order_id, id";
     let audiences = serde_json::json!(audiences).to_string();
     let query = sqlx::query_as(sql).bind(micros(now)).bind(audiences);
@@ -163,16 +165,21 @@ pub async fn notices_let_go(tx: &mut SqliteConnection) -> Result<u64, StoreError
     Ok(sqlx::query(sql).execute(tx).await?.rows_affected())
 }
 
-/// Sets from when on notices may be sent.
-pub async fn notices_put_off(
+/// Sets from when on notices may be sent that are true again; they are as if
+/// no message had failed to carry them.
+pub async fn notices_again(
     tx: &mut SqliteConnection,
     ready_at: &[(i64, Instant)],
 ) -> Result<(), StoreError> {
     let page: Vec<(i64, i64)> = ready_at.iter().map(|(id, at)| (*id, micros(*at))).collect();
+    let page = serde_json::json!(page).to_string();
     let sql = "UPDATE notices SET ready_at = page.value ->> 1 \
           FROM json_each($1) AS page WHERE notices.id = page.value ->> 0";
-    let page = serde_json::json!(page).to_string();
-    sqlx::query(sql).bind(page).execute(tx).await?;
+    sqlx::query(sql).bind(&page).execute(&mut *tx).await?;
+    let sql = "DELETE FROM message_notices \
+         WHERE notice_id IN (SELECT value ->> 0 FROM json_each($1)) \
+           AND message_id IN (SELECT id FROM messages WHERE state = 'failed')";
+    sqlx::query(sql).bind(&page).execute(tx).await?;
     Ok(())
 }
 

@@ -142,7 +142,6 @@ async fn a_clock_that_was_wrong_for_a_while_leaves_nothing_behind() {
     let later = ["2025-07-01T00:00:00Z", "2025-07-07T00:00:00Z"];
     let wrong = Shop::new(FILE_MAIL);
     repair(&wrong).await;
-    wrong.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
     let right = wrong.copy();
     wrong
         .enforce(by_clock("2035-01-01T00:00:00Z"))
@@ -179,4 +178,149 @@ async fn a_slot_that_a_wrong_clock_planned_is_not_waited_for() {
         [slot]
     );
     open.store.close().await;
+}
+
+/// Two exchanges that are declined, told to two leads in a digest each: of
+/// the message to `later@` the server wants to hear later.
+async fn two_leads(other: &str) -> Shop {
+    let shop = Shop::new(FILE_MAIL);
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    let two = format!(r#"lead = ["later@example.com", "{other}"]"#);
+    let config = config.replace(r#"lead = ["lead@example.com"]"#, &two);
+    shop.write("warrantyd.toml", config);
+    let [orders, units] = one_unit("2025-01-05T10:00:00Z");
+    let rows = "C-1,U-1,exchange,2025-12-20T09:00:00Z,,,,,,,\n\
+                C-2,U-1,exchange,2025-12-20T09:00:00Z,,,,,,,\n";
+    shop.import(&[orders, units, ("claims.csv", format!("{CLAIMS}{rows}"))])
+        .await;
+    shop.enforce(named("2025-12-20T10:00:00Z")).await.unwrap();
+    shop.deliver(named("2025-12-20T10:00:00Z")).await.unwrap();
+    shop.execute(
+        "UPDATE messages SET state = 'ready', sent_at = NULL, tries = 1, answer = '451 later', \
+         next_try_at = composed_at + 300000000 WHERE recipient = 'later@example.com'; \
+         UPDATE notices SET disposition = 'queued' WHERE audience = 'lead' AND NOT EXISTS ( \
+            SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
+             WHERE c.notice_id = notices.id AND m.state = 'sent')",
+    )
+    .await;
+    fs::remove_dir_all(shop.path("outbox")).unwrap();
+    shop
+}
+
+/// What was withdrawn was never true.
+async fn withdraw_first(shop: &Shop) {
+    let columns = "claim_ref,unit_ref,type,opened_at,withdrawn\n";
+    let row = "C-1,U-1,exchange,2025-12-20T09:00:00Z,true\n";
+    shop.import(&[("claims.csv", format!("{columns}{row}"))])
+        .await;
+    shop.enforce(named("2025-12-20T11:00:00Z")).await.unwrap();
+}
+
+const MESSAGES: &str = "SELECT recipient, state, (SELECT group_concat(ref, ' ') FROM ( \
+         SELECT n.ref FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
+          WHERE c.message_id = messages.id ORDER BY n.ref)) \
+    FROM messages WHERE audience = 'lead' ORDER BY id";
+
+#[tokio::test]
+async fn what_still_stands_of_a_digest_goes_to_the_one_who_waits_for_it() {
+    for other in ["gone@example.invalid", "lead@example.com"] {
+        let shop = two_leads(other).await;
+        withdraw_first(&shop).await;
+        shop.deliver(named("2025-12-20T11:00:00Z")).await.unwrap();
+        let state = match other.ends_with("invalid") {
+            true => "failed",
+            false => "sent",
+        };
+        let found = shop.rows(MESSAGES).await;
+        let expected = [
+            format!("{other}|{state}|C-1 C-2"),
+            "later@example.com|dropped|-".to_owned(),
+        ];
+        for line in expected {
+            assert!(found.contains(&line), "{line}: {found:?}");
+        }
+        let again = "later@example.com|sent|C-2".to_owned();
+        let withdrawn = found
+            .iter()
+            .filter(|row| row.starts_with("later") && row.contains("|sent|"));
+        assert!(
+            withdrawn.clone().any(|row| row.contains("C-2")),
+            "{again}: {found:?}"
+        );
+        let second = "SELECT disposition FROM notices WHERE ref = 'C-2' AND audience = 'lead'";
+        assert_eq!(shop.rows(second).await, ["sent"], "{other}");
+    }
+}
+
+#[tokio::test]
+async fn an_uncertain_copy_keeps_no_other_from_being_sent() {
+    let shop = two_leads("other@example.com").await;
+    shop.execute(
+        "UPDATE messages SET state = 'ready', sent_at = NULL, next_try_at = composed_at \
+          WHERE recipient = 'other@example.com'; \
+         UPDATE messages SET state = 'uncertain', next_try_at = NULL, maybe_taken = TRUE \
+          WHERE recipient = 'later@example.com'; \
+         UPDATE notices SET disposition = 'queued' WHERE audience = 'lead'",
+    )
+    .await;
+    shop.deliver(named("2025-12-20T10:01:00Z")).await.unwrap();
+    let states = "SELECT recipient, state FROM messages WHERE audience = 'lead' ORDER BY 1";
+    assert_eq!(
+        shop.rows(states).await,
+        ["later@example.com|uncertain", "other@example.com|sent"]
+    );
+}
+
+#[tokio::test]
+async fn a_failed_copy_is_tried_again_though_another_was_sent() {
+    let shop = two_leads("gone@example.invalid").await;
+    shop.deliver(named("2025-12-20T10:30:00Z")).await.unwrap();
+    let failed = "SELECT id FROM messages WHERE state = 'failed'";
+    let id = shop.rows(failed).await.remove(0);
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    shop.write(
+        "warrantyd.toml",
+        config.replace("gone@example.invalid", "back@example.com"),
+    );
+    shop.run_to(0, &["mail", "retry", &id]);
+    fs::remove_dir_all(shop.path("outbox")).unwrap();
+    shop.deliver(named("2025-12-20T10:35:00Z")).await.unwrap();
+    let found = shop.rows(MESSAGES).await;
+    assert!(
+        found.contains(&"back@example.com|sent|C-1 C-2".to_owned()),
+        "{found:?}"
+    );
+    assert_eq!(subjects(&shop).len(), 1, "{found:?}");
+    let lead = "SELECT DISTINCT disposition FROM notices WHERE audience = 'lead'";
+    assert_eq!(shop.rows(lead).await, ["sent"]);
+}
+
+#[tokio::test]
+async fn a_message_that_waits_follows_the_customer_to_another_address() {
+    let shop = Shop::new(NO_SERVER);
+    repair(&shop).await;
+    shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+    let [(name, orders), _] = one_unit("2025-01-05T10:00:00Z");
+    let orders = orders.replace("ada@example.com", "ada@example.org");
+    shop.import(&[(name, orders)]).await;
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    shop.write("warrantyd.toml", config.replace(NO_SERVER, FILE_MAIL));
+    shop.deliver(named("2025-06-20T10:10:00Z")).await.unwrap();
+    let messages = "SELECT recipient, state FROM messages ORDER BY id";
+    assert_eq!(
+        shop.rows(messages).await,
+        ["ada@example.com|dropped", "ada@example.org|sent"]
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_a_run_died_over_long_ago_is_sent_again() {
+    let shop = Shop::new(NO_SERVER);
+    repair(&shop).await;
+    shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+    shop.execute("UPDATE messages SET state = 'sending'").await;
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    shop.write("warrantyd.toml", config.replace(NO_SERVER, FILE_MAIL));
+    shop.deliver(named("2025-06-25T10:00:00Z")).await.unwrap();
+    assert_eq!(shop.rows("SELECT state FROM messages").await, ["sent"]);
 }

@@ -1,6 +1,6 @@
 //! Notices by recipient: what becomes one message.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
 
@@ -28,7 +28,8 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Adds the notices of a case, each to everybody who is to be told.
+    /// Adds the notices of a case, each to everybody who is to be told; but not
+    /// those to an address that a message took or takes them to.
     pub async fn add(
         &mut self,
         tx: &mut Tx,
@@ -36,6 +37,7 @@ impl Groups {
         contacts: &Contacts,
         calendar: &Calendar,
         now: Instant,
+        told: &HashSet<(i64, String)>,
     ) -> Result<()> {
         let Standing {
             case, evaluation, ..
@@ -54,7 +56,9 @@ impl Groups {
                         customer_ref: customer_ref.clone(),
                         name: customer.name,
                     };
-                    self.push(audience, to, addressee, (notice.id, text));
+                    if !told.contains(&(notice.id, to.address.clone())) {
+                        self.push(audience, to, addressee, (notice.id, text));
+                    }
                 }
                 continue;
             }
@@ -65,7 +69,9 @@ impl Groups {
                     name: None,
                     address: address.to_owned(),
                 };
-                self.push(audience, to, Addressee::Inside, (notice.id, text.clone()));
+                if !told.contains(&(notice.id, to.address.clone())) {
+                    self.push(audience, to, Addressee::Inside, (notice.id, text.clone()));
+                }
             }
         }
         Ok(())
@@ -103,6 +109,13 @@ impl Groups {
         if group.notices.iter().all(|(id, _)| *id != notice.0) {
             group.notices.push(notice);
         }
+    }
+
+    /// How many notices go to an address.
+    pub fn notices_for(&self, address: &str) -> usize {
+        let groups = self.groups.values();
+        let of_address = groups.filter(|group| group.to.address == address);
+        of_address.map(|group| group.notices.len()).sum()
     }
 
     pub fn into_vec(self) -> Vec<Group> {

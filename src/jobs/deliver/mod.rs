@@ -4,13 +4,13 @@
 mod group;
 mod settle;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use self::group::Groups;
-use self::settle::settled;
+use self::group::{Group, Groups};
+use self::settle::{settled, uncertain};
 use super::book::rules;
 use super::guard::guarded;
 use super::page::evaluate_page;
@@ -18,7 +18,7 @@ use super::postbox::{Parcel, post, shop as letterhead, transport};
 use super::{Outcome, Refused, Shop, When};
 use crate::case::{Case, Disposition, Evaluation, RecordedNotice, Rules, overruled};
 use crate::clock::Stopwatch;
-use crate::config::{Contacts, Mail};
+use crate::config::{Contacts, Mail, OnUncertain};
 use crate::mail::{Delivery, Envelope, Letters, Mailbox, NOTICES_PER_LETTER, Transport};
 use crate::policy::{Audience, Instant};
 use crate::store::{self, Guard, Message, MessageKind, MessageState, StoreError, Try, Tx};
@@ -51,12 +51,14 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     let guarded = guarded(&guard, when, rules.calendar.zone)?;
     // Nothing is known of what comes after the last enforced time.
     let now = guarded.at;
-    let customers_too = guarded.guard.held_since.is_none() && in_hours(mail, &rules, now);
+    let is_doubted = guarded.guard.held_since.is_some();
+    let customers_too = !is_doubted && in_hours(mail, &rules, now);
     let mut run = Run {
         shop,
         mail,
         rules,
         now,
+        is_doubted,
         customers_too,
         ends_after: if when.is_named {
             Duration::MAX
@@ -87,6 +89,9 @@ struct Run<'s> {
     mail: &'s Mail,
     rules: Rules,
     now: Instant,
+    /// Whether nobody has confirmed the time: then nothing is given up, and
+    /// nothing that was recorded changes.
+    is_doubted: bool,
     customers_too: bool,
     ends_after: Duration,
     started: Stopwatch,
@@ -104,8 +109,9 @@ struct Standing {
 /// Whether a message may be sent as it is.
 enum Look {
     Stands,
-    /// Something in it lost its reason.
-    Falls(Vec<(i64, Disposition)>),
+    /// Something in it lost its reason, or the address is no longer that of
+    /// the recipient. What still stands is composed again.
+    Falls(Vec<Standing>),
     /// Nobody can tell now.
     Waits,
 }
@@ -119,9 +125,10 @@ impl Run<'_> {
                 continue;
             };
             let cause = "the program ended before the answer came".to_owned();
-            let (mut tried, _) =
-                settled(self.mail, &message, Delivery::Uncertain { cause }, self.now);
-            if tried.state == MessageState::Ready {
+            let mut tried = uncertain(self.mail, &message, &cause, self.now);
+            if self.mail.on_uncertain == OnUncertain::Resend {
+                // Not given up: nobody has answered.
+                tried.state = MessageState::Ready;
                 tried.next_try_at = Some(self.now);
             }
             store::message_tried(&mut tx, id, &tried, self.now).await?;
@@ -194,10 +201,24 @@ impl Run<'_> {
         Ok(all)
     }
 
-    async fn overrule(&mut self, tx: &mut Tx, changed: &[(i64, Disposition)]) -> Result<()> {
-        store::notices_write(tx, changed).await?;
+    /// Keeps what became of notices of a case that wait and no longer stand;
+    /// leaves those that stand.
+    async fn overrule(&mut self, tx: &mut Tx, standing: &mut Standing) -> Result<()> {
+        let gone: HashMap<i64, Disposition> = standing.overruled.drain(..).collect();
+        let waiting = standing.notices.iter();
+        let waiting = waiting.filter(|notice| notice.disposition.is_waiting());
+        let changed: Vec<(i64, Disposition)> = waiting
+            .filter_map(|notice| Some((notice.id, *gone.get(&notice.id)?)))
+            .collect();
+        standing
+            .notices
+            .retain(|notice| !gone.contains_key(&notice.id));
+        if self.is_doubted {
+            return Ok(());
+        }
+        store::notices_write(tx, &changed).await?;
         for (_, disposition) in changed {
-            self.outcome.count((*disposition).into(), 1);
+            self.outcome.count(disposition.into(), 1);
         }
         Ok(())
     }
@@ -215,57 +236,71 @@ impl Run<'_> {
         for page in order_ids.chunks(ORDERS_A_PAGE) {
             let mut tx = self.shop.store.write().await?;
             for mut standing in self.standings(&mut tx, page).await? {
-                standing
-                    .overruled
-                    .retain(|(notice, _)| ids.contains(notice));
-                self.overrule(&mut tx, &standing.overruled).await?;
-                let gone: HashSet<i64> = standing.overruled.iter().map(|(id, _)| *id).collect();
-                standing
-                    .notices
-                    .retain(|notice| ids.contains(&notice.id) && !gone.contains(&notice.id));
-                let contacts = &self.shop.config.contacts;
-                groups
-                    .add(&mut tx, &standing, contacts, &self.rules.calendar, self.now)
-                    .await?;
+                standing.notices.retain(|notice| ids.contains(&notice.id));
+                self.overrule(&mut tx, &mut standing).await?;
+                self.group(&mut tx, &standing, &mut groups).await?;
             }
             tx.commit().await?;
         }
-        self.compose_groups(groups).await
-    }
-
-    async fn compose_groups(&mut self, groups: Groups) -> Result<()> {
-        let letters = Letters::new()?;
-        let letterhead = letterhead(&self.shop.config);
-        let today = self.rules.calendar.date_of(self.now);
         let groups = groups.into_vec();
         for page in groups.chunks(MESSAGES_A_PAGE) {
             let mut tx = self.shop.store.write().await?;
-            for group in page {
-                for part in group.notices.chunks(NOTICES_PER_LETTER) {
-                    let (notice_ids, texts): (Vec<i64>, Vec<_>) = part.iter().cloned().unzip();
-                    let letter = letters.compose(&letterhead, &group.addressee, today, &texts);
-                    let letter = match letter {
-                        Ok(letter) => letter,
-                        Err(error) => {
-                            tracing::error!(%error, ?notice_ids, "a letter cannot be composed");
-                            self.outcome.count("failed", 1);
-                            continue;
-                        }
-                    };
-                    let parcel = Parcel {
-                        kind: MessageKind::Notices,
-                        audience: group.audience.into(),
-                        key: format!("{notice_ids:?} at {}", self.now),
-                        to: group.to.clone(),
-                        letter: &letter,
-                        attachments: &[],
-                        notice_ids: &notice_ids,
-                    };
-                    let posted = post(&mut tx, &self.shop.config, self.mail, parcel, self.now);
-                    self.outcome.count("composed", posted.await?.into());
-                }
-            }
+            self.compose_groups(&mut tx, page).await?;
             tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Groups what is to be composed of a case.
+    async fn group(&self, tx: &mut Tx, standing: &Standing, groups: &mut Groups) -> Result<()> {
+        let ids: Vec<i64> = standing.notices.iter().map(|notice| notice.id).collect();
+        let told = store::message_recipients(tx, &ids).await?;
+        let told = told.into_iter().collect();
+        self.addressed(tx, standing, &told, groups).await
+    }
+
+    async fn addressed(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+        told: &HashSet<(i64, String)>,
+        groups: &mut Groups,
+    ) -> Result<()> {
+        let contacts = &self.shop.config.contacts;
+        let calendar = &self.rules.calendar;
+        groups
+            .add(tx, standing, contacts, calendar, self.now, told)
+            .await
+    }
+
+    async fn compose_groups(&mut self, tx: &mut Tx, groups: &[Group]) -> Result<()> {
+        let letters = Letters::new()?;
+        let letterhead = letterhead(&self.shop.config);
+        let today = self.rules.calendar.date_of(self.now);
+        for group in groups {
+            for part in group.notices.chunks(NOTICES_PER_LETTER) {
+                let (notice_ids, texts): (Vec<i64>, Vec<_>) = part.iter().cloned().unzip();
+                let letter = letters.compose(&letterhead, &group.addressee, today, &texts);
+                let letter = match letter {
+                    Ok(letter) => letter,
+                    Err(error) => {
+                        tracing::error!(%error, ?notice_ids, "a letter cannot be composed");
+                        self.outcome.count("failed", 1);
+                        continue;
+                    }
+                };
+                let parcel = Parcel {
+                    kind: MessageKind::Notices,
+                    audience: group.audience.into(),
+                    key: format!("{notice_ids:?} at {}", self.now),
+                    to: group.to.clone(),
+                    letter: &letter,
+                    attachments: &[],
+                    notice_ids: &notice_ids,
+                };
+                let posted = post(tx, &self.shop.config, self.mail, parcel, self.now).await?;
+                self.outcome.count("composed", posted.into());
+            }
         }
         Ok(())
     }
@@ -288,7 +323,10 @@ impl Run<'_> {
                 continue;
             };
             let delivery = self.hand_over(&mut transport, &message).await;
-            let (tried, fault) = settled(self.mail, &message, delivery, self.now);
+            let (mut tried, fault) = settled(self.mail, &message, delivery, self.now);
+            if self.is_doubted && tried.state == MessageState::Failed && !tried.refused {
+                (tried.state, tried.next_try_at) = (MessageState::Ready, Some(self.now));
+            }
             self.keep(id, &tried).await?;
             tracing::info!(message = message.draft.message_id, state = %tried.state, "tried");
             if let Some(cause) = fault {
@@ -319,43 +357,55 @@ impl Run<'_> {
                 Ok(Some(message))
             }
             Look::Stands | Look::Waits => Ok(None),
-            Look::Falls(changed) => {
+            Look::Falls(standings) => {
                 store::message_drop(&mut tx, id).await?;
-                self.overrule(&mut tx, &changed).await?;
                 self.outcome.count("dropped", 1);
+                let mut groups = Groups::default();
+                for mut standing in standings {
+                    self.overrule(&mut tx, &mut standing).await?;
+                    self.group(&mut tx, &standing, &mut groups).await?;
+                }
+                self.compose_groups(&mut tx, &groups.into_vec()).await?;
                 tx.commit().await?;
                 Ok(None)
             }
         }
     }
 
-    /// Looks at a message's reasons again. What the server may have is sent
-    /// again byte for byte, and what was composed in this run was looked at.
+    /// Looks at a message's reasons and at its address again. What the server
+    /// may have is sent again byte for byte, and what was composed in this
+    /// run was looked at.
     async fn look(&mut self, tx: &mut Tx, message: &Message) -> Result<Look> {
-        if message.maybe_taken || message.composed_at == self.now {
+        let is_notices = message.draft.kind == MessageKind::Notices;
+        if !is_notices || message.maybe_taken || message.composed_at == self.now {
             return Ok(Look::Stands);
         }
         let carried = store::notices_of_message(tx, message.id).await?;
         let own: HashSet<i64> = carried.iter().map(|(_, notice)| *notice).collect();
         let mut order_ids: Vec<i64> = carried.into_iter().map(|(order_id, _)| order_id).collect();
         order_ids.dedup();
-        let standings = self.standings(tx, &order_ids).await?;
+        let mut standings = self.standings(tx, &order_ids).await?;
         if standings.len() < order_ids.len() {
             return Ok(Look::Waits);
         }
-        let mut changed = Vec::new();
-        let mut is_whole = true;
-        for standing in &standings {
-            let of_own = |id: &i64| own.contains(id);
-            changed.extend(standing.overruled.iter().filter(|(id, _)| of_own(id)));
-            let carried = standing.notices.iter().filter(|notice| of_own(&notice.id));
-            is_whole &= carried
-                .map(|notice| notice.disposition)
-                .all(|found| found.is_waiting() || found == Disposition::Sent);
+        let mut falls = false;
+        for standing in &mut standings {
+            standing.notices.retain(|notice| own.contains(&notice.id));
+            standing.overruled.retain(|(id, _)| own.contains(id));
+            falls |= !standing.overruled.is_empty();
+            falls |= standing.notices.iter().any(|notice| {
+                !notice.disposition.is_waiting() && notice.disposition != Disposition::Sent
+            });
+            let mut now_at = Groups::default();
+            self.addressed(tx, standing, &HashSet::new(), &mut now_at)
+                .await?;
+            let carried = now_at.notices_for(&message.draft.recipient);
+            falls |= carried < standing.notices.len();
         }
-        Ok(match is_whole && changed.is_empty() {
-            true => Look::Stands,
-            false => Look::Falls(changed),
+        Ok(match (falls, self.is_doubted) {
+            (false, _) => Look::Stands,
+            (true, true) => Look::Waits,
+            (true, false) => Look::Falls(standings),
         })
     }
 

@@ -62,7 +62,7 @@ fn tried(state: MessageState, answer: String) -> Try {
 
 /// The server may have the message: it is sent again byte for byte, or waits
 /// for a person.
-fn uncertain(mail: &Mail, message: &Message, cause: &str, now: Instant) -> Try {
+pub(super) fn uncertain(mail: &Mail, message: &Message, cause: &str, now: Instant) -> Try {
     let answer = format!("uncertain: {cause}");
     let tried = match mail.on_uncertain {
         OnUncertain::Resend => later(mail, message, answer, now),
@@ -77,7 +77,8 @@ fn uncertain(mail: &Mail, message: &Message, cause: &str, now: Instant) -> Try {
 /// Another try, after a wait that doubles; or none any more.
 fn later(mail: &Mail, message: &Message, answer: String, now: Instant) -> Try {
     let next_try_at = now + wait(message);
-    if next_try_at > message.composed_at + mail.give_up_after {
+    let first_try_at = message.first_try_at.unwrap_or(now);
+    if next_try_at > first_try_at + mail.give_up_after {
         let answer = format!("given up after {} tries: {answer}", message.tries + 1);
         return tried(MessageState::Failed, answer);
     }
