@@ -154,6 +154,10 @@ impl Page<'_> {
             out,
             "unit {unit_ref}: {product_name:?} ({kind}), policy {policy}"
         )?;
+        let currency = self.explained.case.order.currency;
+        let money = |minor| format!("{} {currency}", Money { minor, currency });
+        let price = unit.price.map(money);
+        self.words(out, [("serial", unit.serial.clone()), ("price", price)])?;
         if let Some(root) = &unit.root {
             writeln!(
                 out,

@@ -85,6 +85,7 @@ async fn list(
         "state",
         "kind",
         "audience",
+        "recipient",
         "composed_at",
         "tries",
         "sent_at",
@@ -98,6 +99,7 @@ async fn list(
             message.state.to_string(),
             message.draft.kind.to_string(),
             message.draft.audience,
+            message.draft.recipient,
             message.composed_at.with_timezone(&zone).to_rfc3339(),
             message.tries.to_string(),
             or_dash(

@@ -25,9 +25,9 @@ pub struct Args {
     /// The same, until this date
     #[arg(long, value_name = "DATE")]
     to: Option<NaiveDate>,
-    /// upcoming: so many days ahead
-    #[arg(long, default_value_t = jobs::UPCOMING_DAYS)]
-    days: u16,
+    /// upcoming: so many days ahead [default: 7]
+    #[arg(long)]
+    days: Option<u16>,
     /// How it is written
     #[arg(long, default_value_t = Format::Csv, value_parser = one_of::<Format>())]
     format: Format,
@@ -36,8 +36,22 @@ pub struct Args {
     out: PathBuf,
 }
 
+/// Options that a report does not look at would promise what it does not do.
+fn refuse_what_means_nothing(args: &Args) -> Result<(), Refused> {
+    let has_period = matches!(args.name, ReportName::Compliance | ReportName::Notices);
+    let why = if (args.from.is_some() || args.to.is_some()) && !has_period {
+        "--from and --to are for compliance and notices"
+    } else if args.days.is_some() && args.name != ReportName::Upcoming {
+        "--days is for upcoming"
+    } else {
+        return Ok(());
+    };
+    Err(Refused(format!("{why}, not for {}", args.name)))
+}
+
 /// Writes a report.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
+    refuse_what_means_nothing(&args)?;
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from > to
     {
@@ -49,7 +63,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         at: time_or_now(&shop, args.at.as_deref())?,
         from: args.from,
         to: args.to,
-        days: args.days,
+        days: args.days.unwrap_or(jobs::UPCOMING_DAYS),
         format: args.format,
     };
     if args.out == Path::new("-") {

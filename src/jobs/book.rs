@@ -42,7 +42,12 @@ fn policy_files(dir: Option<&Path>) -> Result<Vec<std::path::PathBuf>> {
             .map(|entry| Ok(entry?.path()))
             .collect()
     };
-    let mut files = read().with_context(|| format!("policy.dir: {}", dir.display()))?;
+    let mut files = read().map_err(|error| {
+        let dir = dir.display();
+        refused(format!(
+            "policy.dir: {dir}: {error}: expected a directory with policy files"
+        ))
+    })?;
     files.retain(|path| {
         path.extension()
             .is_some_and(|extension| extension == "toml")

@@ -164,8 +164,8 @@ fn table() -> Vec<Bad> {
         Bad {
             what: "no such file",
             args: &["import", "none-orders.csv"],
-            status: 1,
-            message: "error: none-orders.csv: No such file or directory (os error 2)",
+            status: 2,
+            message: "error: none-orders.csv: no such file or directory",
             ..Bad::default()
         },
         Bad {

@@ -239,14 +239,10 @@ async fn what_still_stands_of_a_digest_goes_to_the_one_who_waits_for_it() {
         for line in expected {
             assert!(found.contains(&line), "{line}: {found:?}");
         }
-        let again = "later@example.com|sent|C-2".to_owned();
-        let withdrawn = found
-            .iter()
-            .filter(|row| row.starts_with("later") && row.contains("|sent|"));
-        assert!(
-            withdrawn.clone().any(|row| row.contains("C-2")),
-            "{again}: {found:?}"
-        );
+        // A digest with what is new, or alone.
+        let is_again =
+            |row: &String| row.starts_with("later@example.com|sent|") && row.contains("C-2");
+        assert!(found.iter().any(is_again), "{found:?}");
         let second = "SELECT disposition FROM notices WHERE ref = 'C-2' AND audience = 'lead'";
         assert_eq!(shop.rows(second).await, ["sent"], "{other}");
     }

@@ -18,6 +18,9 @@ pub async fn import_dir(shop: &Shop, when: When) -> Result<Outcome> {
     let Some(dir) = &shop.config.import_dir else {
         return Ok(Outcome::default());
     };
+    if dir.is_dir() && of_dir(dir)?.is_empty() {
+        return Ok(Outcome::default());
+    }
     let files = files(&[dir.as_path()], None, None)?;
     let imported = import_files(shop, &files, when.clock, &mut |_| {}).await?;
     let mut outcome = Outcome::default();
@@ -44,7 +47,19 @@ pub fn files<P: AsRef<Path>>(
     let mut files = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {
         if path.is_dir() {
-            files.extend(of_dir(path)?);
+            let found = of_dir(path)?;
+            if found.is_empty() {
+                let why = format!(
+                    "{}: no import file in it: expected orders.csv, units.csv, claims.csv or \
+                     waits.csv",
+                    path.display()
+                );
+                return Err(Refused(why).into());
+            }
+            files.extend(found);
+        } else if !path.exists() {
+            let why = format!("{}: no such file or directory", path.display());
+            return Err(Refused(why).into());
         } else {
             files.push((path.to_owned(), entity.or_else(|| entity_of(path))));
         }
