@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::Done;
 use super::output::{Rows, TableFormat};
@@ -32,7 +33,7 @@ pub async fn run(args: Args) -> Result<Done> {
             .iter()
             .map(|(state, count)| format!("{count} {state}"));
         let states: Vec<String> = states.collect();
-        rows.push([(*what).to_owned(), all.to_string(), states.join(", ")]);
+        rows.push([Value::from(*what), (*all).into(), states.join(", ").into()]);
     }
     if args.format == TableFormat::Json {
         let Demo {

@@ -354,12 +354,12 @@ impl Page<'_> {
             .map(|skipped| skipped.date)
             .max(deadline.last_day);
         let first = self.calendar().date_of(deadline.started_at);
+        // What comes after an open wait began is not counted yet.
+        let paused_on = deadline.paused_since.map(|at| self.calendar().date_of(at));
         let mut counted = 0;
-        for day in first
-            .iter_days()
-            .skip(1)
-            .take_while(|day| Some(*day) <= end)
-        {
+        for day in first.iter_days().skip(1).take_while(|day| {
+            Some(*day) <= end && paused_on.is_none_or(|paused_on| *day < paused_on)
+        }) {
             write!(out, "      {} ", day.format("%a %Y-%m-%d"))?;
             match skipped(day) {
                 Some(skipped) => writeln!(out, "  –  {}", why(skipped.why, self.calendar(), day))?,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::output::{Rows, TableFormat, one_of, progress};
 use super::{Done, time_or_now};
@@ -96,8 +97,8 @@ fn print(imported: &Imported, format: TableFormat) -> Result<()> {
             file.unchanged,
             file.rejected,
         ];
-        let name = std::iter::once(file.path.display().to_string());
-        rows.push(name.chain(counts.map(|count| count.to_string())));
+        let name = std::iter::once(Value::from(file.path.display().to_string()));
+        rows.push(name.chain(counts.map(Value::from)));
     }
     rows.print(format)
 }

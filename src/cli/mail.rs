@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use serde_json::Value;
 
 use super::Done;
 use super::output::{Rows, TableFormat, one_of, or_dash};
@@ -94,21 +95,21 @@ async fn list(
     ];
     let mut rows = Rows::new(&columns);
     for message in jobs::messages(shop, state, limit).await? {
+        let sent_at = message
+            .sent_at
+            .map(|at| at.with_timezone(&zone).to_rfc3339());
+        let composed_at = message.composed_at.with_timezone(&zone).to_rfc3339();
         rows.push([
-            message.id.to_string(),
-            message.state.to_string(),
-            message.draft.kind.to_string(),
-            message.draft.audience,
-            message.draft.recipient,
-            message.composed_at.with_timezone(&zone).to_rfc3339(),
-            message.tries.to_string(),
-            or_dash(
-                message
-                    .sent_at
-                    .map(|at| at.with_timezone(&zone).to_rfc3339()),
-            ),
-            message.draft.subject,
-            or_dash(message.answer),
+            Value::from(message.id),
+            message.state.to_string().into(),
+            message.draft.kind.to_string().into(),
+            message.draft.audience.into(),
+            message.draft.recipient.into(),
+            composed_at.into(),
+            message.tries.into(),
+            or_dash(sent_at).into(),
+            message.draft.subject.into(),
+            or_dash(message.answer).into(),
         ]);
     }
     rows.print(format)

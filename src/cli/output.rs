@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 use strum::VariantArray;
 
 /// How a table is printed.
@@ -27,7 +28,7 @@ const NONE: &str = "-";
 /// A table to be printed.
 pub struct Rows {
     columns: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Vec<Value>>,
 }
 
 impl Rows {
@@ -40,17 +41,20 @@ impl Rows {
     }
 
     /// Adds a row.
-    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
-        self.rows.push(row.into_iter().collect());
+    pub fn push<C: Into<Value>>(&mut self, row: impl IntoIterator<Item = C>) {
+        self.rows.push(row.into_iter().map(Into::into).collect());
     }
 
     /// The rows as objects, whose keys are the columns.
-    pub fn objects(&self) -> serde_json::Value {
-        let object = |row: &Vec<String>| {
+    pub fn objects(&self) -> Value {
+        let value = |cell: &Value| match cell == NONE {
+            true => Value::Null,
+            false => cell.clone(),
+        };
+        let object = |row: &Vec<Value>| {
             let cells = self.columns.iter().zip(row);
-            let value = |cell: &str| (cell != NONE).then(|| cell.to_owned());
-            let cells = cells.map(|(name, cell)| ((*name).to_owned(), value(cell).into()));
-            serde_json::Value::Object(cells.collect())
+            let cells = cells.map(|(name, cell)| ((*name).to_owned(), value(cell)));
+            Value::Object(cells.collect())
         };
         self.rows.iter().map(object).collect()
     }
@@ -64,7 +68,7 @@ impl Rows {
                 table.load_preset(presets::NOTHING);
                 table.set_header(&self.columns);
                 for row in &self.rows {
-                    table.add_row(row);
+                    table.add_row(row.iter().map(shown));
                 }
                 for line in table.lines() {
                     writeln!(out, "{}", line.trim_end())?;
@@ -76,6 +80,13 @@ impl Rows {
             }
         }
         Ok(())
+    }
+}
+
+fn shown(cell: &Value) -> String {
+    match cell {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

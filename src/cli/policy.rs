@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use serde_json::Value;
 
 use super::output::{Rows, TableFormat};
 use super::{Done, load};
@@ -100,13 +101,13 @@ fn check(files: &[PathBuf], format: TableFormat) -> Result<Done> {
                 .map(|step| step.at.to_string())
                 .collect::<Vec<_>>();
             rows.push([
-                name.clone(),
-                policy.id.to_string(),
-                window.to_string(),
-                terms.clause.clone(),
-                terms.days.to_string(),
-                terms.count.to_string(),
-                steps.join(" "),
+                Value::from(name.clone()),
+                policy.id.to_string().into(),
+                window.to_string().into(),
+                terms.clause.clone().into(),
+                terms.days.into(),
+                terms.count.to_string().into(),
+                steps.join(" ").into(),
             ]);
         }
     }

@@ -1,6 +1,7 @@
 //! `status`: what runs, what is late, what is stuck.
 
 use anyhow::Result;
+use serde_json::{Value, json};
 use strum::VariantArray;
 
 use super::Done;
@@ -8,7 +9,8 @@ use super::output::{Rows, TableFormat, or_dash};
 use crate::clock;
 use crate::config::JobName;
 use crate::daemon::schedule_of;
-use crate::jobs::{self, Shop};
+use crate::jobs::{self, Shop, Status};
+use crate::policy::Instant;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,12 +23,16 @@ pub struct Args {
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let now = clock::now();
     let zone = shop.config.calendar.zone;
-    let local = |at: crate::policy::Instant| {
+    let local = |at: Instant| {
         at.with_timezone(&zone)
             .format("%Y-%m-%d %H:%M:%S")
             .to_string()
     };
     let status = jobs::status(&shop, now).await?;
+    if args.format == TableFormat::Json {
+        println!("{:#}", json(&status, &shop, now));
+        return Ok(Done::Well);
+    }
     let mut rows = Rows::new(&[
         "job",
         "schedule",
@@ -51,17 +57,53 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             or_dash(did),
         ]);
     }
-    let lines = status.lines(local);
-    if args.format == TableFormat::Json {
-        let state: std::collections::BTreeMap<_, _> = lines.into_iter().collect();
-        let both = serde_json::json!({ "jobs": rows.objects(), "state": state });
-        println!("{}", serde_json::to_string_pretty(&both)?);
-        return Ok(Done::Well);
-    }
     rows.print(args.format)?;
     println!();
-    for (name, value) in lines {
+    for (name, value) in status.lines(local) {
         println!("{name:<16}{value}");
     }
     Ok(Done::Well)
+}
+
+/// The same for machines: times in RFC 3339, counts as numbers.
+fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
+    let zone = shop.config.calendar.zone;
+    let time = |at: Option<Instant>| at.map(|at| at.with_timezone(&zone).to_rfc3339());
+    let job = |name: &JobName| {
+        let schedule = schedule_of(&shop.config, jobs::job(*name));
+        let last = status.runs.iter().find(|run| run.job == name.to_string());
+        let counts = last.and_then(|run| serde_json::from_str::<Value>(&run.counts).ok());
+        json!({
+            "job": name.to_string(),
+            "schedule": schedule.as_ref().map(|schedule| schedule.expression.cron().to_string()),
+            "next_run": time(schedule.and_then(|schedule| schedule.next(now))),
+            "last_run": time(last.and_then(|run| run.started_at)),
+            "finished_at": time(last.and_then(|run| run.finished_at)),
+            "state": last.map(|run| run.state),
+            "counts": counts,
+            "error": last.and_then(|run| run.error.clone()),
+        })
+    };
+    let counted = |counts: &[(String, i64)]| -> Value {
+        let counts = counts
+            .iter()
+            .map(|(name, count)| (name.clone(), Value::from(*count)));
+        Value::Object(counts.collect())
+    };
+    let agenda = &status.agenda;
+    json!({
+        "jobs": JobName::VARIANTS.iter().map(job).collect::<Vec<_>>(),
+        "enforced_up_to": time(status.guard.last_at),
+        "customers_held_since": time(status.guard.held_since),
+        "customers_held_reason": status.guard.held_reason,
+        "orders": {
+            "all": agenda.orders,
+            "open": agenda.open,
+            "due": agenda.due,
+            "older_rules": agenda.stale,
+            "failing": agenda.failing,
+        },
+        "notices": counted(&status.notices),
+        "messages": counted(&status.messages),
+    })
 }
