@@ -320,3 +320,28 @@ async fn a_message_that_a_run_died_over_long_ago_is_sent_again() {
     shop.deliver(named("2025-06-25T10:00:00Z")).await.unwrap();
     assert_eq!(shop.rows("SELECT state FROM messages").await, ["sent"]);
 }
+
+#[tokio::test]
+async fn a_case_that_cannot_be_evaluated_keeps_no_other_from_being_told() {
+    let shop = two_leads("other@example.com").await;
+    let order = "O-2,K-2,Bea,bea@example.com,2025-01-01,2025-01-05T10:00:00Z,EUR,100.00\n";
+    shop.import(&[
+        ("orders.csv", format!("{ORDERS}{order}")),
+        ("units.csv", format!("{UNITS}U-2,O-2,Lamp,hardware,,\n")),
+    ])
+    .await;
+    // C-2 goes to another order, whose row nobody can read.
+    shop.execute(
+        "UPDATE claims SET unit_id = (SELECT id FROM units WHERE unit_ref = 'U-2') \
+          WHERE claim_ref = 'C-2'; \
+         UPDATE notices SET order_id = (SELECT id FROM orders WHERE order_ref = 'O-2') \
+          WHERE ref = 'C-2'; \
+         UPDATE orders SET currency = 'nonsense' WHERE order_ref = 'O-2'",
+    )
+    .await;
+    shop.deliver(named("2025-12-20T11:00:00Z")).await.unwrap();
+    let found = shop.rows(MESSAGES).await;
+    for line in ["later@example.com|dropped|-", "later@example.com|sent|C-1"] {
+        assert!(found.contains(&line.to_owned()), "{line}: {found:?}");
+    }
+}
