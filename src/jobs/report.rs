@@ -15,7 +15,9 @@ use super::{Outcome, Refused, Shop, When};
 use crate::case::{Case, Disposition, Evaluation, Exception, ExceptionCode, Rules};
 use crate::mail::{Attachment, Letters, Mailbox};
 use crate::policy::{Audience, Instant, Step, Subject};
-use crate::report::{Daily, DailySet, Figures, Format, NoticeRow, Owed, Report, ReportName, Scope};
+use crate::report::{
+    Daily, DailySet, Figures, FileEntry, Format, NoticeRow, Owed, Report, ReportName, Scope,
+};
 use crate::store::{self, MessageKind, NoticeLine, Tx};
 
 /// Orders read ahead of a page.
@@ -159,7 +161,7 @@ async fn mail_managers(
     let Some(mail) = &config.mail else {
         return Ok(());
     };
-    let (attachments, files) = attached(daily, dir)?;
+    let (attachments, files) = attached(&daily.manifest.files, dir)?;
     let figures = lines(&daily.figures);
     let letter = Letters::new()?.report(&letterhead(config), date, &figures, &files)?;
     let mut tx = shop.store.write().await?;
@@ -187,19 +189,19 @@ async fn mail_managers(
 
 /// The files of a set as far as a mail can carry them, the managers' page
 /// first, and all of their names.
-fn attached(daily: &Daily, dir: &Path) -> Result<(Vec<Attachment>, Vec<String>)> {
+fn attached(files: &[FileEntry], dir: &Path) -> Result<(Vec<Attachment>, Vec<String>)> {
     let mut attachments = Vec::new();
-    let mut files = Vec::new();
+    let mut names = Vec::new();
     let mut room = ATTACHED_BYTES;
     let (pages, tables): (Vec<_>, Vec<_>) =
-        (daily.manifest.files.iter()).partition(|file| file.name.ends_with(".html"));
+        files.iter().partition(|file| file.name.ends_with(".html"));
     for file in pages.into_iter().chain(tables) {
         let path = dir.join(&file.name);
         let size = std::fs::metadata(&path)
             .with_context(|| path.display().to_string())?
             .len();
         if size > room {
-            files.push(format!(
+            names.push(format!(
                 "{} (too large to attach): {}",
                 file.name,
                 path.display()
@@ -217,9 +219,9 @@ fn attached(daily: &Daily, dir: &Path) -> Result<(Vec<Attachment>, Vec<String>)>
             content_type: content_type.to_owned(),
             bytes: std::fs::read(&path).with_context(|| path.display().to_string())?,
         });
-        files.push(file.name.clone());
+        names.push(file.name.clone());
     }
-    Ok((attachments, files))
+    Ok((attachments, names))
 }
 
 /// Reads everything that reports are made of from one state of the database.
@@ -363,4 +365,37 @@ fn lines(figures: &Figures) -> Vec<(String, String)> {
         .into_iter()
         .chain(figures.refunds_owed.iter().map(owed))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_carries_the_page_and_what_has_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = |name: &str, size: u64| {
+            let file = std::fs::File::create(dir.path().join(name)).unwrap();
+            file.set_len(size).unwrap();
+            FileEntry {
+                name: name.to_owned(),
+                rows: None,
+                sha256: String::new(),
+            }
+        };
+        let files = [
+            entry("deadlines.csv", ATTACHED_BYTES),
+            entry("claims.csv", 10),
+            entry("summary.html", 10),
+        ];
+        let (attachments, names) = attached(&files, dir.path()).unwrap();
+        let carried: Vec<&str> = attachments.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(carried, ["summary.html", "claims.csv"]);
+        assert_eq!(names.len(), 3);
+        assert!(
+            names
+                .iter()
+                .any(|name| name.starts_with("deadlines.csv (too large"))
+        );
+    }
 }

@@ -169,6 +169,48 @@ fn table() -> Vec<Bad> {
             ..Bad::default()
         },
         Bad {
+            what: "a directory without an import file",
+            args: &["import", "policy"],
+            message: "error: policy: no import file in it: expected orders.csv, units.csv, claims.csv or waits.csv",
+            ..Bad::default()
+        },
+        Bad {
+            what: "a period for a report that has none",
+            args: &["report", "claims", "--from", "2025-01-01"],
+            message: "error: --from and --to are for compliance and notices, not for claims",
+            ..Bad::default()
+        },
+        Bad {
+            what: "days for a report that does not look ahead",
+            args: &["report", "overdue", "--days", "3"],
+            message: "error: --days is for upcoming, not for overdue",
+            ..Bad::default()
+        },
+        Bad {
+            what: "a period that ends before it begins",
+            args: &["report", "notices", "--from", "2025-02-01", "--to", "2025-01-01"],
+            message: "error: --from 2025-02-01 is after --to 2025-01-01: expected the earlier date first",
+            ..Bad::default()
+        },
+        Bad {
+            what: "a time for a job that has none",
+            args: &["run", "import", "--at", "2025-01-01"],
+            message: "error: --at: import has no time but the present, leave it out",
+            ..Bad::default()
+        },
+        Bad {
+            what: "a message that is not there",
+            args: &["mail", "retry", "99"],
+            message: "error: there is no message 99: `warrantyd mail list` shows them",
+            ..Bad::default()
+        },
+        Bad {
+            what: "a policy directory that is not there",
+            files: vec![config("[policy]\ndir = \"nowhere\"\n")],
+            message: "error: policy.dir: nowhere: No such file or directory (os error 2): expected a directory with policy files",
+            ..Bad::default()
+        },
+        Bad {
             what: "a file whose name says nothing",
             files: vec![("list.csv", b"a\n".to_vec())],
             args: &["import", "list.csv"],

@@ -345,3 +345,18 @@ async fn a_case_that_cannot_be_evaluated_keeps_no_other_from_being_told() {
         assert!(found.contains(&line.to_owned()), "{line}: {found:?}");
     }
 }
+
+#[tokio::test]
+async fn a_second_deliver_leaves_the_work_to_the_first() {
+    let shop = Shop::new(FILE_MAIL);
+    repair(&shop).await;
+    let open = shop.open().await;
+    let first = open.store.job_lock("deliver").unwrap();
+    assert!(first.is_some());
+    let second = shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+    assert_eq!((second.get("skipped"), second.get("sent")), (1, 0));
+    drop(first);
+    let next = shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+    assert_eq!(next.get("sent"), 1);
+    open.store.close().await;
+}
