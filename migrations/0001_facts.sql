@@ -3,25 +3,25 @@
 -- order's currency, `*_ref` the shop's own names.
 
 CREATE TABLE change_sets (
-    id INTEGER PRIMARY KEY,
+    id {id},
     recorded_at BIGINT NOT NULL,
-    source TEXT NOT NULL -- by what: an import with its files, or a command
+    source {text} NOT NULL -- by what: an import with its files, or a command
 );
 
 CREATE TABLE orders (
-    id INTEGER PRIMARY KEY,
-    order_ref TEXT NOT NULL UNIQUE,
-    customer_ref TEXT NOT NULL,
-    customer_name TEXT,
-    customer_email TEXT NOT NULL,
-    customer_locale TEXT,
+    id {id},
+    order_ref {text} NOT NULL UNIQUE,
+    customer_ref {text} NOT NULL,
+    customer_name {text},
+    customer_email {text} NOT NULL,
+    customer_locale {text},
     placed_at BIGINT NOT NULL,
     paid_at BIGINT,
     shipped_at BIGINT,
     delivered_at BIGINT,
     cancelled_at BIGINT,
     cancel_refunded_at BIGINT,
-    currency TEXT NOT NULL,
+    currency {text} NOT NULL,
     total BIGINT NOT NULL,
     shipping_out BIGINT,
     shipping_back BIGINT,
@@ -32,20 +32,20 @@ CREATE TABLE orders (
 CREATE INDEX orders_customer ON orders (customer_ref, placed_at);
 
 CREATE TABLE units (
-    id INTEGER PRIMARY KEY,
-    unit_ref TEXT NOT NULL UNIQUE,
+    id {id},
+    unit_ref {text} NOT NULL UNIQUE,
     order_id BIGINT NOT NULL REFERENCES orders (id),
-    sku TEXT,
-    product_name TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    serial TEXT,
-    serial_key TEXT, -- the serial as it is compared
+    sku {text},
+    product_name {text} NOT NULL,
+    kind {text} NOT NULL,
+    serial {text},
+    serial_key {text}, -- the serial as it is compared
     price BIGINT,
     received_at BIGINT,
     company_confirmed_at BIGINT,
     customer_confirmed_at BIGINT,
     replaces_unit_id BIGINT REFERENCES units (id),
-    policy TEXT, -- NULL: standard
+    policy {text}, -- NULL: standard
     withdrawn BOOLEAN,
     created_in BIGINT NOT NULL REFERENCES change_sets (id),
     changed_at BIGINT NOT NULL
@@ -55,17 +55,17 @@ CREATE INDEX units_replaces ON units (replaces_unit_id) WHERE replaces_unit_id I
 CREATE INDEX units_serial ON units (serial_key) WHERE serial_key IS NOT NULL;
 
 CREATE TABLE claims (
-    id INTEGER PRIMARY KEY,
-    claim_ref TEXT NOT NULL UNIQUE,
+    id {id},
+    claim_ref {text} NOT NULL UNIQUE,
     unit_id BIGINT NOT NULL REFERENCES units (id),
-    type TEXT NOT NULL,
+    type {text} NOT NULL,
     opened_at BIGINT NOT NULL,
-    assignee_email TEXT,
-    reported_serial TEXT,
+    assignee_email {text},
+    reported_serial {text},
     confirmed_at BIGINT,
     received_at BIGINT,
     inspected_at BIGINT,
-    findings TEXT, -- codes separated by `;`
+    findings {text}, -- codes separated by `;`
     accessories_missing BOOLEAN,
     repaired_at BIGINT,
     unrepairable_at BIGINT,
@@ -81,7 +81,7 @@ CREATE TABLE claims (
 CREATE INDEX claims_unit ON claims (unit_id);
 
 CREATE TABLE waits (
-    id INTEGER PRIMARY KEY,
+    id {id},
     claim_id BIGINT NOT NULL REFERENCES claims (id),
     "from" BIGINT NOT NULL,
     until BIGINT,
@@ -94,12 +94,12 @@ CREATE TABLE waits (
 -- What a fact replaced, append-only. What a row held when it was created is
 -- what it holds now, less these.
 CREATE TABLE fact_changes (
-    id INTEGER PRIMARY KEY,
+    id {id},
     change_set BIGINT NOT NULL REFERENCES change_sets (id),
-    entity TEXT NOT NULL,
+    entity {text} NOT NULL,
     row_id BIGINT NOT NULL,
-    field TEXT NOT NULL,
-    old TEXT,
-    new TEXT
+    field {text} NOT NULL,
+    old {text},
+    new {text}
 );
 CREATE INDEX fact_changes_row ON fact_changes (entity, row_id);

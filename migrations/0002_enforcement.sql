@@ -1,20 +1,20 @@
 -- What was decided, and when each case must be looked at again.
 
 CREATE TABLE policies (
-    name TEXT NOT NULL,
-    effective_from TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    text TEXT NOT NULL,
+    name {text} NOT NULL,
+    effective_from {text} NOT NULL,
+    sha256 {text} NOT NULL,
+    text {text} NOT NULL,
     used_at BIGINT NOT NULL, -- when an order was first evaluated under it
     PRIMARY KEY (name, effective_from)
 );
 
 -- What cases were evaluated under; a row for each change.
 CREATE TABLE rules (
-    id INTEGER PRIMARY KEY,
+    id {id},
     recorded_at BIGINT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    detail TEXT NOT NULL
+    fingerprint {text} NOT NULL,
+    detail {text} NOT NULL
 );
 
 -- One row for each order, narrow: it is what every run reads and moves.
@@ -24,7 +24,7 @@ CREATE TABLE agenda (
     rules_id BIGINT NOT NULL DEFAULT 0, -- 0: never evaluated
     is_open BOOLEAN NOT NULL DEFAULT TRUE,
     failures BIGINT NOT NULL DEFAULT 0,
-    error TEXT
+    error {text}
 );
 CREATE INDEX agenda_next ON agenda (next_at, order_id) WHERE next_at IS NOT NULL;
 CREATE INDEX agenda_rules ON agenda (rules_id) WHERE is_open;
@@ -32,23 +32,23 @@ CREATE INDEX agenda_rules ON agenda (rules_id) WHERE is_open;
 -- What time alone does not change of a deadline.
 CREATE TABLE deadlines (
     order_id BIGINT NOT NULL REFERENCES orders (id),
-    subject TEXT NOT NULL,
-    ref TEXT NOT NULL,
-    "window" TEXT NOT NULL,
+    subject {text} NOT NULL,
+    ref {text} NOT NULL,
+    "window" {text} NOT NULL,
     started_at BIGINT NOT NULL,
     due_at BIGINT, -- NULL while paused
-    last_day TEXT,
+    last_day {text},
     ended_at BIGINT,
-    policy TEXT NOT NULL,
+    policy {text} NOT NULL,
     PRIMARY KEY (order_id, subject, ref, "window")
 );
 
 -- Up to when was enforced, and whether customers' notices are held.
 CREATE TABLE enforcement (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
+    id BIGINT PRIMARY KEY CHECK (id = 1),
     last_at BIGINT,
     doubted_at BIGINT, -- the last run at a time that nobody has confirmed
     held_since BIGINT,
-    held_reason TEXT
+    held_reason {text}
 );
 INSERT INTO enforcement (id) VALUES (1);

@@ -1,19 +1,19 @@
 -- Notices are recorded once and for ever; messages carry them.
 
 CREATE TABLE notices (
-    id INTEGER PRIMARY KEY,
+    id {id},
     order_id BIGINT NOT NULL REFERENCES orders (id),
-    subject TEXT NOT NULL,
-    ref TEXT NOT NULL,
-    "window" TEXT NOT NULL, -- empty for an outcome
-    last_day TEXT NOT NULL, -- empty for a start and an outcome
-    step TEXT NOT NULL,
-    audience TEXT NOT NULL,
+    subject {text} NOT NULL,
+    ref {text} NOT NULL,
+    "window" {text} NOT NULL, -- empty for an outcome
+    last_day {text} NOT NULL, -- empty for a start and an outcome
+    step {text} NOT NULL,
+    audience {text} NOT NULL,
     fires_at BIGINT NOT NULL,
     level BIGINT NOT NULL,
-    policy TEXT NOT NULL,
-    clause TEXT NOT NULL,
-    disposition TEXT NOT NULL,
+    policy {text} NOT NULL,
+    clause {text} NOT NULL,
+    disposition {text} NOT NULL,
     recorded_at BIGINT NOT NULL,
     ready_at BIGINT NOT NULL, -- a customer's outcome waits for a forgotten entry
     -- The day first: what falls due together lies together.
@@ -24,22 +24,22 @@ CREATE INDEX notices_queued ON notices (ready_at) WHERE disposition = 'queued';
 CREATE INDEX notices_held ON notices (ready_at) WHERE disposition = 'held';
 
 CREATE TABLE messages (
-    id INTEGER PRIMARY KEY,
-    message_id TEXT NOT NULL UNIQUE, -- the header, the same at every try
-    kind TEXT NOT NULL, -- notices, report or ops
-    audience TEXT NOT NULL,
-    recipient TEXT NOT NULL, -- the address
-    subject TEXT NOT NULL,
-    state TEXT NOT NULL, -- ready, sending, sent, failed, uncertain, dropped
+    id {id},
+    message_id {text} NOT NULL UNIQUE, -- the header, the same at every try
+    kind {text} NOT NULL, -- notices, report or ops
+    audience {text} NOT NULL,
+    recipient {text} NOT NULL, -- the address
+    subject {text} NOT NULL,
+    state {text} NOT NULL, -- ready, sending, sent, failed, uncertain, dropped
     composed_at BIGINT NOT NULL,
     tries BIGINT NOT NULL DEFAULT 0,
     first_try_at BIGINT, -- it is given up so long after this
     next_try_at BIGINT,
-    answer TEXT, -- the server's last answer, or what went wrong
+    answer {text}, -- the server's last answer, or what went wrong
     refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good
     maybe_taken BOOLEAN NOT NULL DEFAULT FALSE, -- the server may have it
     sent_at BIGINT,
-    raw TEXT NOT NULL -- the same bytes at every try; last, as it is long
+    raw {text} NOT NULL -- the same bytes at every try; last, as it is long
 );
 CREATE INDEX messages_ready ON messages (next_try_at) WHERE state = 'ready';
 CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';

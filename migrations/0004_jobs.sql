@@ -1,13 +1,13 @@
 -- Runs of jobs. A slot of the schedule is planned once.
 CREATE TABLE job_runs (
-    id INTEGER PRIMARY KEY,
-    job TEXT NOT NULL,
+    id {id},
+    job {text} NOT NULL,
     slot_at BIGINT, -- NULL: started by hand or by cron
-    state TEXT NOT NULL, -- planned, running, done, partial, failed
+    state {text} NOT NULL, -- planned, running, done, partial, failed
     started_at BIGINT,
     finished_at BIGINT,
-    counts TEXT NOT NULL DEFAULT '{}',
-    error TEXT,
+    counts {text} NOT NULL DEFAULT '{}',
+    error {text},
     UNIQUE (job, slot_at)
 );
 CREATE INDEX job_runs_job ON job_runs (job, id);

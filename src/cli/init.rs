@@ -24,7 +24,7 @@ pub async fn run(_: Args, config: Option<PathBuf>) -> Result<Done> {
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     }
     let shop = Shop::open(load(Some(path.clone()))?).await?;
-    println!("the database is {}", shop.store.path().display());
+    println!("the database is {}", shop.store.name());
     println!("next: edit {}, then `warrantyd import DIR`", path.display());
     Ok(Done::Well)
 }

@@ -7,6 +7,7 @@
 //! missing or out of its range was refused by [`Config::load`] with the file
 //! and line, or the variable, that it stands in.
 
+mod database;
 mod job;
 mod mail;
 mod reader;
@@ -16,6 +17,7 @@ mod starter;
 mod tests;
 mod value;
 
+pub use database::Database;
 pub use job::{CatchUp, Expression, ExpressionError, JobName, JobSettings};
 pub use mail::{Login, Mail, OnUncertain, SendingHours, Transport};
 pub use settings::{Business, Config, Contacts, Notices, Reports};

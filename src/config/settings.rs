@@ -10,8 +10,8 @@ use strum::VariantArray;
 
 use super::job::timezone;
 use super::reader::Reader;
-use super::value::{addresses, date, dates, lines, path, span, sqlite_path, text, weekdays};
-use super::{ConfigError, JobName, JobSettings, Mail};
+use super::value::{addresses, database, date, dates, lines, path, span, text, weekdays};
+use super::{ConfigError, Database, JobName, JobSettings, Mail};
 use crate::policy::Calendar;
 
 /// Where a configuration is looked for if none is named.
@@ -24,8 +24,8 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// directory of the configuration file.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file of the SQLite database.
-    pub database: PathBuf,
+    /// Where the database is.
+    pub database: Database,
     /// Who the shop is.
     pub business: Business,
     /// The days of the business: zone, weekend, holidays.
@@ -133,11 +133,11 @@ impl Config {
         };
         let zone = "an IANA name such as \"Europe/Rome\"";
         let zone = reader.required("business.timezone", zone, timezone)?;
-        let database = reader.required("database.url", "sqlite://PATH", sqlite_path)?;
+        let database = reader.required("database.url", Database::EXPECTED, database)?;
         let jobs = JobName::VARIANTS.iter();
         let jobs = jobs.map(|job| Ok((*job, JobSettings::read(reader, *job, zone)?)));
         Ok(Self {
-            database: base.join(database),
+            database: database.below(base),
             business: Business::read(reader)?,
             calendar: calendar(reader, zone)?,
             policy_dir: directory("policy.dir")?,

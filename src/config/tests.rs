@@ -26,7 +26,7 @@ pub(super) fn today() -> NaiveDate {
 #[test]
 fn what_the_least_configuration_leaves_out_has_its_default() {
     let config = parse(LEAST, &[]).unwrap();
-    assert_eq!(config.database, PathBuf::from("/etc/w/w.db"));
+    assert_eq!(config.database, Database::Sqlite("/etc/w/w.db".into()));
     assert_eq!(config.business.stuck_after, TimeDelta::days(14));
     assert_eq!(config.calendar.zone, Tz::Europe__Rome);
     assert_eq!(config.calendar.weekend(), [Weekday::Sat, Weekday::Sun]);
@@ -228,7 +228,7 @@ fn what_must_be_there_is_missed() {
         (
             "database.url",
             "# ",
-            " database.url: missing, expected sqlite://PATH",
+            " database.url: missing, expected sqlite://PATH or postgres://[USER@]HOST[:PORT]/DATABASE",
         ),
         (
             "business.name",
@@ -252,23 +252,23 @@ fn what_must_be_there_is_missed() {
         ),
         (
             "sqlite://w.db",
-            "postgres://u:secret@h/d",
-            "1: database.url: found postgres://, this version runs on SQLite: expected sqlite://PATH",
+            "mysql://u:secret@h/d",
+            "1: database.url: found mysql://: expected sqlite://PATH or postgres://[USER@]HOST[:PORT]/DATABASE",
         ),
         (
             "sqlite://w.db",
             "w.db",
-            "1: database.url: found \"w.db\", expected sqlite://PATH",
+            "1: database.url: found \"w.db\", expected sqlite://PATH or postgres://[USER@]HOST[:PORT]/DATABASE",
         ),
         (
             "sqlite://w.db",
             "sqlite://:memory:",
-            "1: database.url: found \"sqlite://:memory:\", expected sqlite://PATH",
+            "1: database.url: found \"sqlite://:memory:\", expected sqlite://PATH or postgres://[USER@]HOST[:PORT]/DATABASE",
         ),
         (
             "sqlite://w.db",
             "sqlite://w.db?mode=ro",
-            "1: database.url: found \"sqlite://w.db?mode=ro\", expected sqlite://PATH",
+            "1: database.url: found \"sqlite://w.db?mode=ro\", expected sqlite://PATH or postgres://[USER@]HOST[:PORT]/DATABASE",
         ),
     ] {
         let text = LEAST.replace(from, to);
@@ -301,7 +301,7 @@ fn the_environment_stands_above_the_file() {
         ],
     )
     .unwrap();
-    assert_eq!(config.database, PathBuf::from("/var/lib/w.db"));
+    assert_eq!(config.database, Database::Sqlite("/var/lib/w.db".into()));
     assert_eq!(config.business.phone.as_deref(), Some("5550100"));
     assert_eq!(config.business.name, "Nuts, bolts");
     assert_eq!(config.business.address, ["1 Market Street", "Springfield"]);
@@ -411,6 +411,9 @@ fn the_starter_file_is_loaded_as_it_is() {
     let file = dir.path().join("w.toml");
     std::fs::write(&file, starter(today())).unwrap();
     let config = Config::load(Some(&file), std::iter::empty()).unwrap();
-    assert_eq!(config.database, dir.path().join("warrantyd.db"));
+    assert_eq!(
+        config.database,
+        Database::Sqlite(dir.path().join("warrantyd.db"))
+    );
     assert_eq!(config.notices.live_from, Some(today()));
 }

@@ -8,6 +8,8 @@ use chrono::{NaiveDate, TimeDelta, Weekday};
 use email_address::{EmailAddress, Options};
 use toml::Value;
 
+use super::Database;
+
 /// Days of the longest span: longer ones are slips of the pen.
 const MAX_SPAN_DAYS: i64 = 3_660;
 
@@ -144,22 +146,26 @@ pub(super) fn addresses(value: &Value) -> Read<Vec<String>> {
     list(expected, address)(value)
 }
 
-/// The path in a database URL of SQLite. Other URLs are not shown: they may
-/// hold a password.
-pub(super) fn sqlite_path(value: &Value) -> Read<PathBuf> {
-    let expected = "sqlite://PATH";
-    let url = value.as_str().ok_or_else(|| wrong_kind(value, expected))?;
+/// The URL of a database. One that cannot be used is not shown: it may hold a
+/// password.
+pub(super) fn database(value: &Value) -> Read<Database> {
+    let url = value
+        .as_str()
+        .ok_or_else(|| wrong_kind(value, Database::EXPECTED))?;
     match url.split_once("://") {
         Some(("sqlite", path))
             if !path.is_empty() && !path.starts_with(':') && !path.contains('?') =>
         {
-            Ok(PathBuf::from(path))
+            Ok(Database::Sqlite(PathBuf::from(path)))
+        }
+        Some(("postgres" | "postgresql", address)) if !address.is_empty() => {
+            Ok(Database::Postgres(url.to_owned()))
         }
         Some((scheme, _)) if scheme != "sqlite" => Err(Problem {
-            text: format!("found {scheme}://, this version runs on SQLite: expected {expected}"),
+            text: format!("found {scheme}://: expected {}", Database::EXPECTED),
             wrong_kind: false,
         }),
-        _ => Err(refused(value, expected)),
+        _ => Err(refused(value, Database::EXPECTED)),
     }
 }
 

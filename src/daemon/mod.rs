@@ -26,7 +26,7 @@ use crate::jobs::Shop;
 pub async fn daemon(shop: Shop) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    let Some(_lock) = shop.store.job_lock("daemon")? else {
+    let Some(_lock) = shop.store.job_lock("daemon").await? else {
         bail!("another daemon runs on this database: one is enough");
     };
     let bell = Arc::new(Notify::new());
@@ -37,7 +37,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
         Arc::clone(&bell),
         Arc::clone(&stop),
     ));
-    tracing::info!(database = %shop.store.path().display(), "started");
+    tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {
         ended = &mut worker => Some(ended),
         _ = terminate.recv() => None,

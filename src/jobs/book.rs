@@ -69,7 +69,7 @@ pub struct InForce {
 /// The rules in force. Versions that were used are taken from the store;
 /// refused are a used version that was edited, and a version that starts
 /// before orders that were evaluated under another.
-pub async fn rules(shop: &Shop, tx: &mut Tx) -> Result<InForce> {
+pub async fn rules(shop: &Shop, tx: &mut Tx<'_>) -> Result<InForce> {
     let mut policies = book(shop.config.policy_dir.as_deref())?;
     let used = store::policies_load(tx).await?;
     let calendar = &shop.config.calendar;
@@ -114,7 +114,7 @@ fn refuse_edited(policy: &Policy, stored: &StoredPolicy) -> Result<()> {
     Ok(())
 }
 
-async fn refuse_late(policy: &Policy, calendar: &Calendar, tx: &mut Tx) -> Result<()> {
+async fn refuse_late(policy: &Policy, calendar: &Calendar, tx: &mut Tx<'_>) -> Result<()> {
     let name = &policy.id.name;
     let newest = store::placed_latest(tx, name, name == STANDARD_NAME).await?;
     if let Some(date) = newest.map(|at| calendar.date_of(at))
@@ -177,7 +177,7 @@ fn detail(rules: &Rules) -> String {
 
 impl InForce {
     /// The rules' number; kept from now on if they are not those of before.
-    pub async fn number(&self, tx: &mut Tx, now: Instant) -> Result<i64> {
+    pub async fn number(&self, tx: &mut Tx<'_>, now: Instant) -> Result<i64> {
         match self.rules_id {
             Some(id) => Ok(id),
             None => Ok(store::rules_write(tx, &self.fingerprint, &self.detail, now).await?),

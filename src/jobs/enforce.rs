@@ -103,7 +103,7 @@ struct Run<'s> {
 impl Run<'_> {
     /// Keeps up to when was enforced, and holds customers' notices or lets
     /// them go.
-    async fn keep_guard(&mut self, tx: &mut Tx, guarded: &Guarded) -> Result<()> {
+    async fn keep_guard(&mut self, tx: &mut Tx<'_>, guarded: &Guarded) -> Result<()> {
         let outcome = &mut self.done.outcome;
         if guarded.goes_back {
             outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
@@ -150,7 +150,7 @@ impl Run<'_> {
 
     /// Evaluates the first of the cases, as many as make a page, and writes
     /// what follows. Gives the last of them.
-    async fn page(&mut self, mut tx: Tx, due: &[DueCase]) -> Result<Option<DueCase>> {
+    async fn page(&mut self, mut tx: Tx<'_>, due: &[DueCase]) -> Result<Option<DueCase>> {
         let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
         let Some(last) = due.last() else {
             return Ok(None);

@@ -30,7 +30,7 @@ pub fn page_len(units: impl Iterator<Item = i64>) -> usize {
 
 /// Loads and evaluates the cases of a page.
 pub async fn evaluate_page(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     order_ids: &[i64],
     rules: &Rules,
     now: Instant,
@@ -55,7 +55,7 @@ fn one(order_id: i64, case: Case, rules: &Rules, now: Instant) -> Evaluated {
 
 /// A row that cannot be read fails its own case alone.
 async fn evaluate_singly(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     order_ids: &[i64],
     rules: &Rules,
     now: Instant,

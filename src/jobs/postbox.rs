@@ -40,7 +40,7 @@ pub struct Parcel<'p> {
 
 /// Puts a message into the outbox. `false`: it is there already.
 pub async fn post(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     config: &Config,
     mail: &Mail,
     parcel: Parcel<'_>,

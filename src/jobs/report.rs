@@ -227,7 +227,7 @@ fn attached(files: &[FileEntry], dir: &Path) -> Result<(Vec<Attachment>, Vec<Str
 /// Reads everything that reports are made of from one state of the database.
 async fn feed(
     shop: &Shop,
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     rules: &Rules,
     at: Instant,
     mut take: impl FnMut(Item<'_>) -> io::Result<()>,

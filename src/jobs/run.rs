@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::clock;
-use crate::config::{CatchUp, Config, JobName};
+use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
 use crate::store::{self, RunState, Store, Tx};
 
@@ -21,7 +21,10 @@ pub struct Shop {
 impl Shop {
     /// Opens the database of a config.
     pub async fn open(config: Config) -> Result<Self> {
-        let store = Store::open(&config.database).await?;
+        let store = match &config.database {
+            Database::Sqlite(path) => Store::sqlite(path).await?,
+            Database::Postgres(url) => Store::postgres(url).await?,
+        };
         Ok(Self {
             store,
             config: std::sync::Arc::new(config),
@@ -29,7 +32,7 @@ impl Shop {
     }
 
     /// Begins a transaction: one that reads only, for a dry run.
-    pub(super) async fn begin(&self, reads_only: bool) -> Result<Tx> {
+    pub(super) async fn begin(&self, reads_only: bool) -> Result<Tx<'static>> {
         Ok(match reads_only {
             true => self.store.read().await?,
             false => self.store.write().await?,

@@ -1,14 +1,12 @@
 //! When each case must be looked at again: a scan costs what is due, not
 //! what is stored.
 
-use sqlx::sqlite::SqliteConnection;
-
 use super::StoreError;
-use super::rows::micros;
+use super::engine::{Cell, Kind, Page, Row, Tx, select, write};
 use crate::policy::Instant;
 
 /// A case that is to be looked at, in the order of the agenda.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueCase {
     /// The order.
     pub order_id: i64,
@@ -35,71 +33,102 @@ pub struct AgendaRow {
     pub error: Option<String>,
 }
 
-/// The next cases whose time has come by `now`, after a place on the agenda.
+/// What is read of a case on the agenda.
+const UNITS: &str = "(SELECT count(*) FROM units WHERE units.order_id = agenda.order_id) AS units";
+
+fn due_case(mut row: Row) -> Result<DueCase, StoreError> {
+    Ok(DueCase {
+        order_id: row.get("order_id")?,
+        next_at: row.get("next_at")?,
+        failures: row.get("failures")?,
+        units: row.get("units")?,
+    })
+}
+
+/// The next cases whose time has come by `now`, after a place on the agenda;
+/// those that another transaction works on are left to it.
 pub async fn agenda_due(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     now: Instant,
     after: (i64, i64),
     at_most: i64,
 ) -> Result<Vec<DueCase>, StoreError> {
-    let sql = "SELECT order_id, next_at, failures, \
-               (SELECT count(*) FROM units WHERE units.order_id = agenda.order_id) AS units \
-          FROM agenda WHERE next_at <= $1 AND (next_at, order_id) > ($2, $3) \
-         ORDER BY next_at, order_id LIMIT $4";
-    let query = sqlx::query_as(sql)
-        .bind(micros(now))
+    let columns = ["order_id", "next_at", "failures", UNITS];
+    let rest = "FROM agenda WHERE next_at <= $1 AND (next_at, order_id) > ($2, $3) \
+         ORDER BY next_at, order_id LIMIT $4 {lock free}";
+    let query = select("agenda", columns, rest)
+        .bind(now)
         .bind(after.0)
         .bind(after.1)
         .bind(at_most);
-    Ok(query.fetch_all(tx).await?)
+    query.rows(tx).await?.into_iter().map(due_case).collect()
 }
 
 /// The next open cases that were evaluated under older rules and are not due
 /// by `now` all the same, after an order.
 pub async fn agenda_stale(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     now: Instant,
     rules_id: i64,
     after: i64,
     at_most: i64,
 ) -> Result<Vec<DueCase>, StoreError> {
-    let sql = "SELECT order_id, 0 AS next_at, failures, \
-               (SELECT count(*) FROM units WHERE units.order_id = agenda.order_id) AS units \
-          FROM agenda WHERE is_open AND rules_id < $1 AND order_id > $2 \
+    let columns = [
+        "order_id",
+        "CAST(0 AS BIGINT) AS next_at",
+        "failures",
+        UNITS,
+    ];
+    let rest = "FROM agenda WHERE is_open AND rules_id < $1 AND order_id > $2 \
            AND (next_at IS NULL OR next_at > $4) \
-         ORDER BY order_id LIMIT $3";
-    Ok(sqlx::query_as(sql)
+         ORDER BY order_id LIMIT $3 {lock free}";
+    let query = select("agenda", columns, rest)
         .bind(rules_id)
         .bind(after)
         .bind(at_most)
-        .bind(micros(now))
-        .fetch_all(tx)
-        .await?)
+        .bind(now);
+    query.rows(tx).await?.into_iter().map(due_case).collect()
+}
+
+/// Keeps others from evaluating the cases of orders until the transaction
+/// ends, and waits until nobody does.
+pub async fn agenda_lock(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<(), StoreError> {
+    let rest = "FROM agenda WHERE order_id IN (SELECT order_id FROM {page} AS page) \
+                ORDER BY order_id {lock}";
+    let page = Page::of_ints("order_id", order_ids);
+    select("agenda", ["order_id"], rest)
+        .page(page)
+        .rows(tx)
+        .await?;
+    Ok(())
 }
 
 /// Writes what evaluations under the rules left on the agenda.
 pub async fn agenda_move(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     rules_id: i64,
     rows: &[AgendaRow],
 ) -> Result<(), StoreError> {
-    let page: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            let next_at = row.next_at.map(micros);
-            (row.order_id, next_at, row.is_open, row.failures, &row.error)
-        })
-        .collect();
-    let sql = "UPDATE agenda SET next_at = page.value ->> 1, rules_id = $2, \
-               is_open = page.value ->> 2, failures = page.value ->> 3, error = page.value ->> 4 \
-          FROM json_each($1) AS page WHERE agenda.order_id = page.value ->> 0";
-    let page = serde_json::json!(page).to_string();
-    let changed = sqlx::query(sql)
-        .bind(page)
-        .bind(rules_id)
-        .execute(tx)
-        .await?
-        .rows_affected();
+    let mut page = Page::new(&[
+        ("order_id", Kind::Int),
+        ("next_at", Kind::Int),
+        ("is_open", Kind::Flag),
+        ("failures", Kind::Int),
+        ("error", Kind::Text),
+    ]);
+    for row in rows {
+        page.push([
+            row.order_id.into(),
+            row.next_at.into(),
+            row.is_open.into(),
+            row.failures.into(),
+            row.error.as_ref().map_or(Cell::Null, Cell::from),
+        ]);
+    }
+    let sql = "UPDATE agenda SET next_at = page.next_at, rules_id = $1, is_open = page.is_open, \
+               failures = page.failures, error = page.error \
+          FROM {page} AS page WHERE agenda.order_id = page.order_id";
+    let changed = write(sql).bind(rules_id).page(page).execute(tx).await?;
     let expected = rows.len() as u64;
     match changed == expected {
         true => Ok(()),
@@ -112,7 +141,7 @@ pub async fn agenda_move(
 }
 
 /// The agenda as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgendaSummary {
     /// Orders that were evaluated or wait to be.
     pub orders: i64,
@@ -128,17 +157,26 @@ pub struct AgendaSummary {
 
 /// Counts the agenda.
 pub async fn agenda_summary(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     now: Instant,
     rules_id: i64,
 ) -> Result<AgendaSummary, StoreError> {
-    let sql = "SELECT count(*) AS orders, count(*) FILTER (WHERE is_open) AS open, \
-               count(*) FILTER (WHERE next_at <= $1) AS due, \
-               count(*) FILTER (WHERE is_open AND rules_id < $2) AS stale, \
-               count(*) FILTER (WHERE failures > 0) AS failing FROM agenda";
-    Ok(sqlx::query_as(sql)
-        .bind(micros(now))
-        .bind(rules_id)
-        .fetch_one(tx)
-        .await?)
+    let columns = [
+        "count(*) AS orders",
+        "count(*) FILTER (WHERE is_open) AS open",
+        "count(*) FILTER (WHERE next_at <= $1) AS due",
+        "count(*) FILTER (WHERE is_open AND rules_id < $2) AS stale",
+        "count(*) FILTER (WHERE failures > 0) AS failing",
+    ];
+    let query = select("agenda", columns, "FROM agenda")
+        .bind(now)
+        .bind(rules_id);
+    let mut row = query.one(tx).await?;
+    Ok(AgendaSummary {
+        orders: row.get("orders")?,
+        open: row.get("open")?,
+        due: row.get("due")?,
+        stale: row.get("stale")?,
+        failing: row.get("failing")?,
+    })
 }

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::SqliteConnection;
-
 use super::StoreError;
-use super::rows::{Reader, micros, set};
+use super::engine::{Page, Row, Tx, select};
 use crate::case::{Case, Claim, Order, Unit, WarrantyRoot};
 use crate::policy::{Instant, STANDARD_NAME, Wait};
 
 /// A customer as their latest order says.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer {
     /// The name, if one was entered.
     pub name: Option<String>,
@@ -18,99 +16,161 @@ pub struct Customer {
     pub email: String,
 }
 
-/// The rows of orders in the order of the page.
-const ORDERS: &str = "SELECT o.* FROM json_each($1) AS page JOIN orders AS o ON o.id = page.value \
-     ORDER BY page.key";
+/// What is read of an order; its changes count into its case's.
+const ORDER: [&str; 15] = [
+    "o.id",
+    "o.order_ref",
+    "o.customer_ref",
+    "o.placed_at",
+    "o.paid_at",
+    "o.shipped_at",
+    "o.delivered_at",
+    "o.cancelled_at",
+    "o.cancel_refunded_at",
+    "o.currency",
+    "o.total",
+    "o.shipping_out",
+    "o.shipping_back",
+    "o.withdrawn",
+    "o.changed_at",
+];
 
-const UNITS: &str = "SELECT * FROM units \
-     WHERE order_id IN (SELECT value FROM json_each($1)) AND withdrawn IS NOT TRUE \
-     ORDER BY unit_ref";
+/// The orders in the order of the page.
+const ORDERS: &str = "FROM {page} AS page {then} orders AS o ON o.id = page.order_id \
+     ORDER BY page.place";
+
+const UNIT: [&str; 12] = [
+    "u.id",
+    "u.order_id",
+    "u.unit_ref",
+    "u.product_name",
+    "u.kind",
+    "u.serial",
+    "u.price",
+    "u.received_at",
+    "u.company_confirmed_at",
+    "u.customer_confirmed_at",
+    "u.policy",
+    "u.changed_at",
+];
+
+const UNITS: &str = "FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
+     WHERE u.withdrawn IS NOT TRUE ORDER BY u.unit_ref";
+
+const ROOT: [&str; 8] = [
+    "c.id",
+    "p.unit_ref",
+    "o.placed_at",
+    "o.delivered_at",
+    "p.received_at",
+    "p.company_confirmed_at",
+    "p.customer_confirmed_at",
+    "p.policy",
+];
 
 /// Each step down the chain of replacements; the deepest is the root. What
 /// was withdrawn counts as never having been.
-const ROOTS: &str = "WITH RECURSIVE chain (id, at, depth) AS ( \
-       SELECT u.id, p.id, 1 FROM units AS u \
-         JOIN units AS p ON p.id = u.replaces_unit_id \
-         JOIN orders AS o ON o.id = p.order_id \
-        WHERE u.order_id IN (SELECT value FROM json_each($1)) \
-          AND p.withdrawn IS NOT TRUE AND o.withdrawn IS NOT TRUE \
+const CHAIN: &str = "WITH RECURSIVE chain (id, at, depth) AS ( \
+       SELECT u.id, p.id, 1 FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
+         {then} units AS p ON p.id = u.replaces_unit_id \
+         {then} orders AS o ON o.id = p.order_id \
+        WHERE p.withdrawn IS NOT TRUE AND o.withdrawn IS NOT TRUE \
        UNION ALL \
        SELECT c.id, p.id, c.depth + 1 FROM chain AS c \
-         JOIN units AS m ON m.id = c.at \
-         JOIN units AS p ON p.id = m.replaces_unit_id \
-         JOIN orders AS o ON o.id = p.order_id \
-        WHERE p.withdrawn IS NOT TRUE AND o.withdrawn IS NOT TRUE AND c.depth < 1000) \
-     SELECT c.id, p.unit_ref, o.placed_at, o.delivered_at, p.received_at, \
-            p.company_confirmed_at, p.customer_confirmed_at, p.policy \
-       FROM chain AS c JOIN units AS p ON p.id = c.at JOIN orders AS o ON o.id = p.order_id \
-      ORDER BY c.id, c.depth";
+         {then} units AS m ON m.id = c.at \
+         {then} units AS p ON p.id = m.replaces_unit_id \
+         {then} orders AS o ON o.id = p.order_id \
+        WHERE p.withdrawn IS NOT TRUE AND o.withdrawn IS NOT TRUE AND c.depth < 1000)";
 
-const CLAIMS: &str = "SELECT c.* FROM units AS u JOIN claims AS c ON c.unit_id = u.id \
-     WHERE u.order_id IN (SELECT value FROM json_each($1)) \
-       AND u.withdrawn IS NOT TRUE AND c.withdrawn IS NOT TRUE \
-     ORDER BY c.claim_ref";
+const ROOTS: &str = "FROM chain AS c JOIN units AS p ON p.id = c.at \
+       JOIN orders AS o ON o.id = p.order_id ORDER BY c.id, c.depth";
 
-const WAITS: &str = "SELECT w.* FROM units AS u JOIN claims AS c ON c.unit_id = u.id \
-       JOIN waits AS w ON w.claim_id = c.id \
-     WHERE u.order_id IN (SELECT value FROM json_each($1)) \
-       AND u.withdrawn IS NOT TRUE AND c.withdrawn IS NOT TRUE AND w.withdrawn IS NOT TRUE \
+const CLAIM: [&str; 20] = [
+    "c.id",
+    "c.unit_id",
+    "c.claim_ref",
+    "c.type",
+    "c.opened_at",
+    "c.assignee_email",
+    "c.reported_serial",
+    "c.confirmed_at",
+    "c.received_at",
+    "c.inspected_at",
+    "c.findings",
+    "c.accessories_missing",
+    "c.repaired_at",
+    "c.unrepairable_at",
+    "c.returned_at",
+    "c.refunded_at",
+    "c.exchanged_at",
+    "c.closed_at",
+    "c.rejected_at",
+    "c.changed_at",
+];
+
+const CLAIMS: &str = "FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
+       {then} claims AS c ON c.unit_id = u.id \
+     WHERE u.withdrawn IS NOT TRUE AND c.withdrawn IS NOT TRUE ORDER BY c.claim_ref";
+
+const WAIT: [&str; 5] = [
+    "w.id",
+    "w.claim_id",
+    "w.\"from\"",
+    "w.until",
+    "w.changed_at",
+];
+
+const WAITS: &str = "FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
+       {then} claims AS c ON c.unit_id = u.id {then} waits AS w ON w.claim_id = c.id \
+     WHERE u.withdrawn IS NOT TRUE AND c.withdrawn IS NOT TRUE AND w.withdrawn IS NOT TRUE \
      ORDER BY w.claim_id, w.\"from\"";
 
 /// Loads the cases of orders, in the order in which they are named.
-pub async fn case_load(
-    tx: &mut SqliteConnection,
-    order_ids: &[i64],
-) -> Result<Vec<(i64, Case)>, StoreError> {
-    let page = set(order_ids);
+pub async fn case_load(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<(i64, Case)>, StoreError> {
+    let page = Page::of_ints("order_id", order_ids);
     let mut waits: HashMap<i64, Vec<(Wait, Instant)>> = HashMap::new();
-    for row in sqlx::query(WAITS).bind(&page).fetch_all(&mut *tx).await? {
-        let row = Reader::new("waits", &row)?;
+    let found = select("waits", WAIT, WAITS).page(page.clone());
+    for mut row in found.rows(tx).await? {
+        let claim_id = row.get("claim_id")?;
         let wait = Wait {
             from: row.time("from")?,
             until: row.time_if_known("until")?,
         };
-        waits
-            .entry(row.get("claim_id")?)
-            .or_default()
-            .push((wait, row.time("changed_at")?));
+        let found = (wait, row.time("changed_at")?);
+        waits.entry(claim_id).or_default().push(found);
     }
     let mut claims: HashMap<i64, Vec<Claim>> = HashMap::new();
-    for row in sqlx::query(CLAIMS).bind(&page).fetch_all(&mut *tx).await? {
-        let row = Reader::new("claims", &row)?;
-        let waits = waits.remove(&row.row).unwrap_or_default();
-        claims
-            .entry(row.get("unit_id")?)
-            .or_default()
-            .push(claim(&row, waits)?);
+    let found = select("claims", CLAIM, CLAIMS).page(page.clone());
+    for mut row in found.rows(tx).await? {
+        let waits = waits.remove(&row.id()).unwrap_or_default();
+        let unit_id = row.get("unit_id")?;
+        let found = claim(&mut row, waits)?;
+        claims.entry(unit_id).or_default().push(found);
     }
     let mut roots = HashMap::new();
-    for row in sqlx::query(ROOTS).bind(&page).fetch_all(&mut *tx).await? {
-        let row = Reader::new("units", &row)?;
-        roots.insert(row.row, root(&row)?);
+    let found = select("units", ROOT, ROOTS).with(CHAIN).page(page.clone());
+    for mut row in found.rows(tx).await? {
+        roots.insert(row.id(), root(&mut row)?);
     }
     let mut units: HashMap<i64, Vec<Unit>> = HashMap::new();
-    for row in sqlx::query(UNITS).bind(&page).fetch_all(&mut *tx).await? {
-        let row = Reader::new("units", &row)?;
-        let claims = claims.remove(&row.row).unwrap_or_default();
-        let unit = unit(&row, roots.remove(&row.row), claims)?;
-        units.entry(row.get("order_id")?).or_default().push(unit);
+    let found = select("units", UNIT, UNITS).page(page.clone());
+    for mut row in found.rows(tx).await? {
+        let claims = claims.remove(&row.id()).unwrap_or_default();
+        let order_id = row.get("order_id")?;
+        let root = roots.remove(&row.id());
+        let found = unit(&mut row, root, claims)?;
+        units.entry(order_id).or_default().push(found);
     }
     let mut cases = Vec::with_capacity(order_ids.len());
-    for row in sqlx::query(ORDERS).bind(&page).fetch_all(&mut *tx).await? {
-        let row = Reader::new("orders", &row)?;
-        let units = units.remove(&row.row).unwrap_or_default();
-        cases.push((
-            row.row,
-            Case {
-                order: order(&row)?,
-                units,
-            },
-        ));
+    for mut row in select("orders", ORDER, ORDERS).page(page).rows(tx).await? {
+        let units = units.remove(&row.id()).unwrap_or_default();
+        let order = order(&mut row)?;
+        cases.push((row.id(), Case { order, units }));
     }
     Ok(cases)
 }
 
-fn order(row: &Reader<'_>) -> Result<Order, StoreError> {
+fn order(row: &mut Row) -> Result<Order, StoreError> {
     Ok(Order {
         order_ref: row.get("order_ref")?,
         customer_ref: row.get("customer_ref")?,
@@ -129,11 +189,7 @@ fn order(row: &Reader<'_>) -> Result<Order, StoreError> {
     })
 }
 
-fn unit(
-    row: &Reader<'_>,
-    root: Option<WarrantyRoot>,
-    claims: Vec<Claim>,
-) -> Result<Unit, StoreError> {
+fn unit(row: &mut Row, root: Option<WarrantyRoot>, claims: Vec<Claim>) -> Result<Unit, StoreError> {
     Ok(Unit {
         unit_ref: row.get("unit_ref")?,
         product_name: row.get("product_name")?,
@@ -150,12 +206,12 @@ fn unit(
     })
 }
 
-fn policy_name(row: &Reader<'_>) -> Result<String, StoreError> {
+fn policy_name(row: &mut Row) -> Result<String, StoreError> {
     let named: Option<String> = row.get("policy")?;
     Ok(named.unwrap_or_else(|| STANDARD_NAME.to_owned()))
 }
 
-fn root(row: &Reader<'_>) -> Result<WarrantyRoot, StoreError> {
+fn root(row: &mut Row) -> Result<WarrantyRoot, StoreError> {
     Ok(WarrantyRoot {
         unit_ref: row.get("unit_ref")?,
         placed_at: row.time("placed_at")?,
@@ -167,7 +223,7 @@ fn root(row: &Reader<'_>) -> Result<WarrantyRoot, StoreError> {
     })
 }
 
-fn claim(row: &Reader<'_>, waits: Vec<(Wait, Instant)>) -> Result<Claim, StoreError> {
+fn claim(row: &mut Row, waits: Vec<(Wait, Instant)>) -> Result<Claim, StoreError> {
     let findings: Option<String> = row.get("findings")?;
     let codes = findings
         .as_deref()
@@ -209,7 +265,7 @@ fn claim(row: &Reader<'_>, waits: Vec<(Wait, Instant)>) -> Result<Claim, StoreEr
 }
 
 /// An order in the order of names, for reading all of them page by page.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedOrder {
     /// Its number.
     pub order_id: i64,
@@ -221,63 +277,68 @@ pub struct NamedOrder {
 
 /// The next orders by their name, after one of them.
 pub async fn orders_after(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     after: &str,
     at_most: i64,
 ) -> Result<Vec<NamedOrder>, StoreError> {
-    let sql = "SELECT id AS order_id, order_ref, \
-               (SELECT count(*) FROM units WHERE order_id = orders.id) AS units \
-          FROM orders WHERE order_ref > $1 ORDER BY order_ref LIMIT $2";
-    Ok(sqlx::query_as(sql)
-        .bind(after)
-        .bind(at_most)
-        .fetch_all(tx)
-        .await?)
+    let columns = [
+        "id",
+        "order_ref",
+        "(SELECT count(*) FROM units WHERE order_id = orders.id) AS units",
+    ];
+    let rest = "FROM orders WHERE order_ref > $1 ORDER BY order_ref LIMIT $2";
+    let query = select("orders", columns, rest).bind(after).bind(at_most);
+    let named = |mut row: Row| {
+        Ok(NamedOrder {
+            order_id: row.get("id")?,
+            order_ref: row.get("order_ref")?,
+            units: row.get("units")?,
+        })
+    };
+    query.rows(tx).await?.into_iter().map(named).collect()
 }
 
 /// The order that an order, a unit or a claim belongs to.
-pub async fn order_of(tx: &mut SqliteConnection, name: &str) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT id FROM orders WHERE order_ref = $1 \
+pub async fn order_of(tx: &mut Tx<'_>, name: &str) -> Result<Option<i64>, StoreError> {
+    let rest = "FROM (SELECT id FROM orders WHERE order_ref = $1 \
          UNION ALL SELECT order_id FROM units WHERE unit_ref = $1 \
          UNION ALL SELECT u.order_id FROM claims AS c JOIN units AS u ON u.id = c.unit_id \
-                    WHERE c.claim_ref = $1 \
-         LIMIT 1";
-    Ok(sqlx::query_scalar(sql)
-        .bind(name)
-        .fetch_optional(tx)
-        .await?)
+                    WHERE c.claim_ref = $1) AS found LIMIT 1";
+    select("orders", ["id"], rest).bind(name).value(tx).await
 }
 
 /// A customer's name and address: those of their latest order.
 pub async fn customer_load(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     customer_ref: &str,
 ) -> Result<Option<Customer>, StoreError> {
-    let sql = "SELECT customer_name AS name, customer_email AS email \
-          FROM orders WHERE customer_ref = $1 AND withdrawn IS NOT TRUE \
+    let rest = "FROM orders WHERE customer_ref = $1 AND withdrawn IS NOT TRUE \
          ORDER BY placed_at DESC, id DESC LIMIT 1";
-    Ok(sqlx::query_as(sql)
-        .bind(customer_ref)
-        .fetch_optional(tx)
-        .await?)
+    let query = select("orders", ["customer_name", "customer_email"], rest).bind(customer_ref);
+    let customer = |mut row: Row| {
+        Ok(Customer {
+            name: row.get("customer_name")?,
+            email: row.get("customer_email")?,
+        })
+    };
+    query.row(tx).await?.map(customer).transpose()
 }
 
 /// Units with the serial of another: `(unit, the first with that serial)`,
 /// of the orders placed by a time.
 pub async fn duplicate_serials(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     placed_by: Instant,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    let sql = "SELECT unit_ref, first FROM ( \
-           SELECT u.unit_ref, first_value(u.unit_ref) OVER same AS first, \
+    let rest = "FROM ( \
+           SELECT u.unit_ref, first_value(u.unit_ref) OVER same AS first_ref, \
                   row_number() OVER same AS place \
              FROM units AS u JOIN orders AS o ON o.id = u.order_id \
             WHERE u.serial_key IS NOT NULL AND o.placed_at <= $1 \
               AND u.withdrawn IS NOT TRUE AND o.withdrawn IS NOT TRUE \
            WINDOW same AS (PARTITION BY u.serial_key ORDER BY o.placed_at, u.unit_ref) \
          ) AS numbered WHERE place > 1 ORDER BY unit_ref";
-    Ok(sqlx::query_as(sql)
-        .bind(micros(placed_by))
-        .fetch_all(tx)
-        .await?)
+    let query = select("units", ["unit_ref", "first_ref"], rest).bind(placed_by);
+    let pair = |mut row: Row| Ok((row.get("unit_ref")?, row.get("first_ref")?));
+    query.rows(tx).await?.into_iter().map(pair).collect()
 }

@@ -14,13 +14,12 @@ pub mod import;
 mod messages;
 mod notices;
 mod recorded;
-mod rows;
 mod rules;
 mod runs;
 
 pub use agenda::*;
 pub use cases::*;
-pub use engine::{FileLock, Store, StoreError, Tx};
+pub use engine::{Lock, Session, Store, StoreError, Tx};
 pub use messages::*;
 pub use notices::*;
 pub use recorded::{plan_write, recorded_load};

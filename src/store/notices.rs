@@ -1,10 +1,7 @@
 //! Notices after they were recorded.
 
-use futures_util::TryStreamExt;
-use sqlx::sqlite::SqliteConnection;
-
 use super::StoreError;
-use super::rows::{Reader, micros};
+use super::engine::{Kind, Page, Row, Statement, Tx, select, write};
 use crate::case::{Disposition, NoticeKey};
 use crate::policy::{Audience, Instant};
 
@@ -40,7 +37,7 @@ pub struct NoticeMessage {
     pub sent_at: Option<Instant>,
 }
 
-pub(super) fn key(row: &Reader<'_>) -> Result<NoticeKey, StoreError> {
+pub(super) fn key(row: &mut Row) -> Result<NoticeKey, StoreError> {
     Ok(NoticeKey {
         subject: row.parse("subject", "a subject")?,
         subject_ref: row.get("ref")?,
@@ -51,15 +48,32 @@ pub(super) fn key(row: &Reader<'_>) -> Result<NoticeKey, StoreError> {
     })
 }
 
+/// What is read of a notice for the report: its key, its fate, its message.
+const LINE: [&str; 15] = [
+    "n.id",
+    "n.subject",
+    "n.ref",
+    "n.\"window\"",
+    "n.last_day",
+    "n.step",
+    "n.audience",
+    "n.fires_at",
+    "n.disposition",
+    "n.recorded_at",
+    "o.customer_ref",
+    "c.assignee_email",
+    "m.message_id AS header",
+    "m.recipient",
+    "m.sent_at",
+];
+
 /// Reads all notices recorded by `at`, in the order of the report `notices`.
 pub async fn notices_stream<E: From<StoreError>>(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     at: Instant,
     mut take: impl FnMut(NoticeLine) -> Result<(), E>,
 ) -> Result<(), E> {
-    let sql = "SELECT n.*, o.customer_ref, c.assignee_email, m.message_id AS header, \
-               m.recipient, m.sent_at \
-          FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
+    let rest = "FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
           LEFT JOIN claims AS c ON n.subject = 'claim' AND c.claim_ref = n.ref \
           LEFT JOIN messages AS m ON m.id = ( \
                SELECT x.id FROM message_notices AS c JOIN messages AS x ON x.id = c.message_id \
@@ -67,14 +81,13 @@ pub async fn notices_stream<E: From<StoreError>>(
          WHERE n.recorded_at <= $1 \
          ORDER BY n.fires_at, n.subject, n.ref, n.\"window\" = '', n.\"window\", n.step, \
                   n.audience, n.last_day";
-    let mut rows = sqlx::query(sql).bind(micros(at)).fetch(tx);
-    while let Some(row) = rows.try_next().await.map_err(StoreError::from)? {
-        take(line(&Reader::new("notices", &row)?)?)?;
+    for mut row in select("notices", LINE, rest).bind(at).rows(tx).await? {
+        take(line(&mut row)?)?;
     }
     Ok(())
 }
 
-fn line(row: &Reader<'_>) -> Result<NoticeLine, StoreError> {
+fn line(row: &mut Row) -> Result<NoticeLine, StoreError> {
     let message = match row.get::<Option<String>>("header")? {
         None => None,
         Some(message_id) => Some(NoticeMessage {
@@ -84,7 +97,7 @@ fn line(row: &Reader<'_>) -> Result<NoticeLine, StoreError> {
         }),
     };
     Ok(NoticeLine {
-        id: row.row,
+        id: row.id(),
         key: key(row)?,
         fires_at: row.time("fires_at")?,
         disposition: row.parse("disposition", "a disposition")?,
@@ -98,108 +111,119 @@ fn line(row: &Reader<'_>) -> Result<NoticeLine, StoreError> {
 /// Notices that may be sent and are in no message under way, for audiences
 /// that somebody receives: `(order, notice)`, order by order.
 pub async fn notices_ready(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     now: Instant,
     audiences: &[Audience],
 ) -> Result<Vec<(i64, i64)>, StoreError> {
-    // The `+` keeps the plan on the index of what is queued.
-    let sql = "SELECT order_id, id FROM notices \
-         WHERE disposition = 'queued' AND ready_at <= $1 \
-           AND +audience IN (SELECT value FROM json_each($2)) \
+    // The expression keeps the plan on the index of what is queued.
+    let rest = "FROM notices WHERE disposition = 'queued' AND ready_at <= $1 \
+           AND audience || '' IN (SELECT audience FROM {page} AS page) \
            AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
                             JOIN messages AS m ON m.id = c.message_id \
                            WHERE c.notice_id = notices.id \
                              AND m.state IN ('ready', 'sending', 'uncertain')) \
-         ORDER BY +order_id, id";
-    let audiences = serde_json::json!(audiences).to_string();
-    let query = sqlx::query_as(sql).bind(micros(now)).bind(audiences);
-    Ok(query.fetch_all(tx).await?)
+         ORDER BY order_id + 0, id";
+    let audiences: Vec<String> = audiences.iter().map(ToString::to_string).collect();
+    let page = Page::of_texts("audience", audiences.iter().map(String::as_str));
+    let query = select("notices", ["order_id", "id"], rest);
+    pairs(query.bind(now).page(page), tx).await
 }
 
 /// The notices that a message carries: `(order, notice)`, order by order.
 pub async fn notices_of_message(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     message_id: i64,
 ) -> Result<Vec<(i64, i64)>, StoreError> {
-    let sql = "SELECT n.order_id, n.id FROM message_notices AS c \
-          JOIN notices AS n ON n.id = c.notice_id \
+    let rest = "FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
          WHERE c.message_id = $1 ORDER BY n.order_id, n.id";
-    Ok(sqlx::query_as(sql).bind(message_id).fetch_all(tx).await?)
+    let query = select("notices", ["n.order_id", "n.id"], rest);
+    pairs(query.bind(message_id), tx).await
+}
+
+async fn pairs(query: Statement, tx: &mut Tx<'_>) -> Result<Vec<(i64, i64)>, StoreError> {
+    let pair = |mut row: Row| Ok((row.get("order_id")?, row.get("id")?));
+    query.rows(tx).await?.into_iter().map(pair).collect()
 }
 
 /// Writes what became of notices.
 pub async fn notices_write(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     changed: &[(i64, Disposition)],
 ) -> Result<(), StoreError> {
     if changed.is_empty() {
         return Ok(());
     }
-    let sql = "UPDATE notices SET disposition = page.value ->> 1 \
-          FROM json_each($1) AS page WHERE notices.id = page.value ->> 0";
-    sqlx::query(sql)
-        .bind(serde_json::json!(changed).to_string())
-        .execute(tx)
-        .await?;
+    let mut page = Page::new(&[("id", Kind::Int), ("disposition", Kind::Text)]);
+    for (id, disposition) in changed {
+        page.push([(*id).into(), disposition.to_string().into()]);
+    }
+    let sql = "UPDATE notices SET disposition = page.disposition \
+          FROM {page} AS page WHERE notices.id = page.id";
+    write(sql).page(page).execute(tx).await?;
     Ok(())
 }
 
 /// Holds the notices that wait for customers.
-pub async fn notices_hold_customers(tx: &mut SqliteConnection) -> Result<u64, StoreError> {
+pub async fn notices_hold_customers(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
     let sql = "UPDATE notices SET disposition = 'held' \
          WHERE disposition = 'queued' AND audience = $1";
     let audience = Audience::Customer.to_string();
-    Ok(sqlx::query(sql)
-        .bind(audience)
-        .execute(tx)
-        .await?
-        .rows_affected())
+    write(sql).bind(audience).execute(tx).await
 }
 
 /// Lets held notices go, but those in a message that the server may have.
-pub async fn notices_let_go(tx: &mut SqliteConnection) -> Result<u64, StoreError> {
+pub async fn notices_let_go(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
     let sql = "UPDATE notices SET disposition = 'queued' WHERE disposition = 'held' \
          AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
                           JOIN messages AS m ON m.id = c.message_id \
                          WHERE c.notice_id = notices.id AND m.state = 'uncertain')";
-    Ok(sqlx::query(sql).execute(tx).await?.rows_affected())
+    write(sql).execute(tx).await
 }
 
 /// Sets from when on notices may be sent that are true again; they are as if
 /// no message had failed to carry them.
-pub async fn notices_again(
-    tx: &mut SqliteConnection,
-    ready_at: &[(i64, Instant)],
-) -> Result<(), StoreError> {
-    let page: Vec<(i64, i64)> = ready_at.iter().map(|(id, at)| (*id, micros(*at))).collect();
-    let page = serde_json::json!(page).to_string();
-    let sql = "UPDATE notices SET ready_at = page.value ->> 1 \
-          FROM json_each($1) AS page WHERE notices.id = page.value ->> 0";
-    sqlx::query(sql).bind(&page).execute(&mut *tx).await?;
-    let sql = "DELETE FROM message_notices \
-         WHERE notice_id IN (SELECT value ->> 0 FROM json_each($1)) \
+pub async fn notices_again(tx: &mut Tx<'_>, ready_at: &[(i64, Instant)]) -> Result<(), StoreError> {
+    if ready_at.is_empty() {
+        return Ok(());
+    }
+    let mut page = Page::new(&[("id", Kind::Int), ("ready_at", Kind::Int)]);
+    for (id, at) in ready_at {
+        page.push([(*id).into(), (*at).into()]);
+    }
+    let sql = "UPDATE notices SET ready_at = page.ready_at \
+          FROM {page} AS page WHERE notices.id = page.id";
+    write(sql).page(page.clone()).execute(tx).await?;
+    let sql = "DELETE FROM message_notices WHERE notice_id IN (SELECT id FROM {page} AS page) \
            AND message_id IN (SELECT id FROM messages WHERE state = 'failed')";
-    sqlx::query(sql).bind(&page).execute(tx).await?;
+    write(sql).page(page).execute(tx).await?;
     Ok(())
 }
 
 /// Forgets what was recorded after a time by runs whose clock was wrong, as
 /// far as nobody was told, and wakes every case. Gives the number forgotten.
-pub async fn notices_undo(tx: &mut SqliteConnection, after: Instant) -> Result<u64, StoreError> {
+pub async fn notices_undo(tx: &mut Tx<'_>, after: Instant) -> Result<u64, StoreError> {
     let sql = "DELETE FROM notices WHERE recorded_at > $1 AND disposition <> 'sent' \
          AND NOT EXISTS (SELECT 1 FROM message_notices WHERE notice_id = notices.id)";
-    let forgotten = sqlx::query(sql)
-        .bind(micros(after))
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("UPDATE agenda SET next_at = 0")
-        .execute(tx)
-        .await?;
-    Ok(forgotten.rows_affected())
+    let forgotten = write(sql).bind(after).execute(tx).await?;
+    write("UPDATE agenda SET next_at = 0").execute(tx).await?;
+    Ok(forgotten)
 }
 
 /// How many notices there are of each disposition.
-pub async fn notice_counts(tx: &mut SqliteConnection) -> Result<Vec<(String, i64)>, StoreError> {
-    let sql = "SELECT disposition, count(*) FROM notices GROUP BY disposition ORDER BY disposition";
-    Ok(sqlx::query_as(sql).fetch_all(tx).await?)
+pub async fn notice_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreError> {
+    let rest = "FROM notices GROUP BY disposition ORDER BY disposition";
+    counts(
+        select("notices", ["disposition AS name", "count(*) AS n"], rest),
+        tx,
+    )
+    .await
+}
+
+/// Rows of a name and a number.
+pub(super) async fn counts(
+    query: Statement,
+    tx: &mut Tx<'_>,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let count = |mut row: Row| Ok((row.get("name")?, row.get("n")?));
+    query.rows(tx).await?.into_iter().map(count).collect()
 }

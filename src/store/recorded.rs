@@ -2,47 +2,67 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::SqliteConnection;
-
 use super::StoreError;
-use super::rows::{Reader, micros, set};
+use super::engine::{Kind, Page, Row, Tx, select, write};
 use crate::case::{NoticeKey, Plan, Recorded, RecordedDeadline, RecordedNotice};
 use crate::policy::Instant;
 
+const NOTICE: [&str; 11] = [
+    "n.id",
+    "n.order_id",
+    "n.subject",
+    "n.ref",
+    "n.\"window\"",
+    "n.last_day",
+    "n.step",
+    "n.audience",
+    "n.disposition",
+    "n.policy",
+    "n.clause",
+];
+
+const NOTICES: &str = "FROM {page} AS page {then} notices AS n ON n.order_id = page.order_id \
+     ORDER BY n.id";
+
+const DEADLINE: [&str; 9] = [
+    "d.order_id AS id",
+    "d.subject",
+    "d.ref",
+    "d.\"window\"",
+    "d.started_at",
+    "d.due_at",
+    "d.last_day",
+    "d.ended_at",
+    "d.policy",
+];
+
+const DEADLINES: &str = "FROM {page} AS page {then} deadlines AS d ON d.order_id = page.order_id";
+
 /// Loads what was recorded of the cases of orders.
 pub async fn recorded_load(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     order_ids: &[i64],
 ) -> Result<HashMap<i64, Recorded>, StoreError> {
-    let page = set(order_ids);
+    let page = Page::of_ints("order_id", order_ids);
     let mut recorded: HashMap<i64, Recorded> = HashMap::new();
-    let sql = "SELECT * FROM notices WHERE order_id IN (SELECT value FROM json_each($1)) \
-               ORDER BY id";
-    for row in sqlx::query(sql).bind(&page).fetch_all(&mut *tx).await? {
-        let row = Reader::new("notices", &row)?;
+    let found = select("notices", NOTICE, NOTICES).page(page.clone());
+    for mut row in found.rows(tx).await? {
         let order_id = row.get("order_id")?;
-        recorded
-            .entry(order_id)
-            .or_default()
-            .notices
-            .push(recorded_notice(&row)?);
+        let of_order: &mut Recorded = recorded.entry(order_id).or_default();
+        of_order.notices.push(recorded_notice(&mut row)?);
     }
-    let sql = "SELECT *, order_id AS id FROM deadlines \
-               WHERE order_id IN (SELECT value FROM json_each($1))";
-    for row in sqlx::query(sql).bind(&page).fetch_all(&mut *tx).await? {
-        let row = Reader::new("deadlines", &row)?;
-        recorded
-            .entry(row.row)
-            .or_default()
-            .deadlines
-            .push(recorded_deadline(&row)?);
+    let found = select("deadlines", DEADLINE, DEADLINES).page(page);
+    for mut row in found.rows(tx).await? {
+        let order_id = row.get("id")?;
+        let of_order: &mut Recorded = recorded.entry(order_id).or_default();
+        of_order.deadlines.push(recorded_deadline(&mut row)?);
     }
     Ok(recorded)
 }
 
-pub(super) fn recorded_notice(row: &Reader<'_>) -> Result<RecordedNotice, StoreError> {
+pub(super) fn recorded_notice(row: &mut Row) -> Result<RecordedNotice, StoreError> {
     Ok(RecordedNotice {
-        id: row.row,
+        id: row.id(),
         key: super::notices::key(row)?,
         disposition: row.parse("disposition", "a disposition")?,
         policy: row.policy("policy")?,
@@ -50,7 +70,7 @@ pub(super) fn recorded_notice(row: &Reader<'_>) -> Result<RecordedNotice, StoreE
     })
 }
 
-fn recorded_deadline(row: &Reader<'_>) -> Result<RecordedDeadline, StoreError> {
+fn recorded_deadline(row: &mut Row) -> Result<RecordedDeadline, StoreError> {
     Ok(RecordedDeadline {
         subject: row.parse("subject", "a subject")?,
         subject_ref: row.get("ref")?,
@@ -66,7 +86,7 @@ fn recorded_deadline(row: &Reader<'_>) -> Result<RecordedDeadline, StoreError> {
 /// Writes the plans of a page of cases. `ready_at` says from when on a notice
 /// may be sent.
 pub async fn plan_write(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     plans: &[(i64, Plan)],
     now: Instant,
     ready_at: impl Fn(&NoticeKey) -> Instant,
@@ -82,96 +102,109 @@ pub async fn plan_write(
 }
 
 async fn notices_add(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     plans: &[(i64, Plan)],
     now: Instant,
     ready_at: impl Fn(&NoticeKey) -> Instant,
 ) -> Result<(), StoreError> {
+    let mut page = Page::new(&[
+        ("order_id", Kind::Int),
+        ("subject", Kind::Text),
+        ("ref", Kind::Text),
+        ("window", Kind::Text),
+        ("last_day", Kind::Text),
+        ("step", Kind::Text),
+        ("audience", Kind::Text),
+        ("fires_at", Kind::Int),
+        ("level", Kind::Int),
+        ("policy", Kind::Text),
+        ("clause", Kind::Text),
+        ("disposition", Kind::Text),
+        ("ready_at", Kind::Int),
+    ]);
     let notices = plans
         .iter()
         .flat_map(|(order_id, plan)| plan.notices.iter().map(move |notice| (order_id, notice)));
-    let rows: Vec<_> = notices
-        .map(|(order_id, notice)| {
-            let key = &notice.due.key;
-            serde_json::json!([
-                order_id,
-                key.subject,
-                key.subject_ref,
-                key.window
-                    .map(|window| window.to_string())
-                    .unwrap_or_default(),
-                key.last_day.map(|day| day.to_string()).unwrap_or_default(),
-                key.step.to_string(),
-                key.audience,
-                micros(notice.due.fires_at),
-                notice.due.level,
-                notice.due.policy.to_string(),
-                notice.due.clause,
-                notice.disposition,
-                micros(ready_at(key)),
-            ])
-        })
-        .collect();
-    if rows.is_empty() {
+    for (order_id, notice) in notices {
+        let key = &notice.due.key;
+        let window = key.window.map(|window| window.to_string());
+        let last_day = key.last_day.map(|day| day.to_string());
+        page.push([
+            (*order_id).into(),
+            key.subject.to_string().into(),
+            (&key.subject_ref).into(),
+            window.unwrap_or_default().into(),
+            last_day.unwrap_or_default().into(),
+            key.step.to_string().into(),
+            key.audience.to_string().into(),
+            notice.due.fires_at.into(),
+            i64::from(notice.due.level).into(),
+            notice.due.policy.to_string().into(),
+            (&notice.due.clause).into(),
+            notice.disposition.to_string().into(),
+            ready_at(key).into(),
+        ]);
+    }
+    if page.is_empty() {
         return Ok(());
     }
     let sql = "INSERT INTO notices (order_id, subject, ref, \"window\", last_day, step, audience, \
                  fires_at, level, policy, clause, disposition, ready_at, recorded_at) \
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-                value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, \
-                value ->> 12, $2 \
-           FROM json_each($1) ORDER BY key";
-    let page = serde_json::Value::from(rows).to_string();
-    sqlx::query(sql)
-        .bind(page)
-        .bind(micros(now))
-        .execute(tx)
-        .await?;
+         SELECT order_id, subject, ref, \"window\", last_day, step, audience, fires_at, level, \
+                policy, clause, disposition, ready_at, $1 \
+           FROM {page} AS page ORDER BY place";
+    write(sql).bind(now).page(page).execute(tx).await?;
     Ok(())
 }
 
-async fn deadlines_write(
-    tx: &mut SqliteConnection,
-    plans: &[(i64, Plan)],
-) -> Result<(), StoreError> {
-    let page = |of: fn(&Plan) -> &Vec<RecordedDeadline>| {
-        let rows = plans.iter().flat_map(move |(order_id, plan)| {
-            of(plan).iter().map(move |deadline| {
-                serde_json::json!([
-                    order_id,
-                    deadline.subject,
-                    deadline.subject_ref,
-                    deadline.window,
-                    micros(deadline.started_at),
-                    deadline.due_at.map(micros),
-                    deadline.last_day.map(|day| day.to_string()),
-                    deadline.ended_at.map(micros),
-                    deadline.policy.to_string(),
-                ])
-            })
-        });
-        rows.collect::<Vec<_>>()
-    };
-    let gone = page(|plan| &plan.gone);
+async fn deadlines_write(tx: &mut Tx<'_>, plans: &[(i64, Plan)]) -> Result<(), StoreError> {
+    let gone = deadlines_page(plans, |plan| &plan.gone);
     if !gone.is_empty() {
         let sql = "DELETE FROM deadlines WHERE (order_id, subject, ref, \"window\") IN \
-                   (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1))";
-        let gone = serde_json::Value::from(gone).to_string();
-        sqlx::query(sql).bind(gone).execute(&mut *tx).await?;
+                   (SELECT order_id, subject, ref, \"window\" FROM {page} AS page)";
+        write(sql).page(gone).execute(tx).await?;
     }
-    let changed = page(|plan| &plan.deadlines);
+    let changed = deadlines_page(plans, |plan| &plan.deadlines);
     if !changed.is_empty() {
         let sql = "INSERT INTO deadlines (order_id, subject, ref, \"window\", started_at, due_at, \
                      last_day, ended_at, policy) \
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-                    value ->> 5, value ->> 6, value ->> 7, value ->> 8 \
-               FROM json_each($1) WHERE true \
+             SELECT order_id, subject, ref, \"window\", started_at, due_at, last_day, ended_at, \
+                    policy FROM {page} AS page WHERE true \
              ON CONFLICT (order_id, subject, ref, \"window\") DO UPDATE SET \
                started_at = excluded.started_at, due_at = excluded.due_at, \
                last_day = excluded.last_day, ended_at = excluded.ended_at, \
                policy = excluded.policy";
-        let changed = serde_json::Value::from(changed).to_string();
-        sqlx::query(sql).bind(changed).execute(&mut *tx).await?;
+        write(sql).page(changed).execute(tx).await?;
     }
     Ok(())
+}
+
+fn deadlines_page(plans: &[(i64, Plan)], of: fn(&Plan) -> &Vec<RecordedDeadline>) -> Page {
+    let mut page = Page::new(&[
+        ("order_id", Kind::Int),
+        ("subject", Kind::Text),
+        ("ref", Kind::Text),
+        ("window", Kind::Text),
+        ("started_at", Kind::Int),
+        ("due_at", Kind::Int),
+        ("last_day", Kind::Text),
+        ("ended_at", Kind::Int),
+        ("policy", Kind::Text),
+    ]);
+    for (order_id, plan) in plans {
+        for deadline in of(plan) {
+            page.push([
+                (*order_id).into(),
+                deadline.subject.to_string().into(),
+                (&deadline.subject_ref).into(),
+                deadline.window.to_string().into(),
+                deadline.started_at.into(),
+                deadline.due_at.into(),
+                deadline.last_day.map(|day| day.to_string()).into(),
+                deadline.ended_at.into(),
+                deadline.policy.to_string().into(),
+            ]);
+        }
+    }
+    page
 }

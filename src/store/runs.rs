@@ -1,11 +1,10 @@
 //! Runs of jobs: what was planned, what came of it.
 
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteConnection;
 use strum::{Display, EnumString, IntoStaticStr};
 
 use super::StoreError;
-use super::rows::{Reader, instant, micros};
+use super::engine::{Page, Row, Tx, select, write};
 use crate::policy::Instant;
 
 /// Where a run is.
@@ -48,9 +47,20 @@ pub struct JobRun {
     pub error: Option<String>,
 }
 
-fn run(row: &Reader<'_>) -> Result<JobRun, StoreError> {
+const RUN: [&str; 8] = [
+    "id",
+    "job",
+    "slot_at",
+    "state",
+    "started_at",
+    "finished_at",
+    "counts",
+    "error",
+];
+
+fn run(mut row: Row) -> Result<JobRun, StoreError> {
     Ok(JobRun {
-        id: row.row,
+        id: row.get("id")?,
         job: row.get("job")?,
         slot_at: row.time_if_known("slot_at")?,
         state: row.parse("state", "a run's state")?,
@@ -62,70 +72,62 @@ fn run(row: &Reader<'_>) -> Result<JobRun, StoreError> {
 }
 
 /// Plans slots of the schedule, each once; one that was planned before stays.
-pub async fn run_plan(
-    tx: &mut SqliteConnection,
-    job: &str,
-    slots: &[Instant],
-) -> Result<(), StoreError> {
-    let slots: Vec<i64> = slots.iter().copied().map(micros).collect();
+pub async fn run_plan(tx: &mut Tx<'_>, job: &str, slots: &[Instant]) -> Result<(), StoreError> {
+    let slots: Vec<i64> = slots.iter().map(|at| at.timestamp_micros()).collect();
     let sql = "INSERT INTO job_runs (job, slot_at, state) \
-         SELECT $1, value, 'planned' FROM json_each($2) WHERE true \
+         SELECT $1, slot_at, 'planned' FROM {page} AS page WHERE true \
          ON CONFLICT (job, slot_at) DO NOTHING";
-    sqlx::query(sql)
-        .bind(job)
-        .bind(super::rows::set(&slots))
-        .execute(tx)
-        .await?;
+    let page = Page::of_ints("slot_at", &slots);
+    write(sql).bind(job).page(page).execute(tx).await?;
     Ok(())
 }
 
 /// The newest slot until `now` that was planned for a job. A slot that a wrong
 /// clock planned for later is no reason to wait for it.
 pub async fn slot_latest(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     job: &str,
     now: Instant,
 ) -> Result<Option<Instant>, StoreError> {
-    let sql = "SELECT max(slot_at) FROM job_runs WHERE job = $1 AND slot_at <= $2";
-    let slot: Option<i64> = sqlx::query_scalar(sql)
-        .bind(job)
-        .bind(micros(now))
-        .fetch_one(tx)
-        .await?;
-    Ok(slot.and_then(instant))
+    let rest = "FROM job_runs WHERE job = $1 AND slot_at <= $2";
+    let query = select("job_runs", ["max(slot_at) AS slot_at"], rest);
+    let mut row = query.bind(job).bind(now).one(tx).await?;
+    row.time_if_known("slot_at")
 }
 
 /// The slots until `now` that were planned and are not done, oldest first:
 /// those that a process died over are among them.
-pub async fn runs_owed(tx: &mut SqliteConnection, now: Instant) -> Result<Vec<JobRun>, StoreError> {
-    let sql = "SELECT * FROM job_runs WHERE state IN ('planned', 'running') \
+pub async fn runs_owed(tx: &mut Tx<'_>, now: Instant) -> Result<Vec<JobRun>, StoreError> {
+    let rest = "FROM job_runs WHERE state IN ('planned', 'running') \
                AND slot_at IS NOT NULL AND slot_at <= $1 ORDER BY slot_at, id";
-    let rows = sqlx::query(sql).bind(micros(now)).fetch_all(tx).await?;
-    rows.iter()
-        .map(|row| run(&Reader::new("job_runs", row)?))
-        .collect()
+    let query = select("job_runs", RUN, rest).bind(now);
+    query.rows(tx).await?.into_iter().map(run).collect()
 }
 
 /// Begins a run: of a planned slot, or one of its own.
 pub async fn run_start(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     job: &str,
     planned: Option<i64>,
     now: Instant,
 ) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO job_runs (id, job, state, started_at) VALUES ($1, $2, 'running', $3) \
-         ON CONFLICT (id) DO UPDATE SET state = 'running', started_at = $3 RETURNING id";
-    Ok(sqlx::query_scalar(sql)
-        .bind(planned)
-        .bind(job)
-        .bind(micros(now))
-        .fetch_one(tx)
-        .await?)
+    let begun = match planned {
+        Some(id) => {
+            let sql = "UPDATE job_runs SET state = 'running', started_at = $2 WHERE id = $1";
+            write(sql).bind(id).bind(now)
+        }
+        None => {
+            let sql = "INSERT INTO job_runs (job, state, started_at) VALUES ($1, 'running', $2)";
+            write(sql).bind(job).bind(now)
+        }
+    };
+    let mut row = begun.returning("job_runs", &["id"]).one(tx).await?;
+    row.get("id")
 }
 
 /// Ends a run.
 pub async fn run_finish(
-    tx: &mut SqliteConnection,
+    tx: &mut Tx<'_>,
     id: i64,
     state: RunState,
     counts: &str,
@@ -134,32 +136,23 @@ pub async fn run_finish(
 ) -> Result<(), StoreError> {
     let sql = "UPDATE job_runs SET state = $2, counts = $3, error = $4, finished_at = $5 \
                WHERE id = $1";
-    let query = sqlx::query(sql)
-        .bind(id)
-        .bind(state.to_string())
-        .bind(counts);
-    query.bind(error).bind(micros(now)).execute(tx).await?;
+    let query = write(sql).bind(id).bind(state.to_string()).bind(counts);
+    query.bind(error).bind(now).execute(tx).await?;
     Ok(())
 }
 
 /// The newest run of each job that has begun.
-pub async fn runs_latest(tx: &mut SqliteConnection) -> Result<Vec<JobRun>, StoreError> {
-    let sql = "SELECT * FROM job_runs WHERE id IN ( \
+pub async fn runs_latest(tx: &mut Tx<'_>) -> Result<Vec<JobRun>, StoreError> {
+    let rest = "FROM job_runs WHERE id IN ( \
                SELECT max(id) FROM job_runs WHERE started_at IS NOT NULL GROUP BY job) \
          ORDER BY job";
-    let rows = sqlx::query(sql).fetch_all(tx).await?;
-    rows.iter()
-        .map(|row| run(&Reader::new("job_runs", row)?))
-        .collect()
+    let query = select("job_runs", RUN, rest);
+    query.rows(tx).await?.into_iter().map(run).collect()
 }
 
 /// Forgets runs of before a time, but the newest of each job.
-pub async fn runs_forget(tx: &mut SqliteConnection, before: Instant) -> Result<u64, StoreError> {
+pub async fn runs_forget(tx: &mut Tx<'_>, before: Instant) -> Result<u64, StoreError> {
     let sql = "DELETE FROM job_runs WHERE coalesce(finished_at, started_at, slot_at) < $1 \
                AND id NOT IN (SELECT max(id) FROM job_runs GROUP BY job)";
-    Ok(sqlx::query(sql)
-        .bind(micros(before))
-        .execute(tx)
-        .await?
-        .rows_affected())
+    write(sql).bind(before).execute(tx).await
 }

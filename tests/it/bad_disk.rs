@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use sqlx::Connection;
 use warrantyd::jobs::import::{files, import_files};
+use warrantyd::store::Session;
 
 use crate::bad_input::base;
 use crate::shop::{ORDERS, Shop, assert_same, named, stderr};
@@ -95,12 +96,14 @@ async fn a_disk_without_room() {
     shop.write("orders.csv", &rows);
     // SQLite's own limit gives the answer of a full disk.
     let open = shop.open().await;
-    let mut connection = open.store.connection().await.unwrap();
+    let Session::Sqlite(mut writer) = open.store.session().await.unwrap() else {
+        panic!("another engine");
+    };
     sqlx::query("PRAGMA max_page_count = 100")
-        .execute(&mut *connection)
+        .execute(&mut *writer)
         .await
         .unwrap();
-    drop(connection);
+    drop(writer);
     let files = files(&[shop.path("orders.csv")], None, None).unwrap();
     let now = named("2025-03-02T00:00:00Z").at;
     let error = import_files(&open, &files, now, &mut |_| {})

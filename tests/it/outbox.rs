@@ -351,7 +351,7 @@ async fn a_second_deliver_leaves_the_work_to_the_first() {
     let shop = Shop::new(FILE_MAIL);
     repair(&shop).await;
     let open = shop.open().await;
-    let first = open.store.job_lock("deliver").unwrap();
+    let first = open.store.job_lock("deliver").await.unwrap();
     assert!(first.is_some());
     let second = shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
     assert_eq!((second.get("skipped"), second.get("sent")), (1, 0));

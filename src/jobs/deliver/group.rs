@@ -32,7 +32,7 @@ impl Groups {
     /// those to an address that a message took or takes them to.
     pub async fn add(
         &mut self,
-        tx: &mut Tx,
+        tx: &mut Tx<'_>,
         standing: &Standing,
         contacts: &Contacts,
         calendar: &Calendar,
@@ -77,7 +77,7 @@ impl Groups {
         Ok(())
     }
 
-    async fn customer(&mut self, tx: &mut Tx, customer_ref: &str) -> Result<Option<Customer>> {
+    async fn customer(&mut self, tx: &mut Tx<'_>, customer_ref: &str) -> Result<Option<Customer>> {
         if let Some(known) = self.customers.get(customer_ref) {
             return Ok(known.clone());
         }

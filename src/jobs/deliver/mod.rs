@@ -39,7 +39,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
         Refused("mail.transport is not set: expected \"smtp\" or \"file\"".to_owned())
     })?;
     let mut outcome = Outcome::default();
-    let Some(_lock) = shop.store.job_lock("deliver")? else {
+    let Some(_lock) = shop.store.job_lock("deliver").await? else {
         // The run that is at work does what this one would.
         outcome.count("skipped", 1);
         return Ok(outcome);
@@ -176,7 +176,7 @@ impl Run<'_> {
 
     /// Cases with what was recorded of them. One that cannot be evaluated is
     /// left out: its notices wait until it can.
-    async fn standings(&mut self, tx: &mut Tx, order_ids: &[i64]) -> Result<Vec<Standing>> {
+    async fn standings(&mut self, tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<Standing>> {
         let mut recorded = store::recorded_load(tx, order_ids).await?;
         let mut all = Vec::with_capacity(order_ids.len());
         for found in evaluate_page(tx, order_ids, &self.rules, self.now).await? {
@@ -204,7 +204,7 @@ impl Run<'_> {
 
     /// Keeps what became of notices of a case that wait and no longer stand;
     /// leaves those that stand.
-    async fn overrule(&mut self, tx: &mut Tx, standing: &mut Standing) -> Result<()> {
+    async fn overrule(&mut self, tx: &mut Tx<'_>, standing: &mut Standing) -> Result<()> {
         let gone: HashMap<i64, Disposition> = standing.overruled.drain(..).collect();
         let waiting = standing.notices.iter();
         let waiting = waiting.filter(|notice| notice.disposition.is_waiting());
@@ -253,7 +253,7 @@ impl Run<'_> {
     }
 
     /// Groups what is to be composed of a case.
-    async fn group(&self, tx: &mut Tx, standing: &Standing, groups: &mut Groups) -> Result<()> {
+    async fn group(&self, tx: &mut Tx<'_>, standing: &Standing, groups: &mut Groups) -> Result<()> {
         let ids: Vec<i64> = standing.notices.iter().map(|notice| notice.id).collect();
         let told = store::message_recipients(tx, &ids).await?;
         let told = told.into_iter().collect();
@@ -262,7 +262,7 @@ impl Run<'_> {
 
     async fn addressed(
         &self,
-        tx: &mut Tx,
+        tx: &mut Tx<'_>,
         standing: &Standing,
         told: &HashSet<(i64, String)>,
         groups: &mut Groups,
@@ -274,7 +274,7 @@ impl Run<'_> {
             .await
     }
 
-    async fn compose_groups(&mut self, tx: &mut Tx, groups: &[Group]) -> Result<()> {
+    async fn compose_groups(&mut self, tx: &mut Tx<'_>, groups: &[Group]) -> Result<()> {
         let letters = Letters::new()?;
         let letterhead = letterhead(&self.shop.config);
         let today = self.rules.calendar.date_of(self.now);
@@ -376,7 +376,7 @@ impl Run<'_> {
     /// Looks at a message's reasons and at its address again. What the server
     /// may have is sent again byte for byte, and what was composed in this
     /// run was looked at.
-    async fn look(&mut self, tx: &mut Tx, message: &Message) -> Result<Look> {
+    async fn look(&mut self, tx: &mut Tx<'_>, message: &Message) -> Result<Look> {
         let is_notices = message.draft.kind == MessageKind::Notices;
         if !is_notices || message.maybe_taken || message.composed_at == self.now {
             return Ok(Look::Stands);

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sqlx::sqlite::SqliteConnection;
-
 use crate::case::{Entity, Value};
 use crate::intake::{
     Facts, Header, Key, Link, RawRow, Rules, broken_links, check, key_of, parent_fact, parent_of,
@@ -13,6 +11,7 @@ use crate::store::import::{
     KnownRow, Merged, StagedRow, parent_facts, rows_known, rows_stage, rows_unstage, staging_close,
     staging_merge, staging_open, unit_links,
 };
+use crate::store::{Session, StoreError};
 
 /// What a row did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub(super) struct Page {
 
 /// Rows of several files, staged on one connection.
 pub(super) struct Batch<'a> {
-    conn: &'a mut SqliteConnection,
+    conn: &'a mut Session,
     rules: Rules<'a>,
     relinked: BTreeMap<String, Relinked>,
 }
@@ -60,7 +59,7 @@ struct KeyedRow {
 }
 
 impl<'a> Batch<'a> {
-    pub async fn open(conn: &'a mut SqliteConnection, rules: Rules<'a>) -> sqlx::Result<Self> {
+    pub async fn open(conn: &'a mut Session, rules: Rules<'a>) -> Result<Self, StoreError> {
         staging_open(conn).await?;
         Ok(Self {
             conn,
@@ -75,7 +74,7 @@ impl<'a> Batch<'a> {
         file: usize,
         header: &Header,
         rows: Vec<RawRow>,
-    ) -> sqlx::Result<Page> {
+    ) -> Result<Page, StoreError> {
         let entity = header.entity;
         let mut page = Page::default();
         let (keys, rows) = self.keyed(file, header, rows, &mut page);
@@ -154,7 +153,7 @@ impl<'a> Batch<'a> {
         header: &Header,
         rows: &[KeyedRow],
         known: &[KnownRow],
-    ) -> sqlx::Result<HashMap<String, Value>> {
+    ) -> Result<HashMap<String, Value>, StoreError> {
         let Some((parent, fact)) = parent_fact(header.entity) else {
             return Ok(HashMap::new());
         };
@@ -189,7 +188,7 @@ impl<'a> Batch<'a> {
 
     /// Takes back the units whose replacements cannot be; call it when all
     /// units are staged.
-    pub async fn refuse_broken_links(&mut self) -> sqlx::Result<Vec<RefusedRow>> {
+    pub async fn refuse_broken_links(&mut self) -> Result<Vec<RefusedRow>, StoreError> {
         let before = |relinked: &Relinked| prior(&relinked.before).and_then(link);
         let changed: BTreeMap<String, Option<Link>> = self
             .relinked
@@ -212,7 +211,10 @@ impl<'a> Batch<'a> {
         self.take_back(broken).await
     }
 
-    async fn take_back(&mut self, broken: Vec<(String, String)>) -> sqlx::Result<Vec<RefusedRow>> {
+    async fn take_back(
+        &mut self,
+        broken: Vec<(String, String)>,
+    ) -> Result<Vec<RefusedRow>, StoreError> {
         let names: Vec<&str> = broken.iter().map(|(name, _)| name.as_str()).collect();
         rows_unstage(self.conn, &names).await?;
         let mut refused = Vec::new();
@@ -240,7 +242,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Applies what is staged.
-    pub async fn merge(self, source: &str, now: Instant) -> sqlx::Result<Merged> {
+    pub async fn merge(self, source: &str, now: Instant) -> Result<Merged, StoreError> {
         let merged = staging_merge(self.conn, source, now).await?;
         staging_close(self.conn).await?;
         Ok(merged)

@@ -120,9 +120,9 @@ pub async fn import_files(
         calendar: &shop.config.calendar,
         policies: &policies,
     };
-    let _lock = shop.store.import_lock()?;
-    let mut connection = shop.store.connection().await?;
-    Ok(import(&mut connection, files, rules, now, progress).await?)
+    let _lock = shop.store.import_lock().await?;
+    let mut session = shop.store.session().await?;
+    Ok(import(&mut session, files, rules, now, progress).await?)
 }
 
 /// Records facts of one row.
@@ -132,9 +132,9 @@ pub async fn record_fact(shop: &Shop, recording: Recording<'_>, now: Instant) ->
         calendar: &shop.config.calendar,
         policies: &policies,
     };
-    let _lock = shop.store.import_lock()?;
-    let mut connection = shop.store.connection().await?;
-    Ok(record(&mut connection, recording, rules, now).await?)
+    let _lock = shop.store.import_lock().await?;
+    let mut session = shop.store.session().await?;
+    Ok(record(&mut session, recording, rules, now).await?)
 }
 
 async fn policy_names(shop: &Shop) -> Result<BTreeSet<String>> {

@@ -11,7 +11,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::SqliteConnection;
 use strum::VariantArray;
 
 pub use files::{files, import_dir, import_files, record_fact};
@@ -21,7 +20,7 @@ use self::batch::{Batch, RefusedRow, RowOutcome};
 use crate::case::Entity;
 use crate::intake::{FileError, Header, Rejects, RowReader, Rules};
 use crate::policy::Instant;
-use crate::store::StoreError;
+use crate::store::{Session, StoreError};
 
 /// A file to import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,18 +92,12 @@ impl From<StoreError> for ImportError {
     }
 }
 
-impl From<sqlx::Error> for ImportError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 /// Imports files as one batch: orders first, then units, claims and waits.
 ///
 /// A file that is no table refuses the batch before anything is read; a bad
 /// row goes to the file's rejects. `progress` is told of each page's rows.
 pub async fn import(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     files: &[ImportFile],
     rules: Rules<'_>,
     now: Instant,

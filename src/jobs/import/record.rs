@@ -1,13 +1,13 @@
 //! One fact, or a few of one row, from the command line.
 
 use chrono::SecondsFormat;
-use sqlx::sqlite::SqliteConnection;
 
 use super::ImportError;
 use super::batch::Batch;
 use crate::case::{Entity, FactType};
 use crate::intake::{Header, RawRow, Rules};
 use crate::policy::Instant;
+use crate::store::Session;
 use crate::store::import::Merged;
 
 /// What `warrantyd record` was told.
@@ -27,7 +27,7 @@ pub struct Recording<'a> {
 /// Records facts of one row, under the checks of an import. The row is known,
 /// or all that is required of it is given.
 pub async fn record(
-    conn: &mut SqliteConnection,
+    conn: &mut Session,
     recording: Recording<'_>,
     rules: Rules<'_>,
     now: Instant,

@@ -1,12 +1,12 @@
 //! From the staging tables to the facts, in one transaction.
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Connection, Row};
 use strum::VariantArray;
 
 use super::{Tables, tables};
 use crate::case::Entity;
 use crate::policy::Instant;
+use crate::store::StoreError;
+use crate::store::engine::{Session, select, write};
 
 /// What a merge did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,50 +24,44 @@ const DIFFERS: &str = "s.changes IS DISTINCT FROM '[]'";
 /// again. `source` says by what (an import with its files, a command). Where
 /// nothing changed nothing is written and no lock is taken.
 pub async fn staging_merge(
-    conn: &mut SqliteConnection,
+    on: &mut Session,
     source: &str,
     now: Instant,
-) -> sqlx::Result<Merged> {
-    let changed = changed_entities(conn).await?;
+) -> Result<Merged, StoreError> {
+    let changed = changed_entities(on).await?;
     if changed.is_empty() {
         return Ok(Merged::default());
     }
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-    let now = now.timestamp_micros();
-    let change_set: i64 = sqlx::query_scalar(
-        "INSERT INTO change_sets (recorded_at, source) VALUES ($1, $2) RETURNING id",
-    )
-    .bind(now)
-    .bind(source)
-    .fetch_one(&mut *tx)
-    .await?;
+    let mut tx = on.begin().await?;
+    let sql = "INSERT INTO change_sets (recorded_at, source) VALUES ($1, $2)";
+    let added = write(sql).bind(now).bind(source);
+    let mut row = added.returning("change_sets", &["id"]).one(&mut tx).await?;
+    let change_set: i64 = row.get("id")?;
     for entity in changed {
-        for sql in [upsert_sql(entity), changes_sql(entity)] {
-            let query = sqlx::query(AssertSqlSafe(sql));
-            query.bind(change_set).bind(now).execute(&mut *tx).await?;
-        }
+        let upsert = write(upsert_sql(entity)).bind(change_set).bind(now);
+        upsert.execute(&mut tx).await?;
+        let changes = write(changes_sql(entity)).bind(change_set);
+        changes.execute(&mut tx).await?;
         if entity == Entity::Units {
-            sqlx::query(REPLACES_SQL).execute(&mut *tx).await?;
+            write(REPLACES_SQL).execute(&mut tx).await?;
         }
     }
-    let woken = sqlx::query(WAKE_SQL).execute(&mut *tx).await?;
+    let orders_woken = write(WAKE_SQL).execute(&mut tx).await?;
     tx.commit().await?;
     Ok(Merged {
         change_set: Some(change_set),
-        orders_woken: woken.rows_affected(),
+        orders_woken,
     })
 }
 
 /// The entities with rows to write, parents first.
-async fn changed_entities(conn: &mut SqliteConnection) -> sqlx::Result<Vec<Entity>> {
+async fn changed_entities(on: &mut Session) -> Result<Vec<Entity>, StoreError> {
     let mut changed = Vec::new();
     for entity in Entity::VARIANTS {
         let staged = tables(*entity).staged;
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {staged} s WHERE {DIFFERS})");
-        let row = sqlx::query(AssertSqlSafe(sql))
-            .fetch_one(&mut *conn)
-            .await?;
-        if row.try_get(0)? {
+        let rest = format!("FROM {staged} AS s WHERE {DIFFERS} LIMIT 1");
+        let found = select(staged, ["1 AS found"], rest).rows(on).await?;
+        if !found.is_empty() {
             changed.push(*entity);
         }
     }
@@ -103,7 +97,7 @@ fn upsert_sql(entity: Entity) -> String {
         values.push("s.serial_key".into());
     }
     let join = parent.map_or(String::new(), |(table, _, name)| {
-        format!("CROSS JOIN {table} p ON p.{name} = s.{name}")
+        format!("{{then}} {table} AS p ON p.{name} = s.{name}")
     });
     let updates: Vec<_> = columns
         .iter()
@@ -123,7 +117,7 @@ fn changes_sql(entity: Entity) -> String {
     format!(
         "INSERT INTO fact_changes (change_set, entity, row_id, field, old, new)
          SELECT $1, '{entity}', s.row_id, c.value->>0, c.value->>1, c.value->>2
-         FROM {staged} s CROSS JOIN json_each(s.changes) c WHERE s.row_id IS NOT NULL"
+         FROM {staged} AS s CROSS JOIN {{elements s.changes}} AS c WHERE s.row_id IS NOT NULL"
     )
 }
 
@@ -138,20 +132,20 @@ const REPLACES_SQL: &str = "
 /// chain of replacements.
 const WAKE_SQL: &str = "
     WITH RECURSIVE touched (order_id) AS (
-        SELECT o.id FROM staged_orders s CROSS JOIN orders o ON o.order_ref = s.order_ref
+        SELECT o.id FROM staged_orders s {then} orders AS o ON o.order_ref = s.order_ref
             WHERE s.changes IS DISTINCT FROM '[]'
         UNION SELECT u.order_id FROM staged_units s
-            CROSS JOIN units u ON u.unit_ref = s.unit_ref
+            {then} units AS u ON u.unit_ref = s.unit_ref
             WHERE s.changes IS DISTINCT FROM '[]'
         UNION SELECT u.order_id FROM staged_claims s
-            CROSS JOIN units u ON u.unit_ref = s.unit_ref
+            {then} units AS u ON u.unit_ref = s.unit_ref
             WHERE s.changes IS DISTINCT FROM '[]'
         UNION SELECT u.order_id FROM staged_waits s
-            CROSS JOIN claims c ON c.claim_ref = s.claim_ref
-            CROSS JOIN units u ON u.id = c.unit_id
+            {then} claims AS c ON c.claim_ref = s.claim_ref
+            {then} units AS u ON u.id = c.unit_id
             WHERE s.changes IS DISTINCT FROM '[]'
         UNION SELECT later.order_id FROM touched t
-            CROSS JOIN units u ON u.order_id = t.order_id
-            CROSS JOIN units later ON later.replaces_unit_id = u.id)
-    INSERT INTO agenda (order_id, next_at) SELECT order_id, 0 FROM touched WHERE true
+            {then} units AS u ON u.order_id = t.order_id
+            {then} units AS later ON later.replaces_unit_id = u.id)
+    INSERT INTO agenda (order_id, next_at) SELECT order_id, 0 FROM touched WHERE true ORDER BY order_id
     ON CONFLICT (order_id) DO UPDATE SET next_at = 0, failures = 0, error = NULL";

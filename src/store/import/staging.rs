@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Row};
 use strum::VariantArray;
 
 use super::{Facts, Key, Tables, list, tables};
 use crate::case::{Entity, FactType, Value, normalized_serial};
+use crate::store::StoreError;
+use crate::store::engine::{Cell, Kind, Page, Row, Session, select, write};
 
 /// What is known of a row.
 #[derive(Debug, Clone, Default)]
@@ -42,34 +41,47 @@ pub struct UnitLink {
 }
 
 /// Makes the staging tables, empty.
-pub async fn staging_open(conn: &mut SqliteConnection) -> sqlx::Result<()> {
-    staging_close(conn).await?;
-    // KiB of memory for pages; what is beyond goes to a temporary file.
-    sqlx::query("PRAGMA temp.cache_size = -16384")
-        .execute(&mut *conn)
-        .await?;
+pub async fn staging_open(on: &mut Session) -> Result<(), StoreError> {
+    staging_close(on).await?;
+    on.stages_much().await?;
     for entity in Entity::VARIANTS {
         let (staged, unique) = (tables(*entity).staged, staged_unique(*entity));
-        let columns = list(*entity, |_, name| format!("\"{name}\""));
+        let columns = entity.fields().iter().map(|field| {
+            let kind = match kind(field.fact_type) {
+                Kind::Int => "BIGINT",
+                Kind::Text => "TEXT",
+                Kind::Flag => "BOOLEAN",
+            };
+            format!("\"{}\" {kind}", field.name)
+        });
+        let columns: Vec<String> = columns.collect();
+        let columns = columns.join(", ");
+        // row_id: NULL of a row that nobody knew; changes: of a known one,
+        // [[field, old, new], …].
         let sql = format!(
             "CREATE TEMP TABLE {staged} (
-                {columns}, serial_key TEXT,
-                row_id BIGINT, -- NULL: a row that nobody knew
-                changes TEXT, -- of a known row: [field, old, new], …
-                UNIQUE ({unique}))"
+                {columns}, serial_key TEXT, row_id BIGINT, changes TEXT, UNIQUE ({unique}))"
         );
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await?;
+        write(sql).execute(on).await?;
     }
     Ok(())
 }
 
 /// Removes the staging tables.
-pub async fn staging_close(conn: &mut SqliteConnection) -> sqlx::Result<()> {
+pub async fn staging_close(on: &mut Session) -> Result<(), StoreError> {
     for entity in Entity::VARIANTS {
-        let sql = format!("DROP TABLE IF EXISTS temp.{}", tables(*entity).staged);
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await?;
+        let sql = format!("DROP TABLE IF EXISTS {}", tables(*entity).staged);
+        write(sql).execute(on).await?;
     }
     Ok(())
+}
+
+fn kind(fact_type: FactType) -> Kind {
+    match fact_type {
+        FactType::Flag => Kind::Flag,
+        FactType::Time | FactType::Money => Kind::Int,
+        _ => Kind::Text,
+    }
 }
 
 fn staged_unique(entity: Entity) -> &'static str {
@@ -81,104 +93,118 @@ fn staged_unique(entity: Entity) -> &'static str {
 
 /// What is known of rows, in the order of `keys`.
 pub async fn rows_known(
-    conn: &mut SqliteConnection,
+    on: &mut Session,
     entity: Entity,
     keys: &[Key],
-) -> sqlx::Result<Vec<KnownRow>> {
+) -> Result<Vec<KnownRow>, StoreError> {
     let mut known = vec![KnownRow::default(); keys.len()];
-    let json = match entity {
-        Entity::Waits => json(keys),
-        _ => json(&keys.iter().map(|(name, _)| name).collect::<Vec<_>>()),
-    };
-    let stored = sqlx::query(AssertSqlSafe(stored_sql(entity)));
-    for row in stored.bind(&json).fetch_all(&mut *conn).await? {
-        if let Some(known) = known.get_mut(place(&row)?) {
-            known.id = row.try_get(1)?;
-            known.stored = Some(facts(entity, &row)?);
+    let mut page = Page::new(&[("name", Kind::Text), ("since", Kind::Int)]);
+    for (name, since) in keys {
+        page.push([name.into(), (*since).into()]);
+    }
+    let (columns, joins) = stored_sql(entity);
+    let rest = format!("FROM {{page}} AS k {joins}");
+    for mut row in select(tables(entity).main, columns, rest)
+        .page(page.clone())
+        .rows(on)
+        .await?
+    {
+        if let Some(known) = known.get_mut(place(&mut row)?) {
+            known.id = row.get("row_id")?;
+            known.stored = Some(facts(entity, &mut row)?);
         }
     }
-    let staged = sqlx::query(AssertSqlSafe(staged_sql(entity)));
-    for row in staged.bind(&json).fetch_all(&mut *conn).await? {
-        if let Some(known) = known.get_mut(place(&row)?) {
-            known.staged = Some(facts(entity, &row)?);
+    let (columns, joins) = staged_sql(entity);
+    let rest = format!("FROM {{page}} AS k {joins}");
+    for mut row in select(tables(entity).staged, columns, rest)
+        .page(page)
+        .rows(on)
+        .await?
+    {
+        if let Some(known) = known.get_mut(place(&mut row)?) {
+            known.staged = Some(facts(entity, &mut row)?);
         }
     }
     Ok(known)
 }
 
-/// The current rows of a page. `CROSS JOIN` keeps the order of the tables: a
-/// look into the index for each key.
-fn stored_sql(entity: Entity) -> String {
+/// The current rows of a page: a look into the index for each key.
+fn stored_sql(entity: Entity) -> (Vec<String>, String) {
     let Tables { main, parent, .. } = tables(entity);
-    let columns = list(entity, |_, name| match (parent, name) {
-        (Some((_, _, of)), name) if name == of => format!("p.\"{name}\""),
-        (_, "replaces_unit_ref") => "r.unit_ref".into(),
-        (_, name) => format!("t.\"{name}\""),
-    });
+    let mut columns = vec!["k.place".to_owned(), "t.id AS row_id".to_owned()];
+    columns.extend(
+        entity
+            .fields()
+            .iter()
+            .map(|field| match (parent, field.name) {
+                (Some((_, _, of)), name) if name == of => format!("p.\"{name}\""),
+                (_, "replaces_unit_ref") => "r.unit_ref AS replaces_unit_ref".into(),
+                (_, name) => format!("t.\"{name}\""),
+            }),
+    );
     let joins = match (entity, parent) {
-        (Entity::Waits, _) => "CROSS JOIN claims p ON p.claim_ref = k.value->>0
-             CROSS JOIN waits t ON t.claim_id = p.id AND t.\"from\" = k.value->>1"
+        (Entity::Waits, _) => "{then} claims AS p ON p.claim_ref = k.name
+             {then} waits AS t ON t.claim_id = p.id AND t.\"from\" = k.since"
             .into(),
-        (_, None) => format!("CROSS JOIN {main} t ON t.order_ref = k.value"),
+        (_, None) => format!("{{then}} {main} AS t ON t.order_ref = k.name"),
         (_, Some((table, column, _))) => {
             let name = tables(entity).unique;
             let replaced = match entity {
-                Entity::Units => "LEFT JOIN units r ON r.id = t.replaces_unit_id",
+                Entity::Units => "LEFT JOIN units AS r ON r.id = t.replaces_unit_id",
                 _ => "",
             };
             format!(
-                "CROSS JOIN {main} t ON t.{name} = k.value
-                 CROSS JOIN {table} p ON p.id = t.{column} {replaced}"
+                "{{then}} {main} AS t ON t.{name} = k.name
+                 {{then}} {table} AS p ON p.id = t.{column} {replaced}"
             )
         }
     };
-    format!("SELECT k.key, t.id, {columns} FROM json_each($1) k {joins}")
+    (columns, joins)
 }
 
-fn staged_sql(entity: Entity) -> String {
-    let columns = list(entity, |_, name| format!("s.\"{name}\""));
+fn staged_sql(entity: Entity) -> (Vec<String>, String) {
+    let mut columns = vec!["k.place".to_owned()];
+    let fields = entity.fields().iter();
+    columns.extend(fields.map(|field| format!("s.\"{}\"", field.name)));
     let staged = tables(entity).staged;
     let on = match entity {
-        Entity::Waits => "s.claim_ref = k.value->>0 AND s.\"from\" = k.value->>1".into(),
-        _ => format!("s.{} = k.value", tables(entity).unique),
+        Entity::Waits => "s.claim_ref = k.name AND s.\"from\" = k.since".into(),
+        _ => format!("s.{} = k.name", tables(entity).unique),
     };
-    format!("SELECT k.key, s.row_id, {columns} FROM json_each($1) k CROSS JOIN {staged} s ON {on}")
+    (columns, format!("{{then}} {staged} AS s ON {on}"))
 }
 
-fn place(row: &SqliteRow) -> sqlx::Result<usize> {
-    let key: i64 = row.try_get(0)?;
-    Ok(usize::try_from(key).unwrap_or(usize::MAX))
+fn place(row: &mut Row) -> Result<usize, StoreError> {
+    let place: i64 = row.get("place")?;
+    Ok(usize::try_from(place).unwrap_or(usize::MAX))
 }
 
-fn facts(entity: Entity, row: &SqliteRow) -> sqlx::Result<Facts> {
-    let fields = entity.fields().iter().enumerate();
+fn facts(entity: Entity, row: &mut Row) -> Result<Facts, StoreError> {
+    let fields = entity.fields().iter();
     fields
-        .map(|(place, field)| value(field.fact_type, row, place + 2))
+        .map(|field| value(field.fact_type, row, field.name))
         .collect()
 }
 
-fn value(fact_type: FactType, row: &SqliteRow, at: usize) -> sqlx::Result<Option<Value>> {
-    // Staged columns have no declared type, so what is there decides.
-    Ok(match fact_type {
-        FactType::Flag => row
-            .try_get_unchecked::<Option<bool>, _>(at)?
-            .map(Value::Flag),
-        FactType::Time | FactType::Money => row
-            .try_get_unchecked::<Option<i64>, _>(at)?
-            .map(Value::Number),
-        _ => row
-            .try_get_unchecked::<Option<String>, _>(at)?
-            .map(Value::Text),
+fn value(
+    fact_type: FactType,
+    row: &mut Row,
+    column: &'static str,
+) -> Result<Option<Value>, StoreError> {
+    Ok(match kind(fact_type) {
+        Kind::Flag => row.get::<Option<bool>>(column)?.map(Value::Flag),
+        Kind::Int => row.get::<Option<i64>>(column)?.map(Value::Number),
+        Kind::Text => row.get::<Option<String>>(column)?.map(Value::Text),
     })
 }
 
 /// One fact of each row that is known or staged, by the row's name.
 pub async fn parent_facts(
-    conn: &mut SqliteConnection,
+    on: &mut Session,
     entity: Entity,
     fact: &'static str,
     names: &[&str],
-) -> sqlx::Result<HashMap<String, Value>> {
+) -> Result<HashMap<String, Value>, StoreError> {
     let Tables {
         main,
         staged,
@@ -187,17 +213,22 @@ pub async fn parent_facts(
     } = tables(entity);
     let fact_type = entity.field(fact).and_then(|at| entity.fields().get(at));
     let fact_type = fact_type.map_or(FactType::Text, |field| field.fact_type);
-    let sql = format!(
-        "SELECT k.value, coalesce(s.{fact}, t.{fact}) FROM json_each($1) k
-         LEFT JOIN {staged} s ON s.{unique} = k.value
-         LEFT JOIN {main} t ON t.{unique} = k.value
+    let columns = [
+        "k.name".to_owned(),
+        format!("coalesce(s.{fact}, t.{fact}) AS {fact}"),
+    ];
+    let rest = format!(
+        "FROM {{page}} AS k
+         LEFT JOIN {staged} AS s ON s.{unique} = k.name
+         LEFT JOIN {main} AS t ON t.{unique} = k.name
          WHERE s.{fact} IS NOT NULL OR t.{fact} IS NOT NULL"
     );
+    let page = Page::of_texts("name", names.iter().copied());
     let mut facts = HashMap::with_capacity(names.len());
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(json(names));
-    for row in query.fetch_all(conn).await? {
-        if let Some(value) = value(fact_type, &row, 1)? {
-            facts.insert(row.try_get_unchecked(0)?, value);
+    for mut row in select(main, columns, rest).page(page).rows(on).await? {
+        let name = row.get("name")?;
+        if let Some(value) = value(fact_type, &mut row, fact)? {
+            facts.insert(name, value);
         }
     }
     Ok(facts)
@@ -205,44 +236,59 @@ pub async fn parent_facts(
 
 /// Stages rows of different keys, over what was staged of them before.
 pub async fn rows_stage(
-    conn: &mut SqliteConnection,
+    on: &mut Session,
     entity: Entity,
     rows: &[StagedRow<'_>],
-) -> sqlx::Result<()> {
-    let rows: Vec<_> = rows.iter().map(|row| row_json(entity, row)).collect();
+) -> Result<(), StoreError> {
+    let fields = entity.fields().iter();
+    let mut columns: Vec<_> = fields
+        .map(|field| (field.name, kind(field.fact_type)))
+        .collect();
+    columns.extend([
+        ("serial_key", Kind::Text),
+        ("row_id", Kind::Int),
+        ("changes", Kind::Text),
+    ]);
+    let mut page = Page::new(&columns);
+    for row in rows {
+        page.push_row(row_cells(entity, row));
+    }
     let columns = list(entity, |_, name| format!("\"{name}\""));
-    let values = list(entity, |place, _| format!("value->>'$[0][{place}]'"));
     let updates = list(entity, |_, name| {
         format!("\"{name}\" = excluded.\"{name}\"")
     });
     let (staged, unique) = (tables(entity).staged, staged_unique(entity));
     let sql = format!(
         "INSERT INTO {staged} ({columns}, serial_key, row_id, changes)
-         SELECT {values}, value->>1, value->>2, value->>3 FROM jsonb_each($1) WHERE true
+         SELECT {columns}, serial_key, row_id, changes FROM {{page}} AS page WHERE true
          ON CONFLICT ({unique}) DO UPDATE SET {updates},
              serial_key = excluded.serial_key, changes = excluded.changes"
     );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(json(&rows));
-    query.execute(conn).await.map(drop)
+    write(sql).page(page).execute(on).await.map(drop)
 }
 
 /// The facts, the serial as it is compared, the id, and the changes.
-type RowJson<'a> = (&'a Facts, Option<String>, Option<i64>, Option<String>);
-
-fn row_json<'a>(entity: Entity, row: &StagedRow<'a>) -> RowJson<'a> {
+fn row_cells(entity: Entity, row: &StagedRow<'_>) -> impl Iterator<Item = Cell> {
     let serial = entity.field("serial").and_then(|at| row.facts.get(at));
     let serial = serial.and_then(as_text);
     let serial = serial.map(|serial| normalized_serial(&serial));
+    let serial = serial.filter(|serial| !serial.is_empty());
     let changes = row.known.stored.as_ref().map(|stored| {
         let fields = std::iter::zip(entity.fields(), std::iter::zip(stored, row.facts));
         let changed = fields.filter(|(_, (old, new))| old != new);
         let changes: Vec<_> = changed
             .map(|(field, (old, new))| (field.name, as_text(old), as_text(new)))
             .collect();
-        json(&changes)
+        serde_json::json!(changes).to_string()
     });
-    let serial = serial.filter(|serial| !serial.is_empty());
-    (row.facts, serial, row.known.id, changes)
+    let facts = row.facts.iter().map(|fact| match fact {
+        None => Cell::Null,
+        Some(Value::Flag(flag)) => (*flag).into(),
+        Some(Value::Number(number)) => (*number).into(),
+        Some(Value::Text(text)) => text.into(),
+    });
+    let more = [serial.into(), row.known.id.into(), changes.into()];
+    facts.chain(more).collect::<Vec<_>>().into_iter()
 }
 
 /// A fact as `fact_changes` keeps it: the stored value as text.
@@ -255,57 +301,48 @@ fn as_text(fact: &Option<Value>) -> Option<String> {
 }
 
 /// Takes units out of the staging.
-pub async fn rows_unstage(conn: &mut SqliteConnection, units: &[&str]) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM staged_units WHERE unit_ref IN (SELECT value FROM json_each($1))")
-        .bind(json(units))
-        .execute(conn)
-        .await
-        .map(drop)
+pub async fn rows_unstage(on: &mut Session, units: &[&str]) -> Result<(), StoreError> {
+    let sql = "DELETE FROM staged_units WHERE unit_ref IN (SELECT name FROM {page} AS page)";
+    let page = Page::of_texts("name", units.iter().copied());
+    write(sql).page(page).execute(on).await.map(drop)
 }
+
+/// The chain down from units and from those that replace them. What a unit
+/// replaces is looked up as staged and as stored.
+const CHAIN: &str = "WITH RECURSIVE chain (unit_ref) AS (
+         SELECT name FROM {page} AS page
+          UNION SELECT s.unit_ref FROM staged_units AS s
+              WHERE s.replaces_unit_ref IN (SELECT name FROM {page} AS page)
+          UNION SELECT u.unit_ref FROM {page} AS page
+              {then} units AS p ON p.unit_ref = page.name
+              {then} units AS u ON u.replaces_unit_id = p.id
+         UNION SELECT link.replaces FROM chain AS c {then} (
+              SELECT s.unit_ref, s.replaces_unit_ref AS replaces FROM staged_units AS s
+              UNION ALL SELECT u.unit_ref, p.unit_ref FROM units AS u
+                  {then} units AS p ON p.id = u.replaces_unit_id) AS link
+             ON link.unit_ref = c.unit_ref WHERE link.replaces IS NOT NULL)";
 
 /// Units, those that replace them, and those that they and these replace,
 /// directly and through others: as staged, else as stored.
-pub async fn unit_links(
-    conn: &mut SqliteConnection,
-    units: &[&str],
-) -> sqlx::Result<Vec<UnitLink>> {
-    let rows = sqlx::query(
-        "WITH RECURSIVE chain (unit_ref) AS (
-             SELECT value FROM json_each($1)
-             UNION SELECT unit_ref FROM staged_units
-                 WHERE replaces_unit_ref IN (SELECT value FROM json_each($1))
-             UNION SELECT u.unit_ref FROM json_each($1) k
-                 CROSS JOIN units p ON p.unit_ref = k.value
-                 CROSS JOIN units u ON u.replaces_unit_id = p.id
-             UNION SELECT s.replaces_unit_ref FROM chain c
-                 CROSS JOIN staged_units s ON s.unit_ref = c.unit_ref
-                 WHERE s.replaces_unit_ref IS NOT NULL
-             UNION SELECT p.unit_ref FROM chain c
-                 CROSS JOIN units u ON u.unit_ref = c.unit_ref
-                 CROSS JOIN units p ON p.id = u.replaces_unit_id)
-         SELECT c.unit_ref, coalesce(s.kind, u.kind),
-             CASE WHEN s.unit_ref IS NULL THEN p.unit_ref ELSE s.replaces_unit_ref END
-         FROM chain c
-         LEFT JOIN staged_units s ON s.unit_ref = c.unit_ref
-         LEFT JOIN units u ON u.unit_ref = c.unit_ref
-         LEFT JOIN units p ON p.id = u.replaces_unit_id
-         WHERE coalesce(s.kind, u.kind) IS NOT NULL",
-    )
-    .bind(json(units))
-    .fetch_all(conn)
-    .await?;
-    let link = |row: &SqliteRow| {
+pub async fn unit_links(on: &mut Session, units: &[&str]) -> Result<Vec<UnitLink>, StoreError> {
+    let columns = [
+        "c.unit_ref",
+        "coalesce(s.kind, u.kind) AS kind",
+        "CASE WHEN s.unit_ref IS NULL THEN p.unit_ref ELSE s.replaces_unit_ref END AS replaces",
+    ];
+    let rest = "FROM chain AS c
+         LEFT JOIN staged_units AS s ON s.unit_ref = c.unit_ref
+         LEFT JOIN units AS u ON u.unit_ref = c.unit_ref
+         LEFT JOIN units AS p ON p.id = u.replaces_unit_id
+         WHERE coalesce(s.kind, u.kind) IS NOT NULL";
+    let page = Page::of_texts("name", units.iter().copied());
+    let query = select("units", columns, rest).with(CHAIN).page(page);
+    let link = |mut row: Row| {
         Ok(UnitLink {
-            unit_ref: row.try_get_unchecked(0)?,
-            kind: row.try_get_unchecked(1)?,
-            replaces: row.try_get_unchecked(2)?,
+            unit_ref: row.get("unit_ref")?,
+            kind: row.get("kind")?,
+            replaces: row.get("replaces")?,
         })
     };
-    rows.iter().map(link).collect()
-}
-
-/// A set parameter.
-fn json<T: Serialize + ?Sized>(values: &T) -> String {
-    // Text, numbers and lists of them always can be written.
-    serde_json::to_string(values).unwrap_or_default()
+    query.rows(on).await?.into_iter().map(link).collect()
 }

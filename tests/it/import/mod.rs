@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 use warrantyd::case::Entity;
 use warrantyd::intake::{Rules, entity_of};
@@ -17,10 +16,11 @@ use warrantyd::jobs::import::{
 };
 use warrantyd::policy::{Calendar, Instant};
 use warrantyd::store::import::Merged;
+use warrantyd::store::{Session, Store};
 
 struct Shop {
     folder: TempDir,
-    conn: SqliteConnection,
+    session: Session,
     calendar: Calendar,
     policies: BTreeSet<String>,
 }
@@ -37,15 +37,11 @@ fn now() -> Instant {
 impl Shop {
     async fn open() -> Self {
         let folder = TempDir::new().unwrap();
-        let options = SqliteConnectOptions::new()
-            .filename(folder.path().join("shop.db"))
-            .create_if_missing(true)
-            .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
-        let mut conn = options.connect().await.unwrap();
-        sqlx::migrate!("./migrations").run(&mut conn).await.unwrap();
+        let store = Store::sqlite(&folder.path().join("shop.db")).await.unwrap();
+        let session = store.session().await.unwrap();
         Self {
             folder,
-            conn,
+            session,
             calendar: Calendar::new(chrono_tz::Europe::Berlin, vec![], BTreeSet::new()).unwrap(),
             policies: ["standard".to_owned()].into(),
         }
@@ -70,7 +66,7 @@ impl Shop {
             calendar: &self.calendar,
             policies: &self.policies,
         };
-        import(&mut self.conn, &batch, rules, now(), &mut |_| {}).await
+        import(&mut self.session, &batch, rules, now(), &mut |_| {}).await
     }
 
     async fn import(&mut self, files: &[(&str, &str)]) -> Imported {
@@ -94,7 +90,7 @@ impl Shop {
             calendar: &self.calendar,
             policies: &self.policies,
         };
-        record(&mut self.conn, recording, rules, now())
+        record(&mut self.session, recording, rules, now())
             .await
             .map_err(|error| error.to_string())
     }
@@ -102,7 +98,10 @@ impl Shop {
     /// A query's rows, cells as text with `|` between.
     async fn rows(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
-        let rows = sqlx::query(sql).fetch_all(&mut self.conn).await.unwrap();
+        let Session::Sqlite(conn) = &mut self.session else {
+            panic!("another engine");
+        };
+        let rows = sqlx::query(sql).fetch_all(&mut **conn).await.unwrap();
         let cell = |row: &sqlx::sqlite::SqliteRow, at| {
             row.try_get_unchecked::<Option<String>, _>(at)
                 .unwrap()
@@ -235,17 +234,13 @@ async fn twice_changes_nothing_and_takes_no_lock() {
     shop.import(&files).await;
     let before = shop.everything().await;
     // A writer elsewhere would make a write here wait, and fail.
-    let mut writer = SqliteConnectOptions::new()
-        .filename(shop.path("shop.db"))
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query("BEGIN IMMEDIATE")
-        .execute(&mut writer)
-        .await
-        .unwrap();
+    let other = Store::sqlite(&shop.path("shop.db")).await.unwrap();
+    let writer = other.write().await.unwrap();
+    let Session::Sqlite(conn) = &mut shop.session else {
+        panic!("another engine");
+    };
     sqlx::query("PRAGMA busy_timeout = 0")
-        .execute(&mut shop.conn)
+        .execute(&mut **conn)
         .await
         .unwrap();
     let again = shop.import(&files).await;
@@ -256,6 +251,7 @@ async fn twice_changes_nothing_and_takes_no_lock() {
         .map(|file| (file.rows, file.unchanged))
         .collect();
     assert_eq!(unchanged, [(2, 2), (2, 2), (1, 1), (1, 1)]);
+    drop(writer);
     assert_eq!(shop.everything().await, before);
 }
 

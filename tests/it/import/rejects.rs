@@ -96,7 +96,7 @@ async fn cells_that_no_file_should_hold_are_refused_and_shown_as_far_as_possible
         calendar: &shop.calendar,
         policies: &shop.policies,
     };
-    let done = import(&mut shop.conn, &[file], rules, now(), &mut |_| {})
+    let done = import(&mut shop.session, &[file], rules, now(), &mut |_| {})
         .await
         .unwrap();
     assert_eq!(counts(&done.files[0]), [5, 1, 0, 0, 4]);
@@ -156,7 +156,7 @@ async fn many_bad_rows_stream_to_the_rejects() {
         policies: &shop.policies,
     };
     let mut told = 0;
-    let done = import(&mut shop.conn, &[file], rules, now(), &mut |rows| {
+    let done = import(&mut shop.session, &[file], rules, now(), &mut |rows| {
         told += rows
     })
     .await

@@ -1,0 +1,54 @@
+//! One text of the schema for both engines.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{MigrateError, Migration, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+use super::StoreError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// What an engine calls a number that it gives itself, and a text.
+pub struct Words {
+    pub id: &'static str,
+    pub text: &'static str,
+}
+
+/// The migrations in the words of an engine.
+pub fn migrator(words: &Words) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|migration| {
+        let sql = migration.sql.as_str();
+        let sql = sql.replace("{id}", words.id).replace("{text}", words.text);
+        Migration::new(
+            migration.version,
+            migration.description.clone(),
+            migration.migration_type,
+            AssertSqlSafe(sql).into_sql_str(),
+            migration.no_tx,
+        )
+    });
+    Migrator {
+        migrations: Cow::Owned(migrations.collect()),
+        ..Migrator::DEFAULT
+    }
+}
+
+/// The newest version of the schema that this program knows.
+fn known() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or(0)
+}
+
+/// What a migration said, in this program's words.
+pub fn checked(migrated: Result<(), MigrateError>, database: &str) -> Result<(), StoreError> {
+    migrated.map_err(|error| match error {
+        MigrateError::VersionMissing(found) => StoreError::Newer {
+            database: database.to_owned(),
+            found,
+            known: known(),
+        },
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        other => StoreError::Migrate(other),
+    })
+}

@@ -1,0 +1,183 @@
+//! The two engines behind one store: all that differs is in this folder.
+//!
+//! A statement is one text ([`statement`]) with one set parameter
+//! ([`cell::Page`]); its rows are the same values from either engine
+//! ([`row::Row`]). What a transaction is, how rows and jobs are locked, which
+//! errors mean what: [`sqlite`] and [`postgres`].
+
+mod cell;
+mod error;
+mod link;
+mod migrations;
+mod postgres;
+mod row;
+mod sqlite;
+mod statement;
+
+use std::fs::File;
+use std::path::Path;
+
+use sqlx::postgres::{PgConnection, PgPool};
+
+pub(super) use cell::{Cell, Kind, Page};
+pub use error::StoreError;
+pub use link::{Session, Tx};
+pub(super) use row::Row;
+pub(super) use statement::{Statement, select, write};
+
+use link::TxOf;
+
+/// An address without its password and its parameters.
+fn without_secrets(url: &str) -> String {
+    let url = url.split_once('?').map_or(url, |(url, _)| url);
+    match url
+        .rsplit_once('@')
+        .map(|(login, host)| (login, host, login.find("://")))
+    {
+        Some((login, host, Some(scheme))) => {
+            let (scheme, user) = login.split_at(scheme + 3);
+            let user = user.split_once(':').map_or(user, |(user, _)| user);
+            format!("{scheme}{user}@{host}")
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// The database of one business.
+#[derive(Debug, Clone)]
+pub struct Store {
+    name: String,
+    db: Db,
+}
+
+#[derive(Debug, Clone)]
+enum Db {
+    Sqlite(sqlite::Pools),
+    Postgres(PgPool),
+}
+
+/// A lock between processes, held until it is dropped or its process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Held,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "what is held is only dropped")]
+enum Held {
+    File(File),
+    Connection(Box<PgConnection>),
+}
+
+impl Lock {
+    fn file(file: File) -> Self {
+        Self {
+            _held: Held::File(file),
+        }
+    }
+
+    fn connection(conn: PgConnection) -> Self {
+        Self {
+            _held: Held::Connection(Box::new(conn)),
+        }
+    }
+}
+
+impl Store {
+    /// Opens a file of SQLite, creates it if it is missing, and migrates it.
+    pub async fn sqlite(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            name: path.display().to_string(),
+            db: Db::Sqlite(sqlite::open(path).await?),
+        })
+    }
+
+    /// Opens a database of PostgreSQL, `postgres://…`, and migrates it.
+    pub async fn postgres(url: &str) -> Result<Self, StoreError> {
+        let name = without_secrets(url);
+        Ok(Self {
+            db: Db::Postgres(postgres::open(url, &name).await?),
+            name,
+        })
+    }
+
+    /// Begins a transaction that writes: on SQLite it holds the write lock
+    /// from the start, on PostgreSQL it locks the rows that it takes.
+    pub async fn write(&self) -> Result<Tx<'static>, StoreError> {
+        let of = match &self.db {
+            Db::Sqlite(pools) => TxOf::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Postgres(pool) => TxOf::Postgres(pool.begin_with(postgres::WRITE).await?),
+        };
+        Ok(Tx {
+            of,
+            reads_only: false,
+        })
+    }
+
+    /// Begins a transaction that sees one state of the database and writes
+    /// nothing.
+    pub async fn read(&self) -> Result<Tx<'static>, StoreError> {
+        let of = match &self.db {
+            Db::Sqlite(pools) => TxOf::Sqlite(pools.readers.begin().await?),
+            Db::Postgres(pool) => TxOf::Postgres(pool.begin_with(postgres::READ).await?),
+        };
+        Ok(Tx {
+            of,
+            reads_only: true,
+        })
+    }
+
+    /// The writing connection, for work that stages first and locks late.
+    pub async fn session(&self) -> Result<Session, StoreError> {
+        Ok(match &self.db {
+            Db::Sqlite(pools) => Session::Sqlite(pools.writer.acquire().await?),
+            Db::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// Waits until no other process changes facts, and keeps others waiting.
+    pub async fn import_lock(&self) -> Result<Lock, StoreError> {
+        Ok(match &self.db {
+            Db::Sqlite(pools) => Lock::file(sqlite::lock(&pools.path, "import")?),
+            Db::Postgres(pool) => Lock::connection(postgres::lock(pool, "import").await?),
+        })
+    }
+
+    /// Keeps other runs of a job away; `None`: one is at work.
+    pub async fn job_lock(&self, job: &str) -> Result<Option<Lock>, StoreError> {
+        Ok(match &self.db {
+            Db::Sqlite(pools) => sqlite::try_lock(&pools.path, job)?.map(Lock::file),
+            Db::Postgres(pool) => postgres::try_lock(pool, job).await?.map(Lock::connection),
+        })
+    }
+
+    /// Refreshes the statistics that plans are made from; SQLite gives the
+    /// log's room back, too.
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let statements: &[&str] = match &self.db {
+            Db::Sqlite(_) => &["PRAGMA optimize", "PRAGMA wal_checkpoint(TRUNCATE)"],
+            Db::Postgres(_) => &["ANALYZE"],
+        };
+        let mut session = self.session().await?;
+        for text in statements {
+            write(*text).execute(&mut session).await?;
+        }
+        Ok(())
+    }
+
+    /// Where the database is: the file, or the address without its password.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Closes the connections.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite(pools) => {
+                pools.readers.close().await;
+                pools.writer.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}

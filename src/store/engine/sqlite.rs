@@ -1,0 +1,245 @@
+//! SQLite's ways.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteError, SqliteJournalMode,
+    SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Row as _, Sqlite, TypeInfo, ValueRef};
+
+use super::cell::{Cell, Page, Scalar};
+use super::row::Row;
+use super::statement::{Statement, expanded};
+use super::{StoreError, migrations};
+
+/// How long a statement waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One writer, and no connection that is closed behind its back; readers see
+/// what was committed last.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    pub writer: SqlitePool,
+    pub readers: SqlitePool,
+    pub path: PathBuf,
+}
+
+/// Opens the file, creates it if it is missing, and migrates it.
+pub async fn open(path: &Path) -> Result<Pools, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let writable = options
+        .clone()
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", "16000")
+        .pragma("cache_size", "-32000");
+    let opened = |error| match StoreError::from(error) {
+        StoreError::Sql(error) => StoreError::Open {
+            database: path.display().to_string(),
+            cause: error.to_string(),
+        },
+        other => other,
+    };
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    let writer = pool.connect_with(writable).await.map_err(opened)?;
+    let lock = lock_file(path, "migrate")?;
+    lock.lock().map_err(|cause| lock_error(path, cause))?;
+    let migrator = migrations::migrator(&migrations::Words {
+        id: "INTEGER PRIMARY KEY",
+        text: "TEXT",
+    });
+    let migrated = migrator.run(&writer).await;
+    migrations::checked(migrated, &path.display().to_string())?;
+    drop(lock);
+    let readers = SqlitePoolOptions::new()
+        .max_connections(2)
+        .connect_lazy_with(options.read_only(true).pragma("cache_size", "-32000"));
+    Ok(Pools {
+        writer,
+        readers,
+        path: path.to_owned(),
+    })
+}
+
+/// A lock between processes, held until it is dropped.
+pub fn lock(path: &Path, what: &str) -> Result<File, StoreError> {
+    let file = lock_file(path, what)?;
+    file.lock().map_err(|cause| lock_error(path, cause))?;
+    Ok(file)
+}
+
+/// The same, if nobody holds it.
+pub fn try_lock(path: &Path, what: &str) -> Result<Option<File>, StoreError> {
+    let file = lock_file(path, what)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(lock_error(path, cause)),
+    }
+}
+
+/// The file beside the database that an operating system's lock is held on: it
+/// goes with the process that holds it.
+fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(format!(".{what}.lock"));
+    let path = PathBuf::from(path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    file.map_err(|cause| lock_error(&path, cause))
+}
+
+fn lock_error(path: &Path, cause: std::io::Error) -> StoreError {
+    StoreError::Lock {
+        path: path.to_owned(),
+        cause,
+    }
+}
+
+/// What an error of SQLite means; the low byte is its primary result code.
+pub fn known(error: &SqliteError) -> Option<StoreError> {
+    use sqlx::error::DatabaseError;
+    let code: i32 = error.code()?.parse().ok()?;
+    match code & 0xff {
+        5 | 6 => Some(StoreError::Locked),
+        8 => Some(StoreError::ReadOnly),
+        13 => Some(StoreError::Full),
+        _ => None,
+    }
+}
+
+pub async fn execute(statement: Statement, conn: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let text = statement.text(|_, column| column.to_owned());
+    let query = bound(&text, statement);
+    Ok(query.execute(conn).await?.rows_affected())
+}
+
+pub async fn rows(
+    statement: Statement,
+    conn: &mut SqliteConnection,
+) -> Result<Vec<Row>, StoreError> {
+    let (table, names) = (statement.table, statement.names());
+    let cells = match statement.is_select() {
+        true => selected(statement, conn).await?,
+        false => returned(statement, conn).await?,
+    };
+    let has_id = names.first().is_some_and(|name| name == "id");
+    let row = |(place, cells): (usize, Vec<Cell>)| {
+        let id = match cells.first() {
+            Some(Cell::Int(id)) if has_id => *id,
+            _ => place as i64 + 1,
+        };
+        let columns = Arc::clone(&names);
+        Row {
+            table,
+            columns,
+            cells,
+            id,
+            next: 0,
+        }
+    };
+    Ok(cells.into_iter().enumerate().map(row).collect())
+}
+
+/// All rows as one JSON value.
+async fn selected(
+    statement: Statement,
+    conn: &mut SqliteConnection,
+) -> Result<Vec<Vec<Cell>>, StoreError> {
+    let inner = statement.text(|at, column| format!("{} AS c{at}", unnamed(column)));
+    let columns: Vec<String> = (0..statement.width()).map(|at| format!("c{at}")).collect();
+    let columns = columns.join(", ");
+    let text = format!("SELECT json_group_array(json_array({columns})) FROM ({inner})");
+    let row = bound(&text, statement).fetch_one(conn).await?;
+    let json: &str = row.try_get(0)?;
+    serde_json::from_str(json).map_err(|error| StoreError::Sql(sqlx::Error::Decode(error.into())))
+}
+
+/// The rows of a statement that writes: few, and not to be selected from.
+async fn returned(
+    statement: Statement,
+    conn: &mut SqliteConnection,
+) -> Result<Vec<Vec<Cell>>, StoreError> {
+    let text = statement.text(|_, column| column.to_owned());
+    let rows = bound(&text, statement).fetch_all(conn).await?;
+    let cell = |row: &SqliteRow, at: usize| -> Result<Cell, sqlx::Error> {
+        let value = row.try_get_raw(at)?;
+        Ok(match (value.is_null(), value.type_info().name()) {
+            (true, _) => Cell::Null,
+            (_, "TEXT") => Cell::Text(row.try_get_unchecked(at)?),
+            _ => Cell::Int(row.try_get_unchecked(at)?),
+        })
+    };
+    let cells = |row: &SqliteRow| (0..row.len()).map(|at| cell(row, at)).collect();
+    Ok(rows.iter().map(cells).collect::<Result<_, _>>()?)
+}
+
+/// A column without the name that it gives itself.
+fn unnamed(column: &str) -> &str {
+    column.rsplit_once(" AS ").map_or(column, |(text, _)| text)
+}
+
+fn bound(text: &str, statement: Statement) -> Query<'static, Sqlite, SqliteArguments> {
+    let place = statement.scalars.len() + 1;
+    let page = statement.page.as_ref();
+    let text = expanded(text, |token| match token {
+        "page" => page.map_or_else(String::new, |page| page_table(page, place)),
+        "then" => "CROSS JOIN".to_owned(),
+        "clock" => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)".to_owned(),
+        token => match token.strip_prefix("elements ") {
+            Some(list) => format!("json_each({list})"),
+            // Whoever writes holds the whole database.
+            None => String::new(),
+        },
+    });
+    let mut query = sqlx::query(text);
+    for scalar in statement.scalars {
+        query = match scalar {
+            Scalar::Int(value) => query.bind(value),
+            Scalar::Text(value) => query.bind(value),
+            Scalar::Flag(value) => query.bind(value),
+        };
+    }
+    match statement.page {
+        Some(page) => query.bind(json(&page)),
+        None => query,
+    }
+}
+
+fn page_table(page: &Page, place: usize) -> String {
+    if let [(name, _)] = page.columns.as_slice() {
+        return format!("(SELECT key AS place, value AS \"{name}\" FROM json_each(${place}))");
+    }
+    let columns = page.columns.iter().enumerate();
+    let columns: Vec<String> = columns
+        .map(|(at, (name, _))| format!("value ->> {at} AS \"{name}\""))
+        .collect();
+    let columns = columns.join(", ");
+    format!("(SELECT key AS place, {columns} FROM json_each(${place}))")
+}
+
+/// The page as a JSON list: of values, or of rows.
+fn json(page: &Page) -> String {
+    let json = match page.columns.len() {
+        1 => serde_json::to_string(&page.cells),
+        width => serde_json::to_string(&page.cells.chunks(width).collect::<Vec<_>>()),
+    };
+    // Texts, numbers and lists of them always can be written.
+    json.unwrap_or_default()
+}
