@@ -425,7 +425,7 @@ impl Run<'_> {
     async fn write(&self, id: i64, tried: &Try) -> Result<(), StoreError> {
         let mut tx = self.shop.store.write().await?;
         store::message_tried(&mut tx, id, tried, self.now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     async fn hand_over(&self, transport: &mut Transport, message: &Message) -> Delivery {

@@ -40,10 +40,11 @@ pub(super) enum TxOf<'c> {
 impl Tx<'_> {
     /// Makes what was written last.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(match self.of {
+        match self.of {
             TxOf::Sqlite(tx) => tx.commit().await?,
             TxOf::Postgres(tx) => tx.commit().await?,
-        })
+        }
+        Ok(())
     }
 }
 
