@@ -44,7 +44,8 @@ CREATE TABLE units (
     received_at BIGINT,
     company_confirmed_at BIGINT,
     customer_confirmed_at BIGINT,
-    replaces_unit_id BIGINT REFERENCES units (id),
+    -- A unit may stand in a table before the one that it replaces.
+    replaces_unit_id BIGINT REFERENCES units (id) DEFERRABLE INITIALLY DEFERRED,
     policy {text}, -- NULL: standard
     withdrawn BOOLEAN,
     created_in BIGINT NOT NULL REFERENCES change_sets (id),

@@ -7,6 +7,7 @@
 //! config) or 3 (done, but with rejected rows or failed items), and says why
 //! on stderr.
 
+mod copy_to;
 mod demo;
 mod explain;
 mod import;
@@ -65,6 +66,8 @@ enum Command {
     Policy(policy::Args),
     /// Look into the outbox
     Mail(mail::Args),
+    /// Copy the SQLite database into an empty one of PostgreSQL
+    CopyTo(copy_to::Args),
     /// What runs, what is late, what is stuck
     Status(status::Args),
 }
@@ -123,6 +126,7 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Report(args) => report::run(args, open(config).await?).await,
         Command::Explain(args) => explain::run(args, open(config).await?).await,
         Command::Mail(args) => mail::run(args, open(config).await?).await,
+        Command::CopyTo(args) => copy_to::run(args, open(config).await?).await,
         Command::Status(args) => status::run(args, open(config).await?).await,
     }
 }

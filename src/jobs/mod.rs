@@ -8,6 +8,7 @@
 
 mod book;
 mod compose;
+mod copy;
 mod deliver;
 mod demo;
 mod enforce;
@@ -24,6 +25,7 @@ mod slots;
 mod status;
 
 pub use book::{book, policy_texts};
+pub use copy::copy_to;
 pub use deliver::deliver;
 pub use demo::{Count, Demo, demo};
 pub use enforce::{Enforced, Moved, enforce};

@@ -19,7 +19,7 @@ mod runs;
 
 pub use agenda::*;
 pub use cases::*;
-pub use engine::{Lock, Session, Store, StoreError, Tx};
+pub use engine::{Copied, Lock, Session, Store, StoreError, Tx, copy};
 pub use messages::*;
 pub use notices::*;
 pub use recorded::{plan_write, recorded_load};

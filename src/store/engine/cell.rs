@@ -1,5 +1,7 @@
 //! Values between Rust and either engine.
 
+use std::borrow::Cow;
+
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
@@ -114,7 +116,7 @@ impl Visitor<'_> for CellVisitor {
 /// columns, and with `place`, the row's place in the page.
 #[derive(Debug, Clone)]
 pub struct Page {
-    pub columns: Vec<(&'static str, Kind)>,
+    pub columns: Vec<(Cow<'static, str>, Kind)>,
     /// Row after row.
     pub cells: Vec<Cell>,
 }
@@ -123,7 +125,10 @@ impl Page {
     /// No rows yet.
     pub fn new(columns: &[(&'static str, Kind)]) -> Self {
         Self {
-            columns: columns.to_vec(),
+            columns: columns
+                .iter()
+                .map(|(name, kind)| (Cow::Borrowed(*name), *kind))
+                .collect(),
             cells: Vec::new(),
         }
     }
@@ -131,7 +136,7 @@ impl Page {
     /// A page of one column of numbers.
     pub fn of_ints(column: &'static str, values: &[i64]) -> Self {
         Self {
-            columns: vec![(column, Kind::Int)],
+            columns: vec![(Cow::Borrowed(column), Kind::Int)],
             cells: values.iter().copied().map(Cell::Int).collect(),
         }
     }
@@ -139,7 +144,7 @@ impl Page {
     /// A page of one column of texts.
     pub fn of_texts<'t>(column: &'static str, values: impl IntoIterator<Item = &'t str>) -> Self {
         Self {
-            columns: vec![(column, Kind::Text)],
+            columns: vec![(Cow::Borrowed(column), Kind::Text)],
             cells: values.into_iter().map(Cell::from).collect(),
         }
     }

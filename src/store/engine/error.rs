@@ -75,6 +75,9 @@ pub enum StoreError {
         /// How many it must.
         expected: u64,
     },
+    /// What cannot be copied into another database.
+    #[error("{0}")]
+    Copy(String),
     /// A migration failed.
     #[error("migrating the database: {0}")]
     Migrate(MigrateError),

@@ -6,6 +6,7 @@
 //! errors mean what: [`sqlite`] and [`postgres`].
 
 mod cell;
+mod copy;
 mod error;
 mod link;
 mod migrations;
@@ -20,6 +21,7 @@ use std::path::Path;
 use sqlx::postgres::{PgConnection, PgPool};
 
 pub(super) use cell::{Cell, Kind, Page};
+pub use copy::{Copied, copy};
 pub use error::StoreError;
 pub use link::{Session, Tx};
 pub(super) use row::Row;

@@ -169,6 +169,11 @@ fn shown(cell: &Cell) -> String {
 }
 
 impl Row {
+    /// All columns.
+    pub(super) fn into_cells(self) -> Vec<Cell> {
+        self.cells
+    }
+
     /// The only column.
     pub(super) fn only<T: FromCell>(mut self) -> Result<T, StoreError> {
         let cell = self.cells.pop().unwrap_or_default();

@@ -1,0 +1,23 @@
+//! A shop's database, moved to another engine.
+
+use anyhow::{Context, Result};
+
+use super::{Refused, Shop};
+use crate::store::{Copied, Store, copy};
+
+/// Copies the shop's SQLite database into an empty one of PostgreSQL, at its
+/// address, and compares every row. Nobody may work on it meanwhile.
+pub async fn copy_to(
+    shop: &Shop,
+    url: &str,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Vec<Copied>> {
+    let in_use = || Refused("the database is in use: stop the daemon first".to_owned());
+    let _daemon = shop.store.job_lock("daemon").await?.with_context(in_use)?;
+    let _deliver = shop.store.job_lock("deliver").await?.with_context(in_use)?;
+    let _import = shop.store.import_lock().await?;
+    let target = Store::postgres(url).await?;
+    let copied = copy(&shop.store, &target, progress).await;
+    target.close().await;
+    Ok(copied?)
+}

@@ -1,0 +1,212 @@
+//! From SQLite to PostgreSQL: every row of every table, read back and compared.
+//!
+//! Tables and columns are read from the database itself, in the order in which
+//! they were created: what a table refers to was created before it.
+
+use std::borrow::Cow;
+
+use super::cell::{Cell, Kind, Page};
+use super::link::Tx;
+use super::statement::{select, write};
+use super::{Db, Store, StoreError};
+
+/// Rows copied at once; of messages with their bytes, fewer.
+const ROWS_A_PAGE: i64 = 2_000;
+const MESSAGES_A_PAGE: i64 = 50;
+
+/// How many rows of a table were copied and found equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The table.
+    pub table: String,
+    /// Its rows.
+    pub rows: u64,
+}
+
+struct Table {
+    name: String,
+    columns: Vec<(Cow<'static, str>, Kind)>,
+    /// The columns that a row is known by.
+    key: Vec<String>,
+}
+
+/// Copies all of `from`, a database of SQLite, into `to`, an empty one of
+/// PostgreSQL, in one transaction. Each page is read back and compared cell by
+/// cell; `progress` is told of its rows. Refused are other engines and a
+/// target that holds anything.
+pub async fn copy(
+    from: &Store,
+    to: &Store,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Vec<Copied>, StoreError> {
+    let (Db::Sqlite(_), Db::Postgres(_)) = (&from.db, &to.db) else {
+        return Err(StoreError::Copy(
+            "expected a database of SQLite to copy from, and one of PostgreSQL to copy to"
+                .to_owned(),
+        ));
+    };
+    let mut source = from.read().await?;
+    let mut target = to.write().await?;
+    let tables = tables(&mut source).await?;
+    refuse_filled(&tables, &mut target).await?;
+    // The row that the schema begins with: the source has its own.
+    write("DELETE FROM enforcement")
+        .execute(&mut target)
+        .await?;
+    let mut copied = Vec::with_capacity(tables.len());
+    for table in tables {
+        let rows = copy_table(&table, &mut source, &mut target, progress).await?;
+        copied.push(Copied {
+            table: table.name,
+            rows,
+        });
+    }
+    target.commit().await?;
+    to.tidy().await?;
+    Ok(copied)
+}
+
+async fn tables(source: &mut Tx<'_>) -> Result<Vec<Table>, StoreError> {
+    let rest = "FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' \
+                AND name NOT LIKE '!_%' ESCAPE '!' ORDER BY rowid";
+    let names: Vec<String> = select("sqlite_master", ["name"], rest)
+        .values(source)
+        .await?;
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        let rest = format!("FROM pragma_table_info('{name}') ORDER BY cid");
+        let (mut columns, mut key) = (Vec::new(), Vec::new());
+        for mut row in select("columns", ["name", "type", "pk"], rest)
+            .rows(source)
+            .await?
+        {
+            let column: String = row.get("name")?;
+            let kind = match row.get::<String>("type")?.as_str() {
+                "TEXT" => Kind::Text,
+                "BOOLEAN" => Kind::Flag,
+                _ => Kind::Int,
+            };
+            if row.get::<i64>("pk")? > 0 {
+                key.push(column.clone());
+            }
+            columns.push((Cow::Owned(column), kind));
+        }
+        tables.push(Table { name, columns, key });
+    }
+    Ok(tables)
+}
+
+/// Nothing is mixed with what is there.
+async fn refuse_filled(tables: &[Table], target: &mut Tx<'_>) -> Result<(), StoreError> {
+    for table in tables.iter().filter(|table| table.name != "enforcement") {
+        let rest = format!("FROM {} LIMIT 1", table.name);
+        if select("target", ["1 AS found"], rest)
+            .row(target)
+            .await?
+            .is_some()
+        {
+            return Err(StoreError::Copy(format!(
+                "table {} of the target holds rows: expected an empty database",
+                table.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+async fn copy_table(
+    table: &Table,
+    source: &mut Tx<'_>,
+    target: &mut Tx<'_>,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<u64, StoreError> {
+    let Table { name, columns, .. } = table;
+    let at_most = match name.as_str() {
+        "messages" => MESSAGES_A_PAGE,
+        _ => ROWS_A_PAGE,
+    };
+    let listed: Vec<String> = columns
+        .iter()
+        .map(|(column, _)| format!("\"{column}\""))
+        .collect();
+    let names = listed.join(", ");
+    let insert =
+        format!("INSERT INTO {name} ({names}) SELECT {names} FROM {{page}} AS page ORDER BY place");
+    let (mut rows, mut after) = (0, i64::MIN);
+    loop {
+        let read = std::iter::once("rowid".to_owned());
+        let read = read.chain(listed.iter().cloned());
+        let rest = format!("FROM {name} WHERE rowid > $1 ORDER BY rowid LIMIT $2");
+        let query = select("source", read, rest).bind(after).bind(at_most);
+        let mut page = Page {
+            columns: columns.clone(),
+            cells: Vec::new(),
+        };
+        for mut row in query.rows(source).await? {
+            after = row.get("rowid")?;
+            page.push_row(row.into_cells().into_iter().skip(1));
+        }
+        if page.is_empty() {
+            break;
+        }
+        write(insert.clone())
+            .page(page.clone())
+            .execute(target)
+            .await?;
+        let copied = page.len() as u64;
+        compare(table, page, target).await?;
+        rows += copied;
+        progress(copied);
+    }
+    let rest = format!("FROM {name}");
+    let found = select("target", ["count(*) AS n"], rest)
+        .value(target)
+        .await?;
+    if found != Some(i64::try_from(rows).unwrap_or(i64::MAX)) {
+        return Err(differs(name));
+    }
+    if columns.iter().any(|(column, _)| column == "id") {
+        number_on(name, target).await?;
+    }
+    Ok(rows)
+}
+
+/// Reads rows back by their keys.
+async fn compare(table: &Table, page: Page, target: &mut Tx<'_>) -> Result<(), StoreError> {
+    let Table { name, columns, key } = table;
+    let same: Vec<String> = key
+        .iter()
+        .map(|column| format!("t.\"{column}\" = page.\"{column}\""))
+        .collect();
+    let rest = format!(
+        "FROM {{page}} AS page JOIN {name} AS t ON {} ORDER BY page.place",
+        same.join(" AND ")
+    );
+    let read: Vec<String> = columns
+        .iter()
+        .map(|(column, _)| format!("t.\"{column}\""))
+        .collect();
+    let found = select("target", read, rest)
+        .page(page.clone())
+        .rows(target)
+        .await?;
+    let found: Vec<Cell> = found.into_iter().flat_map(|row| row.into_cells()).collect();
+    match found == page.cells {
+        true => Ok(()),
+        false => Err(differs(name)),
+    }
+}
+
+fn differs(table: &str) -> StoreError {
+    StoreError::Copy(format!(
+        "table {table}: what was written is not what was read; nothing was copied"
+    ))
+}
+
+/// The next number that PostgreSQL gives is after those that were copied.
+async fn number_on(table: &str, target: &mut Tx<'_>) -> Result<(), StoreError> {
+    let next = format!("setval(pg_get_serial_sequence('{table}', 'id'), max(id)) AS next");
+    let rest = format!("FROM {table}");
+    select("target", [next], rest).rows(target).await?;
+    Ok(())
+}
