@@ -6,7 +6,7 @@ use super::{Tables, tables};
 use crate::case::Entity;
 use crate::policy::Instant;
 use crate::store::StoreError;
-use crate::store::engine::{Session, select, write};
+use crate::store::engine::{Session, Tx, select, write};
 
 /// What a merge did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub async fn staging_merge(
         return Ok(Merged::default());
     }
     let mut tx = on.begin().await?;
+    let mut wake = write(WAKE_SQL);
+    for entity in [Entity::Orders, Entity::Units, Entity::Claims] {
+        wake = wake.bind(last_id(&mut tx, entity).await?);
+    }
     let sql = "INSERT INTO change_sets (recorded_at, source) VALUES ($1, $2)";
     let added = write(sql).bind(now).bind(source);
     let mut row = added.returning("change_sets", &["id"]).one(&mut tx).await?;
@@ -46,12 +50,19 @@ pub async fn staging_merge(
             write(REPLACES_SQL).execute(&mut tx).await?;
         }
     }
-    let orders_woken = write(WAKE_SQL).execute(&mut tx).await?;
+    let orders_woken = wake.execute(&mut tx).await?;
     tx.commit().await?;
     Ok(Merged {
         change_set: Some(change_set),
         orders_woken,
     })
+}
+
+/// The id of the last row, 0 if there is none: those that come have higher ones.
+async fn last_id(tx: &mut Tx<'_>, entity: Entity) -> Result<i64, StoreError> {
+    let main = tables(entity).main;
+    let last = select(main, ["max(id) AS last"], format!("FROM {main}"));
+    Ok(last.one(tx).await?.get::<Option<i64>>("last")?.unwrap_or(0))
 }
 
 /// The entities with rows to write, parents first.
@@ -129,23 +140,27 @@ const REPLACES_SQL: &str = "
         AND (s.replaces_unit_ref IS NOT NULL OR s.row_id IS NOT NULL)";
 
 /// Orders of which a fact changed, and those that hold a unit further down a
-/// chain of replacements.
+/// chain of replacements: of an order that is new, that unit is in this batch
+/// itself. `$1` to `$3` are the last order, unit and claim before.
 const WAKE_SQL: &str = "
     WITH RECURSIVE touched (order_id) AS (
-        SELECT o.id FROM staged_orders s {then} orders AS o ON o.order_ref = s.order_ref
-            WHERE s.changes IS DISTINCT FROM '[]'
-        UNION SELECT u.order_id FROM staged_units s
-            {then} units AS u ON u.unit_ref = s.unit_ref
-            WHERE s.changes IS DISTINCT FROM '[]'
-        UNION SELECT u.order_id FROM staged_claims s
-            {then} units AS u ON u.unit_ref = s.unit_ref
-            WHERE s.changes IS DISTINCT FROM '[]'
-        UNION SELECT u.order_id FROM staged_waits s
+        SELECT id FROM orders WHERE id > $1
+        UNION ALL SELECT row_id FROM staged_orders WHERE changes <> '[]'
+        UNION ALL SELECT order_id FROM units WHERE id > $2
+        UNION ALL SELECT u.order_id FROM staged_units s {then} units AS u ON u.id = s.row_id
+            WHERE s.changes <> '[]'
+        UNION ALL SELECT u.order_id FROM claims c {then} units AS u ON u.id = c.unit_id
+            WHERE c.id > $3
+        UNION ALL SELECT u.order_id FROM staged_claims s {then} claims AS c ON c.id = s.row_id
+            {then} units AS u ON u.id = c.unit_id
+            WHERE s.changes <> '[]'
+        UNION ALL SELECT u.order_id FROM staged_waits s
             {then} claims AS c ON c.claim_ref = s.claim_ref
             {then} units AS u ON u.id = c.unit_id
             WHERE s.changes IS DISTINCT FROM '[]'
         UNION SELECT later.order_id FROM touched t
             {then} units AS u ON u.order_id = t.order_id
-            {then} units AS later ON later.replaces_unit_id = u.id)
+            {then} units AS later ON later.replaces_unit_id = u.id
+            WHERE t.order_id <= $1)
     INSERT INTO agenda (order_id, next_at) SELECT order_id, 0 FROM touched WHERE true ORDER BY order_id
     ON CONFLICT (order_id) DO UPDATE SET next_at = 0, failures = 0, error = NULL";
