@@ -1,5 +1,6 @@
 //! Rows of a CSV file, in pages, whatever the file holds.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 
 use csv_core::ReadFieldResult;
@@ -10,7 +11,7 @@ use crate::case::Entity;
 /// At most so many rows are in one page.
 pub const PAGE_ROWS: usize = 5_000;
 /// A page ends with the row that brings it to so many bytes.
-const PAGE_BYTES: usize = 8 << 20;
+const PAGE_BYTES: usize = 4 << 20;
 /// The longest cell, in bytes.
 const MAX_CELL: usize = 64 << 10;
 /// The most columns that a header may have.
@@ -23,9 +24,59 @@ pub struct RawRow {
     pub line: u64,
     /// The cells, unquoted. Where `problem` is told of a cell, it is what
     /// could be kept of it.
-    pub cells: Vec<String>,
+    pub cells: Cells,
     /// Why the row cannot be read.
     pub problem: Option<String>,
+}
+
+/// Texts, one after the other: a row's cells, or a header's names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cells {
+    text: String,
+    /// Where in `text` each cell ends.
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    /// Adds a cell.
+    pub fn push(&mut self, cell: &str) {
+        self.text.push_str(cell);
+        self.ends.push(self.text.len());
+    }
+
+    /// The cell at a place, if there is one.
+    pub fn get(&self, place: usize) -> Option<&str> {
+        let end = *self.ends.get(place)?;
+        let before = place
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
+        self.text.get(before.copied().unwrap_or(0)..end)
+    }
+
+    /// The cells in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).filter_map(|place| self.get(place))
+    }
+
+    /// How many cells there are.
+    fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The length of all, in bytes.
+    fn bytes(&self) -> usize {
+        self.text.len()
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for Cells {
+    fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
+        let mut cells = Self::default();
+        for text in texts {
+            cells.push(text.as_ref());
+        }
+        cells
+    }
 }
 
 /// The rows of a file (RFC 4180, UTF-8 with or without a byte order mark).
@@ -52,7 +103,9 @@ impl<R: Read> RowReader<R> {
         if let Some(problem) = first.problem {
             return Err(refused(format!("the header: {problem}")));
         }
-        let (header, warnings) = Header::read(entity, first.cells).map_err(refused)?;
+        let (header, warnings) =
+            Header::read(entity, first.cells.iter().map(str::to_owned).collect())
+                .map_err(refused)?;
         Ok(Self {
             header,
             warnings,
@@ -69,14 +122,14 @@ impl<R: Read> RowReader<R> {
             let Some(mut row) = self.lines.row(names, names.len())? else {
                 break;
             };
-            if row.problem.is_none() && row.cells.len() < names.len() {
+            if row.problem.is_none() && row.cells.count() < names.len() {
                 row.problem = Some(format!(
                     "the row has {} cells, expected {}, as many as the header",
-                    row.cells.len(),
+                    row.cells.count(),
                     names.len()
                 ));
             }
-            bytes += row.cells.iter().map(String::len).sum::<usize>();
+            bytes += row.cells.bytes();
             page.push(row);
         }
         Ok(page)
@@ -116,6 +169,8 @@ struct Lines<R> {
     input: BufReader<io::Chain<R, &'static [u8]>>,
     core: csv_core::Reader,
     line: u64,
+    /// How long the row before was: the next one needs as much.
+    row_bytes: usize,
     cell: Box<[u8]>,
 }
 
@@ -127,6 +182,7 @@ impl<R: Read> Lines<R> {
             input: BufReader::with_capacity(1 << 16, input.chain(b"\n".as_slice())),
             core: csv_core::Reader::new(),
             line: 1,
+            row_bytes: 0,
             cell: vec![0; MAX_CELL].into_boxed_slice(),
         }
     }
@@ -137,7 +193,10 @@ impl<R: Read> Lines<R> {
             return Ok(None);
         }
         let line = self.line;
-        let mut cells = Vec::with_capacity(names.len());
+        let mut cells = Cells {
+            text: String::with_capacity(self.row_bytes),
+            ends: Vec::with_capacity(names.len()),
+        };
         let mut count = 0;
         let mut problem = None;
         loop {
@@ -150,7 +209,7 @@ impl<R: Read> Lines<R> {
             }
             count += 1;
             if count <= most {
-                cells.push(text);
+                cells.push(&text);
             }
             if is_last {
                 break;
@@ -161,6 +220,7 @@ impl<R: Read> Lines<R> {
                 format!("the row has {count} cells, expected {most}: does a text with a comma lack its quotes?")
             });
         }
+        self.row_bytes = cells.bytes();
         Ok(Some(RawRow {
             line,
             cells,
@@ -185,7 +245,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next cell, what is wrong with it, and whether it is the row's last.
-    fn cell(&mut self) -> io::Result<(String, Option<Fault>, bool)> {
+    fn cell(&mut self) -> io::Result<(Cow<'_, str>, Option<Fault>, bool)> {
         let mut filled = 0;
         let mut fault = None;
         let mut beyond = [0; 1024];
@@ -215,17 +275,14 @@ impl<R: Read> Lines<R> {
             }
         };
         let bytes = self.cell.get(..filled).unwrap_or_default();
-        let mut text = match str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => {
-                // A character that was cut in two is not the file's fault.
-                fault = fault.max(Some(Fault::NotUtf8));
-                String::from_utf8_lossy(bytes).into_owned()
-            }
-        };
+        let mut text = String::from_utf8_lossy(bytes);
+        if matches!(text, Cow::Owned(_)) {
+            // A character that was cut in two is not the file's fault.
+            fault = fault.max(Some(Fault::NotUtf8));
+        }
         if text.contains('\0') {
             fault = fault.max(Some(Fault::Nul));
-            text = text.replace('\0', "\u{fffd}");
+            text = Cow::Owned(text.replace('\0', "\u{fffd}"));
         }
         Ok((text, fault, is_last))
     }
@@ -269,7 +326,7 @@ mod tests {
                 .collect();
             let expected: Vec<_> = expected
                 .iter()
-                .map(|(line, cells)| (*line, cells.map(str::to_owned).to_vec()))
+                .map(|(line, cells)| (*line, cells.iter().collect()))
                 .collect();
             assert_eq!(found, expected, "{text:?}");
         }
@@ -297,7 +354,7 @@ mod tests {
             let problem = rows[0].problem.as_deref().unwrap();
             assert!(problem.starts_with(expected), "{problem}");
             assert_eq!((rows[1].line, &rows[1].problem), (3, &None));
-            assert_eq!(rows[1].cells, ["d", "e", "f"]);
+            assert_eq!(rows[1].cells, ["d", "e", "f"].iter().collect());
         }
         let fits = format!("a,{},c\n", "x".repeat(MAX_CELL));
         assert_eq!(rows(fits)[0].problem, None);

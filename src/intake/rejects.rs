@@ -31,12 +31,13 @@ impl Rejects {
             Some(writer) => writer,
             None => {
                 let mut writer = open(&self.path)?;
-                writer.write_record(own_columns(header, &header.names).chain(ADDED))?;
+                let names = header.names.iter().map(String::as_str);
+                writer.write_record(own_columns(header, names).chain(ADDED))?;
                 writer
             }
         };
         let line = row.line.to_string();
-        writer.write_record(own_columns(header, &row.cells).chain([line.as_str(), error]))?;
+        writer.write_record(own_columns(header, row.cells.iter()).chain([line.as_str(), error]))?;
         self.writer = Some(writer);
         Ok(())
     }
@@ -74,12 +75,11 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// One cell for each column of the file, but those that this file adds.
-fn own_columns<'a>(header: &'a Header, cells: &'a [String]) -> impl Iterator<Item = &'a str> {
-    let cells = cells
-        .iter()
-        .map(String::as_str)
-        .chain(std::iter::repeat(""));
-    std::iter::zip(&header.names, cells)
+fn own_columns<'a>(
+    header: &'a Header,
+    cells: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = &'a str> {
+    std::iter::zip(&header.names, cells.chain(std::iter::repeat("")))
         .filter(|(name, _)| !is_added(name))
         .map(|(_, cell)| cell)
 }

@@ -78,7 +78,7 @@ pub fn check(
     let entity = header.entity;
     let mut merge = Merge {
         entity,
-        facts: prior.map_or_else(|| vec![None; entity.fields().len()], Facts::clone),
+        facts: Facts::with_capacity(entity.fields().len()),
         parent,
         problems: Vec::new(),
     };
@@ -125,13 +125,15 @@ impl Merge<'_> {
     fn cells(&mut self, header: &Header, row: &RawRow, prior: Option<&Facts>, rules: Rules<'_>) {
         let mut missing = Vec::new();
         for (place, field) in self.entity.fields().iter().enumerate() {
+            let known = prior.and_then(|prior| fact(prior, place));
             let text = header.cell(row, place);
             let value = match text {
-                "" if field.required && prior.is_none() => {
-                    missing.push(field.name);
-                    continue;
+                "" => {
+                    if field.required && prior.is_none() {
+                        missing.push(field.name);
+                    }
+                    Ok(known.cloned())
                 }
-                "" => continue,
                 "null" if field.required => Err("found `null`, but it must be known: \
                      expected a value"
                     .to_owned()),
@@ -141,24 +143,15 @@ impl Merge<'_> {
                 }
                 _ => cell::parse(field, text, rules, None),
             };
-            match value {
-                Ok(value) if self.is_moved(place, value.as_ref(), prior) => {
-                    let (one, known) = (self.entity.one(), self.text(place));
-                    let problem = format!(
-                        "found {}, but the {one} is known as one of {} and stays there: withdraw \
-                         it (`withdrawn` = `true`) and enter it under another name",
-                        found(text),
-                        found(known.unwrap_or_default()),
-                    );
-                    self.refuse(place, problem);
-                }
-                Ok(value) => {
-                    if let Some(fact) = self.facts.get_mut(place) {
-                        *fact = value;
-                    }
-                }
-                Err(problem) => self.refuse(place, problem),
-            }
+            let value = value.and_then(|value| match self.is_moved(place, value.as_ref(), prior) {
+                true => Err(self.moved(text, known)),
+                false => Ok(value),
+            });
+            let fact = value.unwrap_or_else(|problem| {
+                self.refuse(place, problem);
+                known.cloned()
+            });
+            self.facts.push(fact);
         }
         if !missing.is_empty() {
             self.problems.push(format!(
@@ -167,6 +160,16 @@ impl Merge<'_> {
                 missing.join("`, `")
             ));
         }
+    }
+
+    fn moved(&self, text: &str, known: Option<&Value>) -> String {
+        format!(
+            "found {}, but the {one} is known as one of {} and stays there: withdraw it \
+             (`withdrawn` = `true`) and enter it under another name",
+            found(text),
+            found(known.and_then(self::text).unwrap_or_default()),
+            one = self.entity.one(),
+        )
     }
 
     /// Whether a value would hang a known row on another parent.
@@ -237,7 +240,7 @@ mod tests {
         let header = Header::of(entity, names).unwrap();
         let row = RawRow {
             line: 2,
-            cells: cells.iter().map(|(_, cell)| (*cell).to_owned()).collect(),
+            cells: cells.iter().map(|(_, cell)| cell).collect(),
             problem: None,
         };
         let parent = parent.map(|fact| match entity {

@@ -1,282 +1,146 @@
-//! Where checked rows meet what is known of them: a page at a time.
+//! Rows of several files, staged on one connection and applied together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeSet;
 
-use crate::case::{Entity, Value};
-use crate::intake::{
-    Facts, Header, Key, Link, RawRow, Rules, broken_links, check, key_of, parent_fact, parent_of,
-};
+use super::ImportError;
+use super::ahead::Ahead;
+use super::links::Links;
+use super::page::{Done, Page, RefusedRow};
+use crate::case::Entity;
+use crate::intake::{Header, RawRow, Rules, parent_fact};
 use crate::policy::Instant;
 use crate::store::import::{
-    KnownRow, Merged, StagedRow, parent_facts, rows_known, rows_stage, rows_unstage, staging_close,
-    staging_merge, staging_open, unit_links,
+    Merged, has_stored, parent_facts, rows_stage, rows_staged, rows_stored, staging_close,
+    staging_merge, staging_open,
 };
 use crate::store::{Session, StoreError};
 
-/// What a row did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RowOutcome {
-    New,
-    Changed,
-    Unchanged,
-}
-
-/// A row that was refused.
-pub(super) struct RefusedRow {
-    /// The place of its file in the batch.
-    pub file: usize,
-    pub row: RawRow,
-    pub error: String,
-    /// What it was counted as before.
-    pub was: Option<RowOutcome>,
-}
-
-/// What became of a page's rows.
-#[derive(Default)]
-pub(super) struct Page {
-    pub outcomes: Vec<RowOutcome>,
-    pub refused: Vec<RefusedRow>,
-}
-
-/// Rows of several files, staged on one connection.
+/// See the module.
 pub(super) struct Batch<'a> {
+    staging: Staging<'a>,
+    links: Links,
+}
+
+/// The database's part of a batch.
+struct Staging<'a> {
     conn: &'a mut Session,
     rules: Rules<'a>,
-    relinked: BTreeMap<String, Relinked>,
-}
-
-/// A unit that a row gave another kind or another unit to replace. Whether it
-/// may be is known when all units are; until then its rows are kept.
-struct Relinked {
-    before: KnownRow,
-    rows: Vec<(usize, RawRow, RowOutcome)>,
-}
-
-/// A row that is known by something, and the place of that in the page's keys.
-struct KeyedRow {
-    row: RawRow,
-    key: usize,
+    /// The kinds of which there are rows, from before and from this batch:
+    /// where there are none, none is looked up.
+    stored: BTreeSet<Entity>,
+    staged: BTreeSet<Entity>,
 }
 
 impl<'a> Batch<'a> {
     pub async fn open(conn: &'a mut Session, rules: Rules<'a>) -> Result<Self, StoreError> {
         staging_open(conn).await?;
-        Ok(Self {
+        let mut stored = BTreeSet::new();
+        for entity in <Entity as strum::VariantArray>::VARIANTS {
+            if has_stored(conn, *entity).await? {
+                stored.insert(*entity);
+            }
+        }
+        let staging = Staging {
             conn,
             rules,
-            relinked: BTreeMap::new(),
+            stored,
+            staged: BTreeSet::new(),
+        };
+        Ok(Self {
+            staging,
+            links: Links::default(),
         })
     }
 
-    /// Checks and stages rows of the file at a place of the batch.
+    /// Checks and stages rows of the file at a place of the batch: while a
+    /// page is checked the database stages the one before and looks up the
+    /// next. `done` is told what became of each page.
     pub async fn stage(
+        &mut self,
+        file: usize,
+        header: &Header,
+        mut rows: Ahead,
+        mut done: impl FnMut(Done) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let Self { staging, links } = self;
+        let rules = staging.rules;
+        let mut before = Page::default();
+        let mut next = staging.next(file, header, &mut rows).await?;
+        while let Some(mut page) = next {
+            let database = async {
+                staging.stage(header.entity, &before).await?;
+                staging.next(file, header, &mut rows).await
+            };
+            let checked = page.check(header, &before, rules, links);
+            let (became, found) = tokio::join!(checked, database);
+            next = found?;
+            done(became)?;
+            before = page;
+        }
+        Ok(staging.stage(header.entity, &before).await?)
+    }
+
+    /// Takes back the units whose replacements cannot be; call it when all
+    /// units are staged.
+    pub async fn refuse_broken_links(&mut self) -> Result<Vec<RefusedRow>, StoreError> {
+        self.links.refuse_broken(self.staging.conn).await
+    }
+
+    /// Applies what is staged.
+    pub async fn merge(self, source: &str, now: Instant) -> Result<Merged, StoreError> {
+        let merged = staging_merge(self.staging.conn, source, now).await?;
+        staging_close(self.staging.conn).await?;
+        Ok(merged)
+    }
+}
+
+impl Staging<'_> {
+    /// The next page with what is known of it; `None` at the end of the file.
+    async fn next(
+        &mut self,
+        file: usize,
+        header: &Header,
+        rows: &mut Ahead,
+    ) -> Result<Option<Page>, ImportError> {
+        let rows = rows.page().await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.look_up(file, header, rows).await?))
+    }
+
+    async fn look_up(
         &mut self,
         file: usize,
         header: &Header,
         rows: Vec<RawRow>,
     ) -> Result<Page, StoreError> {
         let entity = header.entity;
-        let mut page = Page::default();
-        let (keys, rows) = self.keyed(file, header, rows, &mut page);
-        let mut known = rows_known(self.conn, entity, &keys).await?;
-        let parents = self.parents(header, &rows, &known).await?;
-        let mut differs = vec![false; known.len()];
-        for KeyedRow { row, key } in rows {
-            let (Some(known), Some(differs)) = (known.get_mut(key), differs.get_mut(key)) else {
-                continue;
-            };
-            let prior = prior(known);
-            let parent = parent_of(header, &row, prior).and_then(|name| parents.get(name));
-            let facts = match check(header, &row, prior, parent, self.rules) {
-                Ok(facts) => facts,
-                Err(error) => {
-                    page.refuse(file, row, error);
-                    continue;
+        let mut page = Page::new(file, header, rows, self.rules);
+        if self.stored.contains(&entity) {
+            page.known = rows_stored(self.conn, entity, &page.keys()).await?;
+        }
+        if self.staged.contains(&entity) {
+            let staged = rows_staged(self.conn, entity, &page.keys()).await?;
+            for (place, facts) in staged {
+                if let Some(known) = page.known.get_mut(place) {
+                    known.staged = Some(facts);
                 }
-            };
-            let outcome = match prior {
-                None => RowOutcome::New,
-                Some(prior) if *prior == facts => RowOutcome::Unchanged,
-                Some(_) => RowOutcome::Changed,
-            };
-            page.outcomes.push(outcome);
-            if entity == Entity::Units {
-                self.watch(known, &facts, (file, row, outcome));
             }
-            *differs |= outcome != RowOutcome::Unchanged;
-            known.staged = Some(facts);
         }
-        let staged: Vec<StagedRow<'_>> = std::iter::zip(&known, differs)
-            .filter(|(_, differs)| *differs)
-            .filter_map(|(known, _)| staged_row(known))
-            .collect();
-        if !staged.is_empty() {
-            rows_stage(self.conn, entity, &staged).await?;
+        if let Some((parent, fact)) = parent_fact(entity) {
+            let names: Vec<&str> = page.parent_names(header).into_iter().collect();
+            page.parents = parent_facts(self.conn, parent, fact, &names).await?;
         }
-        page.refused.sort_by_key(|refused| refused.row.line);
         Ok(page)
     }
 
-    /// The rows that can be read, and what they are known by, each once.
-    fn keyed(
-        &self,
-        file: usize,
-        header: &Header,
-        rows: Vec<RawRow>,
-        page: &mut Page,
-    ) -> (Vec<Key>, Vec<KeyedRow>) {
-        let mut places: HashMap<Key, usize> = HashMap::with_capacity(rows.len());
-        let mut keys = Vec::with_capacity(rows.len());
-        let mut keyed = Vec::with_capacity(rows.len());
-        for mut row in rows {
-            let key = match row.problem.take() {
-                Some(problem) => Err(problem),
-                None => key_of(header, &row, self.rules),
-            };
-            match key {
-                Err(error) => page.refuse(file, row, error),
-                Ok(key) => {
-                    let place = *places.entry(key).or_insert_with_key(|key| {
-                        keys.push(key.clone());
-                        keys.len() - 1
-                    });
-                    keyed.push(KeyedRow { row, key: place });
-                }
-            }
+    async fn stage(&mut self, entity: Entity, page: &Page) -> Result<(), StoreError> {
+        let rows = page.staged();
+        if rows.is_empty() {
+            return Ok(());
         }
-        (keys, keyed)
+        self.staged.insert(entity);
+        rows_stage(self.conn, entity, &rows).await
     }
-
-    /// The facts of parents that the rows are held against.
-    async fn parents(
-        &mut self,
-        header: &Header,
-        rows: &[KeyedRow],
-        known: &[KnownRow],
-    ) -> Result<HashMap<String, Value>, StoreError> {
-        let Some((parent, fact)) = parent_fact(header.entity) else {
-            return Ok(HashMap::new());
-        };
-        let mut names = HashSet::with_capacity(rows.len());
-        for KeyedRow { row, key } in rows {
-            names.extend(parent_of(header, row, known.get(*key).and_then(prior)));
-        }
-        let names: Vec<&str> = names.into_iter().collect();
-        parent_facts(self.conn, parent, fact, &names).await
-    }
-
-    fn watch(&mut self, known: &KnownRow, facts: &Facts, row: (usize, RawRow, RowOutcome)) {
-        let (Some(now), Some(Value::Text(name))) =
-            (link(facts), facts.first().and_then(Option::as_ref))
-        else {
-            return;
-        };
-        let is_relinked = match prior(known).and_then(link) {
-            None => now.replaces.is_some(),
-            Some(before) => before != now,
-        };
-        if let Some(relinked) = self.relinked.get_mut(name) {
-            relinked.rows.push(row);
-        } else if is_relinked {
-            let relinked = Relinked {
-                before: known.clone(),
-                rows: vec![row],
-            };
-            self.relinked.insert(name.clone(), relinked);
-        }
-    }
-
-    /// Takes back the units whose replacements cannot be; call it when all
-    /// units are staged.
-    pub async fn refuse_broken_links(&mut self) -> Result<Vec<RefusedRow>, StoreError> {
-        let before = |relinked: &Relinked| prior(&relinked.before).and_then(link);
-        let changed: BTreeMap<String, Option<Link>> = self
-            .relinked
-            .iter()
-            .map(|(name, relinked)| (name.clone(), before(relinked)))
-            .collect();
-        if changed.is_empty() {
-            return Ok(Vec::new());
-        }
-        let names: Vec<&str> = changed.keys().map(String::as_str).collect();
-        let links = unit_links(self.conn, &names).await?;
-        let links = links.into_iter().map(|unit| {
-            let link = Link {
-                kind: unit.kind,
-                replaces: unit.replaces,
-            };
-            (unit.unit_ref, link)
-        });
-        let broken = broken_links(links.collect(), changed);
-        self.take_back(broken).await
-    }
-
-    async fn take_back(
-        &mut self,
-        broken: Vec<(String, String)>,
-    ) -> Result<Vec<RefusedRow>, StoreError> {
-        let names: Vec<&str> = broken.iter().map(|(name, _)| name.as_str()).collect();
-        rows_unstage(self.conn, &names).await?;
-        let mut refused = Vec::new();
-        let mut restored = Vec::new();
-        for (name, error) in broken {
-            let Some(relinked) = self.relinked.remove(&name) else {
-                continue;
-            };
-            refused.extend(
-                relinked
-                    .rows
-                    .into_iter()
-                    .map(|(file, row, was)| RefusedRow {
-                        file,
-                        row,
-                        error: error.clone(),
-                        was: Some(was),
-                    }),
-            );
-            restored.push(relinked.before);
-        }
-        let staged: Vec<StagedRow<'_>> = restored.iter().filter_map(staged_row).collect();
-        rows_stage(self.conn, Entity::Units, &staged).await?;
-        Ok(refused)
-    }
-
-    /// Applies what is staged.
-    pub async fn merge(self, source: &str, now: Instant) -> Result<Merged, StoreError> {
-        let merged = staging_merge(self.conn, source, now).await?;
-        staging_close(self.conn).await?;
-        Ok(merged)
-    }
-}
-
-impl Page {
-    fn refuse(&mut self, file: usize, row: RawRow, error: String) {
-        self.refused.push(RefusedRow {
-            file,
-            row,
-            error,
-            was: None,
-        });
-    }
-}
-
-/// The facts of a row as the batch has them so far.
-fn prior(known: &KnownRow) -> Option<&Facts> {
-    known.staged.as_ref().or(known.stored.as_ref())
-}
-
-fn staged_row(known: &KnownRow) -> Option<StagedRow<'_>> {
-    let facts = known.staged.as_ref()?;
-    Some(StagedRow { known, facts })
-}
-
-fn link(facts: &Facts) -> Option<Link> {
-    let text = |name: &str| match facts.get(Entity::Units.field(name)?)? {
-        Some(Value::Text(text)) => Some(text.clone()),
-        _ => None,
-    };
-    Some(Link {
-        kind: text("kind")?,
-        replaces: text("replaces_unit_ref"),
-    })
 }

@@ -3,8 +3,11 @@
 //! The caller holds the import lock and gives a connection that nobody else
 //! waits for: staging a large batch takes as long as reading it.
 
+mod ahead;
 mod batch;
 mod files;
+mod links;
+mod page;
 mod record;
 
 use std::fs::File;
@@ -16,7 +19,9 @@ use strum::VariantArray;
 pub use files::{files, import_dir, import_files, record_fact};
 pub use record::{Recording, record};
 
-use self::batch::{Batch, RefusedRow, RowOutcome};
+use self::ahead::Ahead;
+use self::batch::Batch;
+use self::page::{Done, RefusedRow, RowOutcome};
 use crate::case::Entity;
 use crate::intake::{FileError, Header, Rejects, RowReader, Rules};
 use crate::policy::Instant;
@@ -104,11 +109,11 @@ pub async fn import(
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Imported, ImportError> {
     let mut open: Vec<OpenFile> = files.iter().map(OpenFile::open).collect::<Result<_, _>>()?;
-    open.sort_by_key(|file| file.reader.header.entity);
+    open.sort_by_key(|file| file.header.entity);
     let mut batch = Batch::open(conn, rules).await?;
     for entity in Entity::VARIANTS {
         for (place, file) in open.iter_mut().enumerate() {
-            if file.reader.header.entity == *entity {
+            if file.header.entity == *entity {
                 file.stage(&mut batch, place, progress).await?;
             }
         }
@@ -144,7 +149,9 @@ fn source(files: &[ImportFile]) -> String {
 
 /// A file of the batch, its rejects and its counts.
 struct OpenFile {
-    reader: RowReader<File>,
+    header: Header,
+    /// `None`: it is read.
+    reader: Option<RowReader<File>>,
     rejects: Rejects,
     rejects_path: PathBuf,
     counts: FileCounts,
@@ -165,7 +172,8 @@ impl OpenFile {
             warnings: reader.warnings.clone(),
         };
         Ok(Self {
-            reader,
+            header: reader.header.clone(),
+            reader: Some(reader),
             rejects: Rejects::new(file.rejects.clone()),
             rejects_path: file.rejects.clone(),
             counts,
@@ -178,22 +186,24 @@ impl OpenFile {
         place: usize,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), ImportError> {
-        loop {
-            let rows = self.reader.page().map_err(io_error(&self.counts.path))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let count = rows.len() as u64;
-            let page = batch.stage(place, &self.reader.header, rows).await?;
-            self.counts.rows += count;
+        let Some(reader) = self.reader.take() else {
+            return Ok(());
+        };
+        let header = self.header.clone();
+        let rows = Ahead::open(reader, self.counts.path.clone());
+        let done = |page: Done| {
+            let count = page.outcomes.len() + page.refused.len();
+            self.counts.rows += count as u64;
             for outcome in page.outcomes {
                 *self.count(outcome) += 1;
             }
             for refused in page.refused {
                 self.refuse(&refused)?;
             }
-            progress(count);
-        }
+            progress(count as u64);
+            Ok(())
+        };
+        batch.stage(place, &header, rows, done).await
     }
 
     fn refuse(&mut self, refused: &RefusedRow) -> Result<(), ImportError> {
@@ -201,9 +211,8 @@ impl OpenFile {
             *self.count(was) -= 1;
         }
         self.counts.rejected += 1;
-        let header: &Header = &self.reader.header;
         self.rejects
-            .add(header, &refused.row, &refused.error)
+            .add(&self.header, &refused.row, &refused.error)
             .map_err(io_error(&self.rejects_path))
     }
 

@@ -3,7 +3,9 @@
 use chrono::SecondsFormat;
 
 use super::ImportError;
+use super::ahead::Ahead;
 use super::batch::Batch;
+use super::page::Done;
 use crate::case::{Entity, FactType};
 use crate::intake::{Header, RawRow, Rules};
 use crate::policy::Instant;
@@ -50,13 +52,18 @@ pub async fn record(
     let header = Header::of(entity, names).map_err(ImportError::Refused)?;
     let row = RawRow {
         line: 1,
-        cells,
+        cells: cells.iter().collect(),
         problem: None,
     };
     let mut batch = Batch::open(conn, rules).await?;
-    let page = batch.stage(0, &header, vec![row]).await?;
-    let broken = batch.refuse_broken_links().await?;
-    if let Some(refused) = page.refused.into_iter().chain(broken).next() {
+    let mut refused = Vec::new();
+    let done = |page: Done| {
+        refused = page.refused;
+        Ok(())
+    };
+    batch.stage(0, &header, Ahead::of(vec![row]), done).await?;
+    refused.extend(batch.refuse_broken_links().await?);
+    if let Some(refused) = refused.into_iter().next() {
         return Err(ImportError::Refused(refused.error));
     }
     Ok(batch.merge(&source, now).await?)

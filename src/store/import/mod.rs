@@ -12,8 +12,8 @@ mod staging;
 
 pub use merge::{Merged, staging_merge};
 pub use staging::{
-    KnownRow, StagedRow, UnitLink, parent_facts, rows_known, rows_stage, rows_unstage,
-    staging_close, staging_open, unit_links,
+    KnownRow, StagedRow, UnitLink, has_stored, parent_facts, rows_stage, rows_staged, rows_stored,
+    rows_unstage, staging_close, staging_open, unit_links,
 };
 
 use crate::case::Entity;

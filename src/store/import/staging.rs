@@ -91,41 +91,56 @@ fn staged_unique(entity: Entity) -> &'static str {
     }
 }
 
-/// What is known of rows, in the order of `keys`.
-pub async fn rows_known(
+/// Whether there is any row of a kind.
+pub async fn has_stored(on: &mut Session, entity: Entity) -> Result<bool, StoreError> {
+    let main = tables(entity).main;
+    let found = select(main, ["1 AS found"], format!("FROM {main} LIMIT 1"));
+    Ok(!found.rows(on).await?.is_empty())
+}
+
+/// What the database holds of rows, in the order of `keys`.
+pub async fn rows_stored(
     on: &mut Session,
     entity: Entity,
-    keys: &[Key],
+    keys: &[&Key],
 ) -> Result<Vec<KnownRow>, StoreError> {
     let mut known = vec![KnownRow::default(); keys.len()];
-    let mut page = Page::new(&[("name", Kind::Text), ("since", Kind::Int)]);
-    for (name, since) in keys {
-        page.push([name.into(), (*since).into()]);
-    }
     let (columns, joins) = stored_sql(entity);
     let rest = format!("FROM {{page}} AS k {joins}");
-    for mut row in select(tables(entity).main, columns, rest)
-        .page(page.clone())
-        .rows(on)
-        .await?
-    {
+    let query = select(tables(entity).main, columns, rest).page(key_page(entity, keys));
+    for mut row in query.rows(on).await? {
         if let Some(known) = known.get_mut(place(&mut row)?) {
             known.id = row.get("row_id")?;
             known.stored = Some(facts(entity, &mut row)?);
         }
     }
+    Ok(known)
+}
+
+/// What this batch staged of rows, each with its place in `keys`.
+pub async fn rows_staged(
+    on: &mut Session,
+    entity: Entity,
+    keys: &[&Key],
+) -> Result<Vec<(usize, Facts)>, StoreError> {
     let (columns, joins) = staged_sql(entity);
     let rest = format!("FROM {{page}} AS k {joins}");
-    for mut row in select(tables(entity).staged, columns, rest)
-        .page(page)
-        .rows(on)
-        .await?
-    {
-        if let Some(known) = known.get_mut(place(&mut row)?) {
-            known.staged = Some(facts(entity, &mut row)?);
-        }
+    let query = select(tables(entity).staged, columns, rest).page(key_page(entity, keys));
+    let found = query.rows(on).await?.into_iter();
+    found
+        .map(|mut row| Ok((place(&mut row)?, facts(entity, &mut row)?)))
+        .collect()
+}
+
+fn key_page(entity: Entity, keys: &[&Key]) -> Page {
+    if entity != Entity::Waits {
+        return Page::of_texts("name", keys.iter().map(|(name, _)| name.as_str()));
     }
-    Ok(known)
+    let mut page = Page::new(&[("name", Kind::Text), ("since", Kind::Int)]);
+    for (name, since) in keys {
+        page.push([name.into(), (*since).into()]);
+    }
+    page
 }
 
 /// The current rows of a page: a look into the index for each key.
