@@ -1,6 +1,7 @@
 //! Reading ahead: a file's pages are read while those before are at work.
 
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use tokio::sync::mpsc::{Receiver, channel};
@@ -10,6 +11,7 @@ use crate::intake::{RawRow, RowReader};
 
 /// The pages of a file.
 pub(super) struct Ahead {
+    path: PathBuf,
     pages: Receiver<Result<Vec<RawRow>, ImportError>>,
 }
 
@@ -18,16 +20,17 @@ impl Ahead {
     /// with the file, or when nobody waits for more.
     pub fn open(mut reader: RowReader<File>, path: PathBuf) -> Self {
         let (to, pages) = channel(1);
+        let file = path.clone();
         tokio::task::spawn_blocking(move || {
             loop {
-                let page = reader.page().map_err(io_error(&path));
+                let page = reader.page().map_err(io_error(&file));
                 let is_last = page.as_ref().map_or(true, Vec::is_empty);
                 if to.blocking_send(page).is_err() || is_last {
                     return;
                 }
             }
         });
-        Self { pages }
+        Self { path, pages }
     }
 
     /// These rows alone.
@@ -37,11 +40,14 @@ impl Ahead {
             // There is room for both.
             let _ = to.try_send(Ok(page));
         }
-        Self { pages }
+        let path = PathBuf::new();
+        Self { path, pages }
     }
 
     /// The next rows; none at the end of the file.
     pub async fn page(&mut self) -> Result<Vec<RawRow>, ImportError> {
-        self.pages.recv().await.unwrap_or_else(|| Ok(Vec::new()))
+        let page = self.pages.recv().await;
+        // The last page is empty: without it not all was read.
+        page.unwrap_or_else(|| Err(io_error(&self.path)(io::ErrorKind::UnexpectedEof.into())))
     }
 }

@@ -231,7 +231,9 @@ fn page_table(page: &Page, place: usize) -> String {
         .map(|(at, (name, _))| format!("value ->> {at} AS \"{name}\""))
         .collect();
     let columns = columns.join(", ");
-    format!("(SELECT key AS place, {columns} FROM json_each(${place}))")
+    // The limit keeps SQLite from writing a row's text anew for each column.
+    let rows = format!("(SELECT key, value FROM json_each(${place}) LIMIT -1)");
+    format!("(SELECT key AS place, {columns} FROM {rows})")
 }
 
 /// The page as a JSON list: of values, or of rows.
