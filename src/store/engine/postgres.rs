@@ -221,6 +221,8 @@ fn bound_page(
     query
 }
 
+/// The planner cannot see the lists in sub-selects and expects few rows: each
+/// is looked up by an index, and no table is read as a whole for a page.
 fn page_table(page: &Page, place: usize) -> String {
     let (mut lists, mut names) = (Vec::new(), Vec::new());
     for (at, (name, kind)) in page.columns.iter().enumerate() {
@@ -229,7 +231,7 @@ fn page_table(page: &Page, place: usize) -> String {
             Kind::Text => "TEXT[]",
             Kind::Flag => "BOOLEAN[]",
         };
-        lists.push(format!("${}::{array}", place + at));
+        lists.push(format!("(SELECT ${}::{array})", place + at));
         names.push(format!("\"{name}\""));
     }
     let (lists, names) = (lists.join(", "), names.join(", "));
