@@ -59,6 +59,8 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
     lock.lock().map_err(|cause| lock_error(path, cause))?;
     let migrator = migrations::migrator(&migrations::Words {
         id: "INTEGER PRIMARY KEY",
+        // The row's own place: no index beside the table.
+        key: "INTEGER PRIMARY KEY",
         text: "TEXT",
     });
     let migrated = migrator.run(&writer).await;
