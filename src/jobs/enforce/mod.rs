@@ -1,26 +1,26 @@
 //! The job `enforce`: works out what has come due and records it. It renders
 //! nothing and sends nothing.
+//!
+//! A page is one transaction. While one is written, the next is read and
+//! decided.
 
-use std::collections::{BTreeMap, HashMap};
+mod decide;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
+use tokio::task::JoinSet;
 
-use super::book::{InForce, rules};
+use super::book::rules;
 use super::guard::{Guarded, guarded};
-use super::page::{Evaluated, evaluate_page, page_len};
 use super::{Outcome, Shop, When};
-use crate::case::{
-    Disposition, Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, plan,
-    policies as policies_of,
-};
+use crate::case::{Notice, NoticeKey, PlanContext};
 use crate::config::Config;
-use crate::policy::{Audience, Instant, Policy, PolicyId, Subject, Window};
-use crate::store::{self, AgendaRow, DueCase, Tx};
-
-/// Cases read ahead of a page.
-const CASES_A_PAGE: i64 = 1_000;
+use crate::policy::{PolicyId, Subject, Window};
+use crate::store::{self, Ahead, Tx};
+use decide::{Decided, Decider, Next};
 
 /// Cases that one run evaluates again because the rules changed.
 const STALE_CASES_A_RUN: usize = 50_000;
@@ -51,6 +51,16 @@ pub struct Enforced {
     pub notices: Vec<Notice>,
 }
 
+impl Enforced {
+    fn add(&mut self, other: Self) {
+        for (name, by) in other.outcome.counts {
+            self.outcome.count(name, by);
+        }
+        self.moved.extend(other.moved);
+        self.notices.extend(other.notices);
+    }
+}
+
 /// Enforces up to `when`. A dry run writes nothing and keeps what it would
 /// have written in the answer.
 pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced> {
@@ -65,240 +75,121 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
         false => guarded(&guard, when, shop.config.calendar.zone)?,
     };
     let in_force = rules(shop, &mut tx).await?;
+    let mut done = Enforced::default();
+    let rules_id = match dry_run {
+        true => in_force.rules_id.unwrap_or(i64::MAX),
+        false => {
+            keep_guard(&mut tx, &guarded, &mut done.outcome).await?;
+            in_force.number(&mut tx, guarded.at).await?
+        }
+    };
     let Config {
         calendar, notices, ..
     } = shop.config.as_ref();
-    let mut run = Run {
-        rules_id: in_force.rules_id.unwrap_or(i64::MAX),
+    let decider = Decider {
         context: PlanContext {
             now: guarded.at,
             stale_after: notices.stale_after,
             live_from: notices.live_from.map(|day| calendar.day_start(day)),
             customers_held: guarded.guard.held_since.is_some(),
         },
-        shop,
-        in_force,
+        shop: shop.clone(),
+        rules: in_force.rules,
+        rules_id,
         dry_run,
-        done: Enforced::default(),
     };
-    if !dry_run {
-        run.rules_id = run.in_force.number(&mut tx, guarded.at).await?;
-        run.keep_guard(&mut tx, &guarded).await?;
+    let mut run = Run {
+        decider: Arc::new(decider),
+        kept_policies: BTreeSet::new(),
+        ahead: shop.store.ahead(tx).await?,
+        done,
+    };
+    let after = (i64::MIN, i64::MIN);
+    run.pages(Next::Due { after }).await?;
+    let left = STALE_CASES_A_RUN;
+    if let Next::Stale { left: 0, .. } = run.pages(Next::Stale { after: 0, left }).await? {
+        run.done.outcome.count("at_limit", 1);
     }
-    tx.commit().await?;
-    run.due_cases().await?;
-    run.stale_cases().await?;
     Ok(run.done)
 }
 
-struct Run<'s> {
-    shop: &'s Shop,
-    in_force: InForce,
-    rules_id: i64,
-    context: PlanContext,
-    dry_run: bool,
+/// Keeps up to when was enforced, and holds customers' notices or lets them
+/// go.
+async fn keep_guard(tx: &mut Tx<'_>, guarded: &Guarded, outcome: &mut Outcome) -> Result<()> {
+    if guarded.goes_back {
+        outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
+        store::messages_undo(tx, guarded.at).await?;
+    }
+    match guarded.guard.held_since {
+        Some(_) => outcome.count("held", store::notices_hold_customers(tx).await?),
+        None => outcome.count("let_go", store::notices_let_go(tx).await?),
+    }
+    Ok(store::guard_write(tx, &guarded.guard).await?)
+}
+
+struct Run {
+    decider: Arc<Decider>,
+    /// Versions whose texts this run has kept.
+    kept_policies: BTreeSet<PolicyId>,
+    ahead: Ahead,
     done: Enforced,
 }
 
-impl Run<'_> {
-    /// Keeps up to when was enforced, and holds customers' notices or lets
-    /// them go.
-    async fn keep_guard(&mut self, tx: &mut Tx<'_>, guarded: &Guarded) -> Result<()> {
-        let outcome = &mut self.done.outcome;
-        if guarded.goes_back {
-            outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
-            store::messages_undo(tx, guarded.at).await?;
+/// A page that was read, in its transaction; `None`: there is none.
+type Read = Result<(Tx<'static>, Option<Decided>)>;
+
+async fn read(mut tx: Tx<'static>, decider: Arc<Decider>, next: Next) -> Read {
+    let decided = decider.decide(&mut tx, next).await?;
+    Ok((tx, decided))
+}
+
+impl Run {
+    /// Enforces the cases of the agenda from a place on. Gives the place after
+    /// the last.
+    async fn pages(&mut self, mut next: Next) -> Result<Next> {
+        let mut reading = JoinSet::new();
+        self.read_ahead(&mut reading, next).await?;
+        while let Some(read) = reading.join_next().await {
+            let (tx, Some(decided)) = read?? else {
+                break;
+            };
+            let (mut tx, holds) = self.ahead.write(tx).await?;
+            let decided = match holds {
+                true => Some(decided),
+                false => self.decider.decide(&mut tx, next).await?,
+            };
+            let Some(decided) = decided else {
+                break;
+            };
+            next = decided.next;
+            self.read_ahead(&mut reading, next).await?;
+            self.write(tx, decided).await?;
         }
-        match guarded.guard.held_since {
-            Some(_) => outcome.count("held", store::notices_hold_customers(tx).await?),
-            None => outcome.count("let_go", store::notices_let_go(tx).await?),
-        }
-        Ok(store::guard_write(tx, &guarded.guard).await?)
+        Ok(next)
     }
 
-    /// The cases whose time has come.
-    async fn due_cases(&mut self) -> Result<()> {
-        let mut after = (i64::MIN, i64::MIN);
-        loop {
-            let mut tx = self.shop.begin(self.dry_run).await?;
-            let due = store::agenda_due(&mut tx, self.context.now, after, CASES_A_PAGE).await?;
-            let Some(last) = self.page(tx, &due).await? else {
-                return Ok(());
-            };
-            after = (last.next_at, last.order_id);
-        }
-    }
-
-    /// Open cases that were evaluated under older rules, so many a run.
-    async fn stale_cases(&mut self) -> Result<()> {
-        let (mut after, mut left) = (0, STALE_CASES_A_RUN);
-        while left > 0 {
-            let mut tx = self.shop.begin(self.dry_run).await?;
-            let at_most = CASES_A_PAGE.min(left as i64);
-            let now = self.context.now;
-            let due = store::agenda_stale(&mut tx, now, self.rules_id, after, at_most).await?;
-            let before = self.done.outcome.get("found");
-            let Some(last) = self.page(tx, &due).await? else {
-                return Ok(());
-            };
-            after = last.order_id;
-            left = left.saturating_sub((self.done.outcome.get("found") - before) as usize);
-        }
-        self.done.outcome.count("at_limit", 1);
+    async fn read_ahead(&self, reading: &mut JoinSet<Read>, next: Next) -> Result<()> {
+        let tx = self.ahead.read().await?;
+        reading.spawn(read(tx, Arc::clone(&self.decider), next));
         Ok(())
     }
 
-    /// Evaluates the first of the cases, as many as make a page, and writes
-    /// what follows. Gives the last of them.
-    async fn page(&mut self, mut tx: Tx<'_>, due: &[DueCase]) -> Result<Option<DueCase>> {
-        let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
-        let Some(last) = due.last() else {
-            return Ok(None);
-        };
-        let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
-        let now = self.context.now;
-        let page = evaluate_page(&mut tx, &order_ids, &self.in_force.rules, now).await?;
-        let mut recorded = store::recorded_load(&mut tx, &order_ids).await?;
-        let failures: HashMap<i64, i64> = due
-            .iter()
-            .map(|case| (case.order_id, case.failures))
-            .collect();
-        let mut agenda = Vec::with_capacity(page.len());
-        let mut plans = Vec::with_capacity(page.len());
-        let mut again = Vec::new();
-        let delay = self.shop.config.notices.outcome_delay;
-        let mut policies: BTreeMap<PolicyId, Arc<Policy>> = BTreeMap::new();
-        for evaluated in page {
-            let failures = failures.get(&evaluated.order_id).copied().unwrap_or(0);
-            agenda.push(agenda_row(&evaluated, failures, now));
-            self.done.outcome.count("found", 1);
-            let order_id = evaluated.order_id;
-            let (case, evaluation) = match evaluated.found {
-                Ok(found) => found,
-                Err(error) => {
-                    tracing::warn!(order_id, error, "a case cannot be evaluated");
-                    self.done.outcome.count("failed", 1);
-                    continue;
-                }
-            };
-            for policy in policies_of(&case, &self.in_force.rules) {
-                policies
-                    .entry(policy.id.clone())
-                    .or_insert_with(|| Arc::clone(policy));
-            }
-            let recorded = recorded.remove(&order_id).unwrap_or_default();
-            let mut plan = plan(&evaluation, &recorded, &self.context);
-            if self.context.customers_held {
-                // A time that nobody has confirmed changes nothing recorded.
-                plan.changed.clear();
-            }
-            tracing::debug!(
-                order = case.order.order_ref,
-                notices = plan.notices.len(),
-                "planned"
-            );
-            self.tell(&plan, &recorded);
-            again.extend(true_again(&plan, &recorded, now, delay));
-            plans.push((order_id, plan));
+    async fn write(&mut self, mut tx: Tx<'static>, decided: Decided) -> Result<()> {
+        let Decider {
+            rules_id, context, ..
+        } = self.decider.as_ref();
+        if !self.decider.dry_run {
+            let policies = decided.policies.values();
+            let used = policies.filter(|policy| !self.kept_policies.contains(&policy.id));
+            store::policies_write(&mut tx, used.map(Arc::as_ref), context.now).await?;
+            let ready_at = |key: &NoticeKey| self.decider.ready_at(key);
+            store::plan_write(&mut tx, &decided.plans, context.now, ready_at).await?;
+            store::notices_again(&mut tx, &decided.again).await?;
+            store::agenda_move(&mut tx, *rules_id, &decided.agenda).await?;
         }
-        if !self.dry_run {
-            store::policies_write(&mut tx, policies.values().map(Arc::as_ref), now).await?;
-            store::plan_write(&mut tx, &plans, now, |key| ready_at(key, now, delay)).await?;
-            store::notices_again(&mut tx, &again).await?;
-            store::agenda_move(&mut tx, self.rules_id, &agenda).await?;
-        }
-        tx.commit().await?;
-        Ok(Some(*last))
+        self.ahead.commit(tx).await?;
+        self.kept_policies.extend(decided.policies.into_keys());
+        self.done.add(decided.done);
+        Ok(())
     }
-
-    /// Counts a plan; a dry run keeps it.
-    fn tell(&mut self, plan: &Plan, recorded: &Recorded) {
-        let outcome = &mut self.done.outcome;
-        let has_changed = *plan != Plan::default();
-        outcome.count(if has_changed { "changed" } else { "already" }, 1);
-        let recorded_now = plan.notices.iter().map(|notice| notice.disposition);
-        for disposition in recorded_now.chain(plan.changed.iter().map(|(_, to)| *to)) {
-            outcome.count(name(disposition), 1);
-        }
-        if self.dry_run {
-            self.done.notices.extend(plan.notices.iter().cloned());
-            self.done.moved.extend(moved(plan, recorded));
-        }
-    }
-}
-
-fn name(disposition: Disposition) -> &'static str {
-    disposition.into()
-}
-
-/// A failed case is looked at again after 1, 2, 4 … minutes, at most a day.
-fn agenda_row(evaluated: &Evaluated, failures: i64, now: Instant) -> AgendaRow {
-    let order_id = evaluated.order_id;
-    match &evaluated.found {
-        Ok((_, evaluation)) => AgendaRow {
-            order_id,
-            next_at: evaluation.next_at,
-            is_open: evaluation.is_open,
-            failures: 0,
-            error: None,
-        },
-        Err(error) => AgendaRow {
-            order_id,
-            next_at: now.checked_add_signed(TimeDelta::minutes(1 << failures.clamp(0, 10))),
-            is_open: true,
-            failures: failures + 1,
-            error: Some(error.clone()),
-        },
-    }
-}
-
-/// From when on a notice may be sent: a customer's outcome waits for a
-/// forgotten entry to be made up (spec, section 5, rule 6).
-fn ready_at(key: &NoticeKey, now: Instant, outcome_delay: TimeDelta) -> Instant {
-    let waits = key.window.is_none() && key.audience == Audience::Customer;
-    let ready_at = waits
-        .then(|| now.checked_add_signed(outcome_delay))
-        .flatten();
-    ready_at.unwrap_or(now)
-}
-
-/// From when on notices may be sent that are true again.
-fn true_again(
-    plan: &Plan,
-    recorded: &Recorded,
-    now: Instant,
-    outcome_delay: TimeDelta,
-) -> Vec<(i64, Instant)> {
-    let keys: HashMap<i64, &NoticeKey> = recorded
-        .notices
-        .iter()
-        .map(|notice| (notice.id, &notice.key))
-        .collect();
-    let again = plan.changed.iter().filter(|(_, to)| to.is_waiting());
-    again
-        .filter_map(|(id, _)| Some((*id, ready_at(keys.get(id)?, now, outcome_delay))))
-        .collect()
-}
-
-fn moved(plan: &Plan, recorded: &Recorded) -> Vec<Moved> {
-    let of = |deadline: &RecordedDeadline, from, to| Moved {
-        subject: deadline.subject,
-        subject_ref: deadline.subject_ref.clone(),
-        window: deadline.window,
-        from,
-        to,
-    };
-    let changed = plan.deadlines.iter().filter_map(|deadline| {
-        let before = recorded
-            .deadlines
-            .iter()
-            .find(|old| old.key() == deadline.key());
-        let from = before.and_then(|old| old.last_day);
-        (from != deadline.last_day).then(|| of(deadline, from, deadline.last_day))
-    });
-    let gone = plan
-        .gone
-        .iter()
-        .map(|deadline| of(deadline, deadline.last_day, None));
-    changed.chain(gone).collect()
 }

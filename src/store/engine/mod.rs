@@ -5,6 +5,7 @@
 //! ([`row::Row`]). What a transaction is, how rows and jobs are locked, which
 //! errors mean what: [`sqlite`] and [`postgres`].
 
+mod ahead;
 mod cell;
 mod copy;
 mod error;
@@ -20,6 +21,7 @@ use std::path::Path;
 
 use sqlx::postgres::{PgConnection, PgPool};
 
+pub use ahead::Ahead;
 pub(super) use cell::{Cell, Kind, Page};
 pub use copy::{Copied, copy};
 pub use error::StoreError;

@@ -114,6 +114,15 @@ fn lock_error(path: &Path, cause: std::io::Error) -> StoreError {
     }
 }
 
+/// What changes with every write: by other connections, and by this one.
+pub type Mark = (i64, i64);
+
+/// The mark as of a transaction that writes, where nobody else can.
+pub async fn mark(conn: &mut SqliteConnection) -> Result<Mark, StoreError> {
+    let sql = "SELECT data_version, total_changes() FROM pragma_data_version";
+    Ok(sqlx::query_as(sql).fetch_one(conn).await?)
+}
+
 /// What an error of SQLite means; the low byte is its primary result code.
 pub fn known(error: &SqliteError) -> Option<StoreError> {
     use sqlx::error::DatabaseError;
