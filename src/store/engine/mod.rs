@@ -9,6 +9,7 @@ mod ahead;
 mod cell;
 mod copy;
 mod error;
+mod json;
 mod link;
 mod migrations;
 mod postgres;

@@ -1,7 +1,6 @@
 //! PostgreSQL's ways.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{
@@ -11,7 +10,7 @@ use sqlx::query::Query;
 use sqlx::{Column, ConnectOptions, Connection, Postgres, Row as _, TypeInfo};
 
 use super::cell::{Cell, Kind, Page, Scalar};
-use super::row::Row;
+use super::row::{Row, Rows, Value};
 use super::statement::{Statement, expanded};
 use super::{StoreError, migrations};
 
@@ -113,25 +112,15 @@ pub async fn rows(
     reads_only: bool,
     conn: &mut PgConnection,
 ) -> Result<Vec<Row>, StoreError> {
-    let (table, names) = (statement.table, statement.names());
+    let mut rows = Rows::new(statement.table, statement.names());
     let found = bound(statement, reads_only).fetch_all(conn).await?;
     let kinds: Vec<Kind> = found.first().map(kinds).unwrap_or_default();
-    let has_id = names.first().is_some_and(|name| name == "id");
-    let row = |(place, row): (usize, PgRow)| {
-        let cells = cells(&row, &kinds)?;
-        let id = match cells.first() {
-            Some(Cell::Int(id)) if has_id => *id,
-            _ => place as i64 + 1,
-        };
-        Ok(Row {
-            table,
-            columns: Arc::clone(&names),
-            cells,
-            id,
-            next: 0,
-        })
-    };
-    found.into_iter().enumerate().map(row).collect()
+    for row in &found {
+        for (at, kind) in kinds.iter().enumerate() {
+            rows.push(value(row, at, *kind)?);
+        }
+    }
+    Ok(rows.into_rows())
 }
 
 fn kinds(row: &PgRow) -> Vec<Kind> {
@@ -146,19 +135,17 @@ fn kinds(row: &PgRow) -> Vec<Kind> {
         .collect()
 }
 
-fn cells(row: &PgRow, kinds: &[Kind]) -> Result<Vec<Cell>, StoreError> {
-    let cell = |(at, kind): (usize, &Kind)| -> Result<Cell, sqlx::Error> {
-        Ok(match kind {
-            Kind::Int => row.try_get_unchecked::<Option<i64>, _>(at)?.into(),
-            Kind::Text => row.try_get_unchecked::<Option<String>, _>(at)?.into(),
-            Kind::Flag => row.try_get_unchecked::<Option<bool>, _>(at)?.into(),
-        })
+fn value(row: &PgRow, at: usize, kind: Kind) -> Result<Value<'_>, sqlx::Error> {
+    let value = match kind {
+        Kind::Int => row.try_get_unchecked::<Option<i64>, _>(at)?.map(Value::Int),
+        Kind::Text => row
+            .try_get_unchecked::<Option<&str>, _>(at)?
+            .map(Value::Text),
+        Kind::Flag => row
+            .try_get_unchecked::<Option<bool>, _>(at)?
+            .map(|flag| Value::Int(flag.into())),
     };
-    Ok(kinds
-        .iter()
-        .enumerate()
-        .map(cell)
-        .collect::<Result<_, _>>()?)
+    Ok(value.unwrap_or(Value::Null))
 }
 
 fn bound(statement: Statement, reads_only: bool) -> Query<'static, Postgres, PgArguments> {
