@@ -17,9 +17,10 @@ CREATE TABLE rules (
     detail {text} NOT NULL
 );
 
--- One row for each order, narrow: it is what every run reads and moves.
+-- One row for each order, narrow: it is what every run reads and moves. What is
+-- recorded of an order refers to it here, where whoever writes holds the row.
 CREATE TABLE agenda (
-    order_id BIGINT PRIMARY KEY REFERENCES orders (id),
+    order_id {key} REFERENCES orders (id),
     next_at BIGINT, -- 0: a fact changed; NULL: time alone changes nothing
     rules_id BIGINT NOT NULL DEFAULT 0, -- 0: never evaluated
     is_open BOOLEAN NOT NULL DEFAULT TRUE,
@@ -31,7 +32,7 @@ CREATE INDEX agenda_rules ON agenda (rules_id) WHERE is_open;
 
 -- What time alone does not change of a deadline.
 CREATE TABLE deadlines (
-    order_id BIGINT NOT NULL REFERENCES orders (id),
+    order_id BIGINT NOT NULL REFERENCES agenda (order_id),
     subject {text} NOT NULL,
     ref {text} NOT NULL,
     "window" {text} NOT NULL,

@@ -2,7 +2,7 @@
 
 CREATE TABLE notices (
     id {id},
-    order_id BIGINT NOT NULL REFERENCES orders (id),
+    order_id BIGINT NOT NULL REFERENCES agenda (order_id),
     subject {text} NOT NULL,
     ref {text} NOT NULL,
     "window" {text} NOT NULL, -- empty for an outcome

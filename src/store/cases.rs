@@ -35,13 +35,12 @@ const ORDER: [&str; 15] = [
     "o.changed_at",
 ];
 
-/// The orders in the order of the page.
-const ORDERS: &str = "FROM {page} AS page {then} orders AS o ON o.id = page.order_id \
-     ORDER BY page.place";
+const ORDERS: &str = "FROM {page} AS page {then} orders AS o ON o.id = page.order_id";
 
-const UNIT: [&str; 12] = [
+const UNIT: [&str; 13] = [
     "u.id",
     "u.order_id",
+    "u.replaces_unit_id",
     "u.unit_ref",
     "u.product_name",
     "u.kind",
@@ -55,7 +54,7 @@ const UNIT: [&str; 12] = [
 ];
 
 const UNITS: &str = "FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
-     WHERE u.withdrawn IS NOT TRUE ORDER BY u.unit_ref";
+     WHERE u.withdrawn IS NOT TRUE";
 
 const ROOT: [&str; 8] = [
     "c.id",
@@ -71,7 +70,7 @@ const ROOT: [&str; 8] = [
 /// Each step down the chain of replacements; the deepest is the root. What
 /// was withdrawn counts as never having been.
 const CHAIN: &str = "WITH RECURSIVE chain (id, at, depth) AS ( \
-       SELECT u.id, p.id, 1 FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
+       SELECT u.id, p.id, 1 FROM {page} AS page {then} units AS u ON u.id = page.unit_id \
          {then} units AS p ON p.id = u.replaces_unit_id \
          {then} orders AS o ON o.id = p.order_id \
         WHERE p.withdrawn IS NOT TRUE AND o.withdrawn IS NOT TRUE \
@@ -108,9 +107,8 @@ const CLAIM: [&str; 20] = [
     "c.changed_at",
 ];
 
-const CLAIMS: &str = "FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
-       {then} claims AS c ON c.unit_id = u.id \
-     WHERE u.withdrawn IS NOT TRUE AND c.withdrawn IS NOT TRUE ORDER BY c.claim_ref";
+const CLAIMS: &str = "FROM {page} AS page {then} claims AS c ON c.unit_id = page.unit_id \
+     WHERE c.withdrawn IS NOT TRUE";
 
 const WAIT: [&str; 5] = [
     "w.id",
@@ -120,17 +118,95 @@ const WAIT: [&str; 5] = [
     "w.changed_at",
 ];
 
-const WAITS: &str = "FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
-       {then} claims AS c ON c.unit_id = u.id {then} waits AS w ON w.claim_id = c.id \
-     WHERE u.withdrawn IS NOT TRUE AND c.withdrawn IS NOT TRUE AND w.withdrawn IS NOT TRUE \
-     ORDER BY w.claim_id, w.\"from\"";
+const WAITS: &str = "FROM {page} AS page {then} waits AS w ON w.claim_id = page.claim_id \
+     WHERE w.withdrawn IS NOT TRUE";
 
 /// Loads the cases of orders, in the order in which they are named.
 pub async fn case_load(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<(i64, Case)>, StoreError> {
     let page = Page::of_ints("order_id", order_ids);
-    let mut waits: HashMap<i64, Vec<(Wait, Instant)>> = HashMap::new();
-    let found = select("waits", WAIT, WAITS).page(page.clone());
+    let mut units = units_load(tx, page.clone()).await?;
+    let mut cases = HashMap::with_capacity(order_ids.len());
+    for mut row in select("orders", ORDER, ORDERS).page(page).rows(tx).await? {
+        let mut units = units.remove(&row.id()).unwrap_or_default();
+        units.sort_by(|a, b| a.unit_ref.cmp(&b.unit_ref));
+        let order = order(&mut row)?;
+        cases.insert(row.id(), Case { order, units });
+    }
+    let in_order = order_ids.iter();
+    Ok(in_order.filter_map(|id| cases.remove_entry(id)).collect())
+}
+
+/// The units of orders, by their order.
+async fn units_load(tx: &mut Tx<'_>, page: Page) -> Result<HashMap<i64, Vec<Unit>>, StoreError> {
+    let mut found = Vec::new();
+    let mut replacing = Vec::new();
+    for mut row in select("units", UNIT, UNITS).page(page).rows(tx).await? {
+        let order_id: i64 = row.get("order_id")?;
+        if row.get::<Option<i64>>("replaces_unit_id")?.is_some() {
+            replacing.push(row.id());
+        }
+        found.push((row.id(), order_id, unit(&mut row)?));
+    }
+    let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
+    let mut claims = claims_load(tx, &ids).await?;
+    let mut roots = roots_load(tx, &replacing).await?;
+    let mut units: HashMap<i64, Vec<Unit>> = HashMap::new();
+    for (id, order_id, mut unit) in found {
+        unit.claims = claims.remove(&id).unwrap_or_default();
+        unit.claims.sort_by(|a, b| a.claim_ref.cmp(&b.claim_ref));
+        unit.root = roots.remove(&id);
+        units.entry(order_id).or_default().push(unit);
+    }
+    Ok(units)
+}
+
+async fn roots_load(
+    tx: &mut Tx<'_>,
+    unit_ids: &[i64],
+) -> Result<HashMap<i64, WarrantyRoot>, StoreError> {
+    let mut roots = HashMap::new();
+    if unit_ids.is_empty() {
+        return Ok(roots);
+    }
+    let page = Page::of_ints("unit_id", unit_ids);
+    let found = select("units", ROOT, ROOTS).with(CHAIN).page(page);
     for mut row in found.rows(tx).await? {
+        roots.insert(row.id(), root(&mut row)?);
+    }
+    Ok(roots)
+}
+
+/// The claims on units, by their unit.
+async fn claims_load(
+    tx: &mut Tx<'_>,
+    unit_ids: &[i64],
+) -> Result<HashMap<i64, Vec<Claim>>, StoreError> {
+    let page = Page::of_ints("unit_id", unit_ids);
+    let found = select("claims", CLAIM, CLAIMS).page(page).rows(tx).await?;
+    let ids: Vec<i64> = found.iter().map(Row::id).collect();
+    let mut waits = waits_load(tx, &ids).await?;
+    let mut claims: HashMap<i64, Vec<Claim>> = HashMap::new();
+    for mut row in found {
+        let mut waits = waits.remove(&row.id()).unwrap_or_default();
+        waits.sort_by_key(|(wait, _)| wait.from);
+        let unit_id = row.get("unit_id")?;
+        let found = claim(&mut row, waits)?;
+        claims.entry(unit_id).or_default().push(found);
+    }
+    Ok(claims)
+}
+
+/// The waits of claims, by their claim, with when each was last changed.
+async fn waits_load(
+    tx: &mut Tx<'_>,
+    claim_ids: &[i64],
+) -> Result<HashMap<i64, Vec<(Wait, Instant)>>, StoreError> {
+    let mut waits: HashMap<i64, Vec<(Wait, Instant)>> = HashMap::new();
+    if claim_ids.is_empty() {
+        return Ok(waits);
+    }
+    let page = Page::of_ints("claim_id", claim_ids);
+    for mut row in select("waits", WAIT, WAITS).page(page).rows(tx).await? {
         let claim_id = row.get("claim_id")?;
         let wait = Wait {
             from: row.time("from")?,
@@ -139,35 +215,7 @@ pub async fn case_load(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<(i64, C
         let found = (wait, row.time("changed_at")?);
         waits.entry(claim_id).or_default().push(found);
     }
-    let mut claims: HashMap<i64, Vec<Claim>> = HashMap::new();
-    let found = select("claims", CLAIM, CLAIMS).page(page.clone());
-    for mut row in found.rows(tx).await? {
-        let waits = waits.remove(&row.id()).unwrap_or_default();
-        let unit_id = row.get("unit_id")?;
-        let found = claim(&mut row, waits)?;
-        claims.entry(unit_id).or_default().push(found);
-    }
-    let mut roots = HashMap::new();
-    let found = select("units", ROOT, ROOTS).with(CHAIN).page(page.clone());
-    for mut row in found.rows(tx).await? {
-        roots.insert(row.id(), root(&mut row)?);
-    }
-    let mut units: HashMap<i64, Vec<Unit>> = HashMap::new();
-    let found = select("units", UNIT, UNITS).page(page.clone());
-    for mut row in found.rows(tx).await? {
-        let claims = claims.remove(&row.id()).unwrap_or_default();
-        let order_id = row.get("order_id")?;
-        let root = roots.remove(&row.id());
-        let found = unit(&mut row, root, claims)?;
-        units.entry(order_id).or_default().push(found);
-    }
-    let mut cases = Vec::with_capacity(order_ids.len());
-    for mut row in select("orders", ORDER, ORDERS).page(page).rows(tx).await? {
-        let units = units.remove(&row.id()).unwrap_or_default();
-        let order = order(&mut row)?;
-        cases.push((row.id(), Case { order, units }));
-    }
-    Ok(cases)
+    Ok(waits)
 }
 
 fn order(row: &mut Row) -> Result<Order, StoreError> {
@@ -189,7 +237,8 @@ fn order(row: &mut Row) -> Result<Order, StoreError> {
     })
 }
 
-fn unit(row: &mut Row, root: Option<WarrantyRoot>, claims: Vec<Claim>) -> Result<Unit, StoreError> {
+/// A unit, without its claims and its root.
+fn unit(row: &mut Row) -> Result<Unit, StoreError> {
     Ok(Unit {
         unit_ref: row.get("unit_ref")?,
         product_name: row.get("product_name")?,
@@ -200,8 +249,8 @@ fn unit(row: &mut Row, root: Option<WarrantyRoot>, claims: Vec<Claim>) -> Result
         company_confirmed_at: row.time_if_known("company_confirmed_at")?,
         customer_confirmed_at: row.time_if_known("customer_confirmed_at")?,
         policy: policy_name(row)?,
-        root,
-        claims,
+        root: None,
+        claims: Vec::new(),
         changed_at: row.time("changed_at")?,
     })
 }

@@ -4,8 +4,8 @@
 //! decides.
 //!
 //! Invariant: what belongs together is written in one transaction. A page of
-//! `enforce` is one `BEGIN IMMEDIATE`, which is why no row carries a version:
-//! nobody else writes between its reading and its writing.
+//! `enforce` is one, which is why no row carries a version: nobody else changes
+//! a case between its reading and its writing ([`Ahead`]).
 
 mod agenda;
 mod cases;
@@ -19,7 +19,7 @@ mod runs;
 
 pub use agenda::*;
 pub use cases::*;
-pub use engine::{Copied, Lock, Session, Store, StoreError, Tx, copy};
+pub use engine::{Ahead, Copied, Lock, Session, Store, StoreError, Tx, copy};
 pub use messages::*;
 pub use notices::*;
 pub use recorded::{plan_write, recorded_load};

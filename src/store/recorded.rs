@@ -21,8 +21,7 @@ const NOTICE: [&str; 11] = [
     "n.clause",
 ];
 
-const NOTICES: &str = "FROM {page} AS page {then} notices AS n ON n.order_id = page.order_id \
-     ORDER BY n.id";
+const NOTICES: &str = "FROM {page} AS page {then} notices AS n ON n.order_id = page.order_id";
 
 const DEADLINE: [&str; 9] = [
     "d.order_id AS id",
@@ -50,6 +49,9 @@ pub async fn recorded_load(
         let order_id = row.get("order_id")?;
         let of_order: &mut Recorded = recorded.entry(order_id).or_default();
         of_order.notices.push(recorded_notice(&mut row)?);
+    }
+    for of_order in recorded.values_mut() {
+        of_order.notices.sort_by_key(|notice| notice.id);
     }
     let found = select("deadlines", DEADLINE, DEADLINES).page(page);
     for mut row in found.rows(tx).await? {
@@ -152,7 +154,7 @@ async fn notices_add(
                  fires_at, level, policy, clause, disposition, ready_at, recorded_at) \
          SELECT order_id, subject, ref, \"window\", last_day, step, audience, fires_at, level, \
                 policy, clause, disposition, ready_at, $1 \
-           FROM {page} AS page ORDER BY place";
+           FROM {page} AS page";
     write(sql).bind(now).page(page).execute(tx).await?;
     Ok(())
 }

@@ -58,6 +58,9 @@ pub async fn policies_write<'p>(
             (&policy.text).into(),
         ]);
     }
+    if page.is_empty() {
+        return Ok(());
+    }
     let sql = "INSERT INTO policies (name, effective_from, sha256, text, used_at) \
          SELECT name, effective_from, sha256, text, $1 FROM {page} AS page WHERE true \
          ON CONFLICT (name, effective_from) DO NOTHING";

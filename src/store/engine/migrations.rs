@@ -9,9 +9,11 @@ use super::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// What an engine calls a number that it gives itself, and a text.
+/// What an engine calls a number that it gives itself, a number of another
+/// table that is a row's own, and a text.
 pub struct Words {
     pub id: &'static str,
+    pub key: &'static str,
     pub text: &'static str,
 }
 
@@ -19,7 +21,8 @@ pub struct Words {
 pub fn migrator(words: &Words) -> Migrator {
     let migrations = MIGRATIONS.iter().map(|migration| {
         let sql = migration.sql.as_str();
-        let sql = sql.replace("{id}", words.id).replace("{text}", words.text);
+        let sql = sql.replace("{id}", words.id).replace("{key}", words.key);
+        let sql = sql.replace("{text}", words.text);
         Migration::new(
             migration.version,
             migration.description.clone(),

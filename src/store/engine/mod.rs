@@ -5,9 +5,11 @@
 //! ([`row::Row`]). What a transaction is, how rows and jobs are locked, which
 //! errors mean what: [`sqlite`] and [`postgres`].
 
+mod ahead;
 mod cell;
 mod copy;
 mod error;
+mod json;
 mod link;
 mod migrations;
 mod postgres;
@@ -20,6 +22,7 @@ use std::path::Path;
 
 use sqlx::postgres::{PgConnection, PgPool};
 
+pub use ahead::Ahead;
 pub(super) use cell::{Cell, Kind, Page};
 pub use copy::{Copied, copy};
 pub use error::StoreError;

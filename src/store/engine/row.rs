@@ -1,5 +1,6 @@
 //! Reading rows; what cannot be read is named by table, column and row.
 
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,33 +10,120 @@ use super::StoreError;
 use super::cell::Cell;
 use crate::policy::{Instant, PolicyId};
 
-/// A row that was read. Columns are taken out of it, at best in their order.
+/// Rows that were read: cell after cell, and the texts of all in one, so that
+/// a row costs no memory of its own.
+#[derive(Debug)]
+pub struct Rows {
+    table: &'static str,
+    columns: Vec<String>,
+    cells: Vec<Held>,
+    texts: String,
+}
+
+#[derive(Debug)]
+enum Held {
+    Null,
+    Int(i64),
+    /// A part of the texts.
+    Text(Range<usize>),
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'r> {
+    Null,
+    Int(i64),
+    Text(&'r str),
+}
+
+impl Rows {
+    /// No rows yet.
+    pub(super) fn new(table: &'static str, columns: Vec<String>) -> Self {
+        Self {
+            table,
+            columns,
+            cells: Vec::new(),
+            texts: String::new(),
+        }
+    }
+
+    /// How many columns a row has.
+    pub(super) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Adds a cell to the last row, or to a new one if that is full.
+    pub(super) fn push(&mut self, value: Value<'_>) {
+        self.cells.push(match value {
+            Value::Null => Held::Null,
+            Value::Int(value) => Held::Int(value),
+            Value::Text(text) => {
+                let from = self.texts.len();
+                self.texts.push_str(text);
+                Held::Text(from..self.texts.len())
+            }
+        });
+    }
+
+    /// One by one.
+    pub(super) fn into_rows(self) -> Vec<Row> {
+        let width = self.columns.len().max(1);
+        let has_id = self.columns.first().is_some_and(|name| name == "id");
+        let rows = Arc::new(self);
+        let row = |place: usize| {
+            let first = place * width;
+            let id = match rows.cells.get(first) {
+                Some(Held::Int(id)) if has_id => *id,
+                _ => place as i64 + 1,
+            };
+            let rows = Arc::clone(&rows);
+            Row {
+                rows,
+                first,
+                id,
+                next: 0,
+            }
+        };
+        (0..rows.cells.len() / width).map(row).collect()
+    }
+
+    fn value(&self, at: usize) -> Value<'_> {
+        match self.cells.get(at) {
+            None | Some(Held::Null) => Value::Null,
+            Some(Held::Int(value)) => Value::Int(*value),
+            Some(Held::Text(part)) => Value::Text(&self.texts[part.clone()]),
+        }
+    }
+}
+
+/// A row that was read.
 #[derive(Debug)]
 pub struct Row {
-    pub(super) table: &'static str,
-    pub(super) columns: Arc<[String]>,
-    pub(super) cells: Vec<Cell>,
+    rows: Arc<Rows>,
+    /// Its first cell's place.
+    first: usize,
     /// The row's number, for messages.
-    pub(super) id: i64,
-    pub(super) next: usize,
+    id: i64,
+    /// The column after the one that was read last: most are read in order.
+    next: usize,
 }
 
 /// What a cell can be read as.
 pub trait FromCell: Sized {
     /// What is expected, for messages.
     const EXPECTED: &'static str;
-    /// The value; the cell itself if it is another.
-    fn from_cell(cell: Cell) -> Result<Self, Cell>;
+    /// The value, if it is one.
+    fn from_cell(cell: Value<'_>) -> Option<Self>;
 }
 
 macro_rules! from_cell {
     ($($target:ty, $expected:literal: $cell:pat => $value:expr;)+) => {
         $(impl FromCell for $target {
             const EXPECTED: &'static str = $expected;
-            fn from_cell(cell: Cell) -> Result<Self, Cell> {
+            fn from_cell(cell: Value<'_>) -> Option<Self> {
                 match cell {
-                    $cell => Ok($value),
-                    other => Err(other),
+                    $cell => Some($value),
+                    _ => None,
                 }
             }
         })+
@@ -43,17 +131,17 @@ macro_rules! from_cell {
 }
 
 from_cell! {
-    i64, "a number": Cell::Int(value) => value;
-    bool, "a flag": Cell::Int(value) => value != 0;
-    String, "a text": Cell::Text(value) => value;
+    i64, "a number": Value::Int(value) => value;
+    bool, "a flag": Value::Int(value) => value != 0;
+    String, "a text": Value::Text(value) => value.to_owned();
 }
 
 impl<T: FromCell> FromCell for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
-    fn from_cell(cell: Cell) -> Result<Self, Cell> {
+    fn from_cell(cell: Value<'_>) -> Option<Self> {
         match cell {
-            Cell::Null => Ok(None),
+            Value::Null => Some(None),
             cell => T::from_cell(cell).map(Some),
         }
     }
@@ -65,27 +153,35 @@ impl Row {
         self.id
     }
 
-    /// The value of a column, taken out of the row.
+    /// The value of a column.
     pub fn get<T: FromCell>(&mut self, column: &'static str) -> Result<T, StoreError> {
-        let cell = std::mem::take(self.cell(column)?);
-        T::from_cell(cell).map_err(|cell| self.bad(column, shown(&cell), T::EXPECTED))
+        let place = self.place(column)?;
+        let value = self.rows.value(place);
+        T::from_cell(value).ok_or_else(|| self.bad(column, shown(value), T::EXPECTED))
     }
 
-    fn cell(&mut self, column: &'static str) -> Result<&mut Cell, StoreError> {
-        let from_next = self.columns[self.next..].iter();
-        let place = match from_next.clone().next().is_some_and(|name| name == column) {
+    fn place(&mut self, column: &'static str) -> Result<usize, StoreError> {
+        let columns = &self.rows.columns;
+        let at = match columns.get(self.next).is_some_and(|name| name == column) {
             true => Some(self.next),
-            false => self.columns.iter().position(|name| name == column),
+            false => columns.iter().position(|name| name == column),
         };
-        let Some(place) = place.filter(|place| *place < self.cells.len()) else {
-            return Err(self.bad(
-                column,
-                "no such column".to_owned(),
-                "one that was asked for",
-            ));
+        let Some(at) = at else {
+            let found = "no such column".to_owned();
+            return Err(self.bad(column, found, "one that was asked for"));
         };
-        self.next = place + 1;
-        Ok(&mut self.cells[place])
+        self.next = at + 1;
+        Ok(self.first + at)
+    }
+
+    /// The text of a column; `None`: none, or an empty one.
+    fn text(&mut self, column: &'static str) -> Result<Option<&str>, StoreError> {
+        let place = self.place(column)?;
+        match self.rows.value(place) {
+            Value::Null | Value::Text("") => Ok(None),
+            Value::Text(text) => Ok(Some(text)),
+            value => Err(self.bad(column, shown(value), "a text")),
+        }
     }
 
     /// A time.
@@ -118,8 +214,8 @@ impl Row {
         column: &'static str,
         expected: &'static str,
     ) -> Result<T, StoreError> {
-        let text: String = self.get(column)?;
-        text.parse().map_err(|_| self.bad(column, text, expected))
+        let value = self.parse_if_given(column, expected)?;
+        value.ok_or_else(|| self.bad(column, "nothing".to_owned(), expected))
     }
 
     /// As [`Row::parse`], where an empty text or none is no value.
@@ -128,30 +224,35 @@ impl Row {
         column: &'static str,
         expected: &'static str,
     ) -> Result<Option<T>, StoreError> {
-        let text: Option<String> = self.get(column)?;
-        let given = text.filter(|text| !text.is_empty());
-        given
-            .map(|text| text.parse().map_err(|_| self.bad(column, text, expected)))
-            .transpose()
+        let Some(text) = self.text(column)? else {
+            return Ok(None);
+        };
+        let value = text.parse().map_err(|_| text.to_owned());
+        value
+            .map(Some)
+            .map_err(|text| self.bad(column, text, expected))
     }
 
     /// A policy's version, `NAME@DATE`.
     pub fn policy(&mut self, column: &'static str) -> Result<PolicyId, StoreError> {
-        let text: String = self.get(column)?;
-        let parts = text.rsplit_once('@');
-        let id = parts.and_then(|(name, date)| {
+        let text = self.text(column)?.unwrap_or("");
+        let id = text.rsplit_once('@').and_then(|(name, date)| {
             Some(PolicyId {
                 name: name.to_owned(),
                 effective_from: date.parse().ok()?,
             })
         });
-        id.ok_or_else(|| self.bad(column, text, "name@date"))
+        let text = match id {
+            Some(id) => return Ok(id),
+            None => text.to_owned(),
+        };
+        Err(self.bad(column, text, "name@date"))
     }
 
     /// The error of a column that holds what it cannot hold.
     pub fn bad(&self, column: &'static str, found: String, expected: &'static str) -> StoreError {
         StoreError::Row {
-            table: self.table,
+            table: self.rows.table,
             column,
             row: self.id,
             found,
@@ -160,23 +261,29 @@ impl Row {
     }
 }
 
-fn shown(cell: &Cell) -> String {
-    match cell {
-        Cell::Null => "nothing".to_owned(),
-        Cell::Int(value) => value.to_string(),
-        Cell::Text(value) => value.clone(),
+fn shown(value: Value<'_>) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Int(value) => value.to_string(),
+        Value::Text(text) => text.to_owned(),
     }
 }
 
 impl Row {
     /// All columns.
     pub(super) fn into_cells(self) -> Vec<Cell> {
-        self.cells
+        let places = self.first..self.first + self.rows.columns.len();
+        let cell = |place| match self.rows.value(place) {
+            Value::Null => Cell::Null,
+            Value::Int(value) => Cell::Int(value),
+            Value::Text(text) => Cell::from(text),
+        };
+        places.map(cell).collect()
     }
 
     /// The only column.
-    pub(super) fn only<T: FromCell>(mut self) -> Result<T, StoreError> {
-        let cell = self.cells.pop().unwrap_or_default();
-        T::from_cell(cell).map_err(|cell| self.bad("value", shown(&cell), T::EXPECTED))
+    pub(super) fn only<T: FromCell>(self) -> Result<T, StoreError> {
+        let value = self.rows.value(self.first);
+        T::from_cell(value).ok_or_else(|| self.bad("value", shown(value), T::EXPECTED))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeSeed;
 use sqlx::query::Query;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteError, SqliteJournalMode,
@@ -12,10 +12,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Row as _, Sqlite, TypeInfo, ValueRef};
 
-use super::cell::{Cell, Page, Scalar};
-use super::row::Row;
+use super::cell::{Page, Scalar};
+use super::row::{Row, Rows, Value};
 use super::statement::{Statement, expanded};
-use super::{StoreError, migrations};
+use super::{StoreError, json, migrations};
 
 /// How long a statement waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,6 +59,8 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
     lock.lock().map_err(|cause| lock_error(path, cause))?;
     let migrator = migrations::migrator(&migrations::Words {
         id: "INTEGER PRIMARY KEY",
+        // The row's own place: no index beside the table.
+        key: "INTEGER PRIMARY KEY",
         text: "TEXT",
     });
     let migrated = migrator.run(&writer).await;
@@ -112,6 +114,15 @@ fn lock_error(path: &Path, cause: std::io::Error) -> StoreError {
     }
 }
 
+/// What changes with every write: by other connections, and by this one.
+pub type Mark = (i64, i64);
+
+/// The mark as of a transaction that writes, where nobody else can.
+pub async fn mark(conn: &mut SqliteConnection) -> Result<Mark, StoreError> {
+    let sql = "SELECT data_version, total_changes() FROM pragma_data_version";
+    Ok(sqlx::query_as(sql).fetch_one(conn).await?)
+}
+
 /// What an error of SQLite means; the low byte is its primary result code.
 pub fn known(error: &SqliteError) -> Option<StoreError> {
     use sqlx::error::DatabaseError;
@@ -134,60 +145,54 @@ pub async fn rows(
     statement: Statement,
     conn: &mut SqliteConnection,
 ) -> Result<Vec<Row>, StoreError> {
-    let (table, names) = (statement.table, statement.names());
-    let cells = match statement.is_select() {
-        true => selected(statement, conn).await?,
-        false => returned(statement, conn).await?,
+    let rows = Rows::new(statement.table, statement.names());
+    let rows = match statement.is_select() {
+        true => selected(statement, rows, conn).await?,
+        false => returned(statement, rows, conn).await?,
     };
-    let has_id = names.first().is_some_and(|name| name == "id");
-    let row = |(place, cells): (usize, Vec<Cell>)| {
-        let id = match cells.first() {
-            Some(Cell::Int(id)) if has_id => *id,
-            _ => place as i64 + 1,
-        };
-        let columns = Arc::clone(&names);
-        Row {
-            table,
-            columns,
-            cells,
-            id,
-            next: 0,
-        }
-    };
-    Ok(cells.into_iter().enumerate().map(row).collect())
+    Ok(rows.into_rows())
 }
 
-/// All rows as one JSON value.
+/// All rows as one JSON list of their cells.
 async fn selected(
     statement: Statement,
+    mut rows: Rows,
     conn: &mut SqliteConnection,
-) -> Result<Vec<Vec<Cell>>, StoreError> {
+) -> Result<Rows, StoreError> {
     let inner = statement.text(|at, column| format!("{} AS c{at}", unnamed(column)));
-    let columns: Vec<String> = (0..statement.width()).map(|at| format!("c{at}")).collect();
+    let columns: Vec<String> = (0..rows.width()).map(|at| format!("c{at}")).collect();
     let columns = columns.join(", ");
     let text = format!("SELECT json_group_array(json_array({columns})) FROM ({inner})");
     let row = bound(&text, statement).fetch_one(conn).await?;
     let json: &str = row.try_get(0)?;
-    serde_json::from_str(json).map_err(|error| StoreError::Sql(sqlx::Error::Decode(error.into())))
+    let mut json = serde_json::Deserializer::from_str(json);
+    let read = json::Lists(&mut rows).deserialize(&mut json);
+    read.map_err(|error| StoreError::Sql(sqlx::Error::Decode(error.into())))?;
+    Ok(rows)
 }
 
 /// The rows of a statement that writes: few, and not to be selected from.
 async fn returned(
     statement: Statement,
+    mut rows: Rows,
     conn: &mut SqliteConnection,
-) -> Result<Vec<Vec<Cell>>, StoreError> {
+) -> Result<Rows, StoreError> {
     let text = statement.text(|_, column| column.to_owned());
-    let rows = bound(&text, statement).fetch_all(conn).await?;
-    let cell = |row: &SqliteRow, at: usize| -> Result<Cell, sqlx::Error> {
-        let value = row.try_get_raw(at)?;
-        Ok(match (value.is_null(), value.type_info().name()) {
-            (true, _) => Cell::Null,
-            (_, "TEXT") => Cell::Text(row.try_get_unchecked(at)?),
-            _ => Cell::Int(row.try_get_unchecked(at)?),
-        })
-    };
-    let cells = |row: &SqliteRow| (0..row.len()).map(|at| cell(row, at)).collect();
-    Ok(rows.iter().map(cells).collect::<Result<_, _>>()?)
+    for row in &bound(&text, statement).fetch_all(conn).await? {
+        for at in 0..row.len() {
+            rows.push(value(row, at)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn value(row: &SqliteRow, at: usize) -> Result<Value<'_>, sqlx::Error> {
+    let raw = row.try_get_raw(at)?;
+    Ok(match (raw.is_null(), raw.type_info().name()) {
+        (true, _) => Value::Null,
+        (_, "TEXT") => Value::Text(row.try_get_unchecked(at)?),
+        _ => Value::Int(row.try_get_unchecked(at)?),
+    })
 }
 
 /// A column without the name that it gives itself.

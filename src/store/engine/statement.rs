@@ -16,7 +16,6 @@
 //! as one JSON value: a row at a time costs several times as much.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -156,13 +155,8 @@ impl Statement {
         format!("{with} SELECT {} {rest}", columns.join(", "))
     }
 
-    /// How many columns it gives.
-    pub(super) fn width(&self) -> usize {
-        self.columns.len()
-    }
-
     /// The names of its columns: what stands after `AS` or the last dot.
-    pub(super) fn names(&self) -> Arc<[String]> {
+    pub(super) fn names(&self) -> Vec<String> {
         let name = |text: &Cow<'static, str>| {
             let name = text.rsplit(" AS ").next().unwrap_or(text);
             let name = name.rsplit('.').next().unwrap_or(name);

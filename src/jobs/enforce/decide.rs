@@ -1,0 +1,229 @@
+//! A page of the agenda: read and decided, while the one before is written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use anyhow::Result;
+use chrono::TimeDelta;
+
+use super::super::Shop;
+use super::super::page::{Evaluated, evaluate_page, page_len};
+use super::{Enforced, Moved};
+use crate::case::{
+    Disposition, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, Rules, plan,
+    policies as policies_of,
+};
+use crate::policy::{Audience, Instant, Policy, PolicyId};
+use crate::store::{self, AgendaRow, DueCase, Tx};
+
+/// Cases read ahead of a page.
+const CASES_A_PAGE: usize = 1_000;
+
+/// What the pages of a run have in common.
+pub struct Decider {
+    pub shop: Shop,
+    pub rules: Rules,
+    pub rules_id: i64,
+    pub context: PlanContext,
+    /// Keeps what would be written in the answer.
+    pub dry_run: bool,
+}
+
+/// Which cases of the agenda come next.
+#[derive(Debug, Clone, Copy)]
+pub enum Next {
+    /// Those whose time has come, after a place on the agenda.
+    Due { after: (i64, i64) },
+    /// Open ones that were evaluated under older rules, after an order, so
+    /// many at most.
+    Stale { after: i64, left: usize },
+}
+
+/// What follows for the cases of a page.
+pub struct Decided {
+    /// The cases after these.
+    pub next: Next,
+    /// What was counted, and what a dry run keeps.
+    pub done: Enforced,
+    pub agenda: Vec<AgendaRow>,
+    pub plans: Vec<(i64, Plan)>,
+    /// From when on notices may be sent that are true again.
+    pub again: Vec<(i64, Instant)>,
+    /// The versions that the cases follow.
+    pub policies: BTreeMap<PolicyId, Arc<Policy>>,
+}
+
+impl Decider {
+    /// Reads the next cases, as many as make a page, and decides; `None`:
+    /// there are none.
+    pub async fn decide(&self, tx: &mut Tx<'_>, next: Next) -> Result<Option<Decided>> {
+        let due = self.due(tx, next).await?;
+        let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
+        let Some(last) = due.last() else {
+            return Ok(None);
+        };
+        let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
+        let page = evaluate_page(tx, &order_ids, &self.rules, self.context.now).await?;
+        let mut recorded = store::recorded_load(tx, &order_ids).await?;
+        let failures: HashMap<i64, i64> = due
+            .iter()
+            .map(|case| (case.order_id, case.failures))
+            .collect();
+        let mut decided = Decided {
+            next: match next {
+                Next::Due { .. } => Next::Due {
+                    after: (last.next_at, last.order_id),
+                },
+                Next::Stale { left, .. } => Next::Stale {
+                    after: last.order_id,
+                    left: left.saturating_sub(due.len()),
+                },
+            },
+            done: Enforced::default(),
+            agenda: Vec::with_capacity(page.len()),
+            plans: Vec::with_capacity(page.len()),
+            again: Vec::new(),
+            policies: BTreeMap::new(),
+        };
+        for evaluated in page {
+            let failures = failures.get(&evaluated.order_id).copied().unwrap_or(0);
+            let recorded = recorded.remove(&evaluated.order_id).unwrap_or_default();
+            self.decide_one(evaluated, failures, &recorded, &mut decided);
+        }
+        Ok(Some(decided))
+    }
+
+    async fn due(&self, tx: &mut Tx<'_>, next: Next) -> Result<Vec<DueCase>> {
+        let now = self.context.now;
+        Ok(match next {
+            Next::Due { after } => store::agenda_due(tx, now, after, CASES_A_PAGE as i64).await?,
+            Next::Stale { after, left } => {
+                let at_most = CASES_A_PAGE.min(left) as i64;
+                store::agenda_stale(tx, now, self.rules_id, after, at_most).await?
+            }
+        })
+    }
+
+    fn decide_one(
+        &self,
+        evaluated: Evaluated,
+        failures: i64,
+        recorded: &Recorded,
+        decided: &mut Decided,
+    ) {
+        let now = self.context.now;
+        decided.agenda.push(agenda_row(&evaluated, failures, now));
+        decided.done.outcome.count("found", 1);
+        let order_id = evaluated.order_id;
+        let (case, evaluation) = match evaluated.found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(order_id, error, "a case cannot be evaluated");
+                decided.done.outcome.count("failed", 1);
+                return;
+            }
+        };
+        for policy in policies_of(&case, &self.rules) {
+            if !decided.policies.contains_key(&policy.id) {
+                let policy = Arc::clone(policy);
+                decided.policies.insert(policy.id.clone(), policy);
+            }
+        }
+        let mut plan = plan(&evaluation, recorded, &self.context);
+        if self.context.customers_held {
+            // A time that nobody has confirmed changes nothing recorded.
+            plan.changed.clear();
+        }
+        tracing::debug!(
+            order = case.order.order_ref,
+            notices = plan.notices.len(),
+            "planned"
+        );
+        self.tell(&plan, recorded, &mut decided.done);
+        decided.again.extend(self.true_again(&plan, recorded));
+        decided.plans.push((order_id, plan));
+    }
+
+    /// Counts a plan; a dry run keeps it.
+    fn tell(&self, plan: &Plan, recorded: &Recorded, done: &mut Enforced) {
+        let outcome = &mut done.outcome;
+        let has_changed = *plan != Plan::default();
+        outcome.count(if has_changed { "changed" } else { "already" }, 1);
+        let recorded_now = plan.notices.iter().map(|notice| notice.disposition);
+        for disposition in recorded_now.chain(plan.changed.iter().map(|(_, to)| *to)) {
+            outcome.count(name(disposition), 1);
+        }
+        if self.dry_run {
+            done.notices.extend(plan.notices.iter().cloned());
+            done.moved.extend(moved(plan, recorded));
+        }
+    }
+
+    /// From when on a notice may be sent: a customer's outcome waits for a
+    /// forgotten entry to be made up (spec, section 5, rule 6).
+    pub fn ready_at(&self, key: &NoticeKey) -> Instant {
+        let now = self.context.now;
+        let delay = self.shop.config.notices.outcome_delay;
+        let waits = key.window.is_none() && key.audience == Audience::Customer;
+        let ready_at = waits.then(|| now.checked_add_signed(delay)).flatten();
+        ready_at.unwrap_or(now)
+    }
+
+    /// From when on notices may be sent that are true again.
+    fn true_again(&self, plan: &Plan, recorded: &Recorded) -> Vec<(i64, Instant)> {
+        let again = plan.changed.iter().filter(|(_, to)| to.is_waiting());
+        let ready_at = again.filter_map(|(id, _)| {
+            let notice = recorded.notices.iter().find(|notice| notice.id == *id)?;
+            Some((*id, self.ready_at(&notice.key)))
+        });
+        ready_at.collect()
+    }
+}
+
+fn name(disposition: Disposition) -> &'static str {
+    disposition.into()
+}
+
+/// A failed case is looked at again after 1, 2, 4 … minutes, at most a day.
+fn agenda_row(evaluated: &Evaluated, failures: i64, now: Instant) -> AgendaRow {
+    let order_id = evaluated.order_id;
+    match &evaluated.found {
+        Ok((_, evaluation)) => AgendaRow {
+            order_id,
+            next_at: evaluation.next_at,
+            is_open: evaluation.is_open,
+            failures: 0,
+            error: None,
+        },
+        Err(error) => AgendaRow {
+            order_id,
+            next_at: now.checked_add_signed(TimeDelta::minutes(1 << failures.clamp(0, 10))),
+            is_open: true,
+            failures: failures + 1,
+            error: Some(error.clone()),
+        },
+    }
+}
+
+fn moved(plan: &Plan, recorded: &Recorded) -> Vec<Moved> {
+    let of = |deadline: &RecordedDeadline, from, to| Moved {
+        subject: deadline.subject,
+        subject_ref: deadline.subject_ref.clone(),
+        window: deadline.window,
+        from,
+        to,
+    };
+    let changed = plan.deadlines.iter().filter_map(|deadline| {
+        let before = recorded
+            .deadlines
+            .iter()
+            .find(|old| old.key() == deadline.key());
+        let from = before.and_then(|old| old.last_day);
+        (from != deadline.last_day).then(|| of(deadline, from, deadline.last_day))
+    });
+    let gone = plan
+        .gone
+        .iter()
+        .map(|deadline| of(deadline, deadline.last_day, None));
+    changed.chain(gone).collect()
+}
