@@ -142,10 +142,7 @@ impl Reader {
                 return Ok(());
             };
             after.clone_from(&last.order_ref);
-            let due = orders.iter().filter(|order| order.units.is_some());
-            let due: Vec<i64> = due.map(|order| order.order_id).collect();
-            let evaluated = evaluate_page(&mut self.tx, &due, &self.rules, at).await?;
-            let mut evaluated = evaluated.into_iter();
+            let mut evaluated = self.evaluated(&orders).await?.into_iter();
             let mut page = Vec::with_capacity(orders.len());
             for order in orders {
                 page.push(match order.units {
@@ -160,6 +157,16 @@ impl Reader {
                 });
             }
             self.send(page).await?;
+        }
+    }
+
+    /// The orders whose records do not hold, evaluated.
+    async fn evaluated(&mut self, orders: &[ReportOrder]) -> Result<Vec<Evaluated>> {
+        let due = orders.iter().filter(|order| order.units.is_some());
+        let due: Vec<i64> = due.map(|order| order.order_id).collect();
+        match due.is_empty() {
+            true => Ok(Vec::new()),
+            false => evaluate_page(&mut self.tx, &due, &self.rules, self.at).await,
         }
     }
 
