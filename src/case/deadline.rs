@@ -6,9 +6,10 @@ use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use super::plan::RecordedDeadline;
 use crate::policy::{
-    Calendar, Counted, Instant, Policy, Skipped, Step, Subject, Wait, Window, WindowKind,
-    WindowTerms, count_days,
+    Calendar, Instant, Policy, Skipped, Step, Subject, Wait, Window, WindowKind, WindowTerms,
+    count_days,
 };
 
 /// Where a deadline stands (spec, section 3).
@@ -113,6 +114,10 @@ pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> D
     let end = satisfied.into_iter().chain(ended).min();
     let void_from_start = ended.is_some_and(|at| at < start.started_at);
     let by_satisfaction = end.is_some() && end == satisfied && !void_from_start;
+    // A wait that nobody ended before the deadline was: it has no due date.
+    let is_paused = counted
+        .paused_since
+        .is_some_and(|from| end.is_none_or(|end| end >= from));
     let mut found = Deadline {
         subject: start.window.subject(),
         subject_ref: start.subject_ref.to_owned(),
@@ -120,9 +125,9 @@ pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> D
         policy: Arc::clone(start.policy),
         started_at: start.started_at,
         steps_from: start.steps_from,
-        due_at: Some(counted.due_at),
-        last_day: Some(counted.last_day),
-        skipped: Vec::new(),
+        due_at: (!is_paused).then_some(counted.due_at),
+        last_day: (!is_paused).then_some(counted.last_day),
+        skipped: counted.skipped,
         paused_since: counted.paused_since,
         state: State::Open,
         ended_at: None,
@@ -130,46 +135,72 @@ pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> D
         late_days: 0,
         level: 0,
     };
-    found.settle(&counted, end, by_satisfaction, now);
-    found.skipped = counted.skipped;
-    // A wait that nobody ended before the deadline was: it has no due date.
-    if counted
-        .paused_since
-        .is_some_and(|from| end.is_none_or(|end| end >= from))
-    {
-        (found.due_at, found.last_day) = (None, None);
-    }
-    found.late_days = found.late_days_at(calendar, now);
-    found.level = found.level_at(calendar, now);
+    found.stand(end, by_satisfaction, calendar, now);
     found
 }
 
 impl Deadline {
-    fn settle(
+    /// A recorded deadline as it stands at `now`, if no fact has come and
+    /// nothing fallen due since it was recorded; `placed_at` is when its order
+    /// was. Which days were skipped, and what pauses it, is not recorded.
+    pub fn of_recorded(
+        recorded: RecordedDeadline,
+        policy: &Arc<Policy>,
+        placed_at: Instant,
+        calendar: &Calendar,
+        now: Instant,
+    ) -> Self {
+        let mut found = Self {
+            subject: recorded.subject,
+            subject_ref: recorded.subject_ref,
+            window: recorded.window,
+            policy: Arc::clone(policy),
+            started_at: recorded.started_at,
+            steps_from: match recorded.subject {
+                Subject::Unit => placed_at,
+                Subject::Claim | Subject::Order => recorded.started_at,
+            },
+            due_at: recorded.due_at,
+            last_day: recorded.last_day,
+            skipped: Vec::new(),
+            paused_since: None,
+            state: State::Open,
+            ended_at: None,
+            lapsed: false,
+            late_days: 0,
+            level: 0,
+        };
+        found.stand(recorded.ended_at, recorded.is_met, calendar, now);
+        found
+    }
+
+    /// Works out what time changes, from its due date and the fact that ended
+    /// it: one that it was for, or another.
+    fn stand(
         &mut self,
-        counted: &Counted,
         end: Option<Instant>,
         by_satisfaction: bool,
+        calendar: &Calendar,
         now: Instant,
     ) {
-        let due = counted.due_at;
-        let paused = counted.paused_since.is_some();
-        let before_due = end.filter(|end| *end < due || paused);
-        (self.state, self.ended_at) = match (self.window.kind(), before_due) {
-            (WindowKind::Obligation, Some(end)) if by_satisfaction => (State::Met, Some(end)),
-            (_, Some(end)) => (State::Void, Some(end)),
-            (_, None) if paused => (State::Paused, None),
-            (_, None) if now < due => (State::Open, None),
-            (WindowKind::Entitlement, None) => (State::Expired, None),
-            (WindowKind::Obligation, None) if self.window.lapses() => {
+        let before_due = end.filter(|end| self.due_at.is_none_or(|due| *end < due));
+        (self.state, self.ended_at) = match (self.window.kind(), before_due, self.due_at) {
+            (WindowKind::Obligation, Some(end), _) if by_satisfaction => (State::Met, Some(end)),
+            (_, Some(end), _) => (State::Void, Some(end)),
+            (_, None, None) => (State::Paused, None),
+            (_, None, Some(due)) if now < due => (State::Open, None),
+            (WindowKind::Entitlement, None, _) => (State::Expired, None),
+            (WindowKind::Obligation, None, Some(due)) if self.window.lapses() => {
                 self.lapsed = true;
                 (State::Missed, Some(due))
             }
-            (WindowKind::Obligation, None) => match end {
+            (WindowKind::Obligation, None, _) => match end {
                 Some(end) => (State::Missed, Some(end)),
                 None => (State::Overdue, None),
             },
         };
+        self.late_days = self.late_days_at(calendar, now);
+        self.level = self.level_at(calendar, now);
     }
 
     fn late_days_at(&self, calendar: &Calendar, now: Instant) -> i64 {
@@ -186,8 +217,8 @@ impl Deadline {
 
     fn level_at(&self, calendar: &Calendar, now: Instant) -> u8 {
         let until = self.ended_at.map_or(now, |end| end.min(now));
-        let ladder = &self.terms().steps;
-        let passed = ladder.iter().filter(|step| {
+        let escalations = self.terms().steps.iter().filter(|step| step.level > 0);
+        let passed = escalations.filter(|step| {
             self.fires_at(step.at, calendar)
                 .is_some_and(|at| at <= until)
         });

@@ -7,7 +7,7 @@ use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::deadline::Deadline;
+use super::deadline::{Deadline, State};
 use super::evaluate::{DueStep, Evaluation};
 use crate::policy::{Audience, Instant, Outcome, PolicyId, Step, Subject, Window};
 
@@ -105,6 +105,8 @@ pub struct RecordedDeadline {
     pub last_day: Option<NaiveDate>,
     /// When a fact ended it.
     pub ended_at: Option<Instant>,
+    /// Whether that fact kept the promise, in time.
+    pub is_met: bool,
     /// The version of the policy that it follows.
     pub policy: PolicyId,
 }
@@ -119,6 +121,7 @@ impl RecordedDeadline {
             due_at: deadline.due_at,
             last_day: deadline.last_day,
             ended_at: deadline.ended_at.filter(|_| !deadline.lapsed),
+            is_met: deadline.state == State::Met,
             policy: deadline.policy.id.clone(),
         }
     }

@@ -1,22 +1,23 @@
 //! What stands in one field of a report.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
+use std::fmt::Write;
 
-use chrono::{NaiveDate, SecondsFormat};
+use chrono::NaiveDate;
+use chrono::serde::ts_microseconds;
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
-use super::ReportName;
+use super::time::{print_date, print_time};
 use crate::policy::{Instant, Money};
 
 /// One field. The variants of a column are the same in all its rows, but for
-/// `Empty`; the derived order is then that of the reports: texts bytewise,
-/// times and numbers by value, empty last.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cell {
+/// `Empty`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Cell<'a> {
     /// What people typed: guarded against formulas in CSV.
-    Text(String),
+    Text(Cow<'a, str>),
     /// A name out of a fixed list.
     Code(Cow<'static, str>),
     /// A count or a number of days.
@@ -26,7 +27,7 @@ pub(super) enum Cell {
     /// An amount with the decimals of its currency.
     Money(Decimal),
     /// A point in time.
-    Time(Instant),
+    Time(#[serde(with = "ts_microseconds")] Instant),
     /// A local date.
     Date(NaiveDate),
     /// Not known, or none.
@@ -34,13 +35,13 @@ pub(super) enum Cell {
 }
 
 /// The cells of one row, in the order of the report's columns.
-pub(super) type Row = Vec<Cell>;
+pub(super) type Row<'a> = Vec<Cell<'a>>;
 
-impl Cell {
+impl<'a> Cell<'a> {
     /// A text that may be missing.
-    pub(super) fn text(text: Option<&str>) -> Self {
+    pub(super) fn text(text: Option<&'a str>) -> Self {
         text.filter(|text| !text.is_empty())
-            .map_or(Self::Empty, |text| Self::Text(text.to_owned()))
+            .map_or(Self::Empty, |text| Self::Text(Cow::Borrowed(text)))
     }
 
     /// A name out of a fixed list.
@@ -63,35 +64,69 @@ impl Cell {
         Self::Money(Decimal::new(money.minor, money.currency.decimals().into()))
     }
 
-    /// The field as it is read by people and machines, without a guard. Times
-    /// are in RFC 3339 with the zone's offset, and have fractions of a second
-    /// only where there are any.
-    pub(super) fn plain(&self, zone: Tz) -> Cow<'_, str> {
-        match self {
-            Self::Text(text) => Cow::Borrowed(text),
-            Self::Code(name) => Cow::Borrowed(name),
-            Self::Number(number) => Cow::Owned(number.to_string()),
-            Self::Percent(decimal) | Self::Money(decimal) => Cow::Owned(decimal.to_string()),
-            Self::Time(at) => Cow::Owned(rfc3339(*at, zone)),
-            Self::Date(date) => Cow::Owned(date.to_string()),
-            Self::Empty => Cow::Borrowed(""),
-        }
+    /// Appends the field as it is read by people and machines, without a
+    /// guard. Times are in RFC 3339 with the zone's offset, and have fractions
+    /// of a second only where there are any.
+    pub(super) fn print(&self, zone: Tz, out: &mut String) {
+        // Writing to a text cannot fail.
+        let _ = match self {
+            Self::Text(text) => out.write_str(text),
+            Self::Code(name) => out.write_str(name),
+            Self::Number(number) => write!(out, "{number}"),
+            Self::Percent(decimal) | Self::Money(decimal) => write!(out, "{decimal}"),
+            Self::Time(at) => print_time(*at, zone, out),
+            Self::Date(date) => print_date(*date, out),
+            Self::Empty => Ok(()),
+        };
     }
 
-    /// The field as it stands in CSV: text that a spreadsheet could take for
-    /// a formula begins with `'`.
-    pub(super) fn guarded(&self, zone: Tz) -> Cow<'_, str> {
-        match self {
-            Self::Text(text) if looks_like_formula(text) => Cow::Owned(format!("'{text}")),
-            _ => self.plain(zone),
+    /// The field as a text of its own.
+    pub(super) fn plain(&self, zone: Tz) -> String {
+        let mut text = String::new();
+        self.print(zone, &mut text);
+        text
+    }
+
+    /// Appends the field as it stands in CSV: text that a spreadsheet could
+    /// take for a formula begins with `'`.
+    pub(super) fn print_guarded(&self, zone: Tz, out: &mut String) {
+        if let Self::Text(text) = self
+            && looks_like_formula(text)
+        {
+            out.push('\'');
         }
+        self.print(zone, out);
+    }
+
+    /// Appends bytes that compare as the reports are sorted: texts bytewise,
+    /// times and numbers by value, empty last. No report is sorted by an
+    /// amount.
+    pub(super) fn sort_key(&self, key: &mut Vec<u8>) {
+        let number = match self {
+            Self::Text(text) => return text_key(text, key),
+            Self::Code(name) => return text_key(name, key),
+            Self::Number(number) => *number,
+            Self::Time(at) => at.timestamp_micros(),
+            Self::Date(date) => date.to_epoch_days().into(),
+            Self::Percent(_) | Self::Money(_) => return,
+            Self::Empty => return key.push(u8::MAX),
+        };
+        key.push(0);
+        // Negative numbers come first.
+        key.extend((number ^ i64::MIN).to_be_bytes());
     }
 }
 
-/// A time in RFC 3339 with the zone's offset.
-pub(super) fn rfc3339(at: Instant, zone: Tz) -> String {
-    at.with_timezone(&zone)
-        .to_rfc3339_opts(SecondsFormat::AutoSi, false)
+/// A text's bytes; its end comes before any byte that it could go on with.
+fn text_key(text: &str, key: &mut Vec<u8>) {
+    key.push(0);
+    for part in text.as_bytes().split_inclusive(|byte| *byte == 0) {
+        key.extend(part);
+        if part.ends_with(&[0]) {
+            key.push(1);
+        }
+    }
+    key.extend([0, 0]);
 }
 
 /// Whether a spreadsheet could take a text for a formula (OWASP, CSV
@@ -104,23 +139,15 @@ fn looks_like_formula(text: &str) -> bool {
             .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
-/// Puts the rows of a report in its order.
-pub(super) fn sort(name: ReportName, rows: &mut [Row]) {
-    let columns = name.columns();
-    let place = |key: &&str| columns.iter().position(|column| column == key);
-    let keys: Vec<usize> = name.sorted_by().iter().filter_map(place).collect();
-    let compare = |a: &Row, b: &Row| -> Ordering {
-        keys.iter()
-            .map(|key| a.get(*key).cmp(&b.get(*key)))
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
-    };
-    rows.sort_by(compare);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn guarded(cell: &Cell<'_>) -> String {
+        let mut text = String::new();
+        cell.print_guarded(Tz::UTC, &mut text);
+        text
+    }
 
     #[test]
     fn text_that_a_spreadsheet_could_run_is_guarded() {
@@ -144,7 +171,7 @@ mod tests {
             ("a=b", "a=b"),
         ] {
             let cell = Cell::text(Some(text));
-            assert_eq!(cell.guarded(Tz::UTC), expected, "{text:?}");
+            assert_eq!(guarded(&cell), expected, "{text:?}");
             assert_eq!(cell.plain(Tz::UTC), text);
         }
     }
@@ -153,9 +180,9 @@ mod tests {
     fn numbers_dates_and_codes_are_never_guarded() {
         let code = Cell::Code("-5d".into());
         let money = Cell::Money(Decimal::new(-5, 2));
-        assert_eq!(code.guarded(Tz::UTC), "-5d");
-        assert_eq!(Cell::Number(-3).guarded(Tz::UTC), "-3");
-        assert_eq!(money.guarded(Tz::UTC), "-0.05");
+        assert_eq!(guarded(&code), "-5d");
+        assert_eq!(guarded(&Cell::Number(-3)), "-3");
+        assert_eq!(guarded(&money), "-0.05");
     }
 
     #[test]
@@ -173,27 +200,34 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_sorted_bytewise_and_empty_comes_last() {
-        let row = |due: Option<&str>, reference: &str| {
-            let mut row = vec![Cell::Empty; ReportName::Refunds.columns().len()];
-            row[0] = Cell::text(Some(reference));
-            row[6] = Cell::time(due.map(|due| due.parse().unwrap()));
-            row
-        };
-        let early = Some("2025-01-01T00:00:00Z");
-        let late = Some("2025-01-02T00:00:00Z");
-        let sorted = [
-            row(early, "Z"),
-            row(late, "B"),
-            row(late, "a"),
-            row(late, "é"),
-            row(None, "A"),
-        ];
-        for rotation in 0..sorted.len() {
-            let mut rows = sorted.to_vec();
-            rows.rotate_left(rotation);
-            sort(ReportName::Refunds, &mut rows);
-            assert_eq!(rows, sorted);
+    fn keys_compare_bytewise_by_value_and_empty_last() {
+        let time = |text: &str| Cell::Time(text.parse().unwrap());
+        for cells in [
+            ["", "\0", "\0a", "A", "A\0", "A\0b", "AB", "a", "é"]
+                .map(|text| Cell::Text(text.into()))
+                .to_vec(),
+            [i64::MIN, -2, -1, 0, 1, 255, 256, i64::MAX]
+                .map(Cell::Number)
+                .to_vec(),
+            [
+                "1969-12-31T00:00:00Z",
+                "2025-01-01T00:00:00Z",
+                "2025-01-01T00:00:00.5Z",
+            ]
+            .map(time)
+            .to_vec(),
+        ] {
+            let cells = [cells, vec![Cell::Empty]].concat();
+            // What follows a cell never decides over it.
+            let key = |cell: &Cell<'_>, next: &str| {
+                let mut key = Vec::new();
+                cell.sort_key(&mut key);
+                Cell::text(Some(next)).sort_key(&mut key);
+                key
+            };
+            for pair in cells.windows(2) {
+                assert!(key(&pair[0], "z") < key(&pair[1], "a"), "{pair:?}");
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ impl Compliance {
     /// A row for every promise of the policy, also where there was none to
     /// keep. The clause is that of the window in every version there is, each
     /// once.
-    pub fn rows(&self, policies: &Book) -> Vec<Row> {
+    pub fn rows(&self, policies: &Book) -> Vec<Row<'static>> {
         let promises = Window::VARIANTS
             .iter()
             .filter(|window| window.kind() == WindowKind::Obligation);
@@ -49,7 +49,7 @@ impl Compliance {
             let tally = self.windows.get(window).unwrap_or(&nothing);
             let mut row = vec![
                 Cell::code(*window),
-                Cell::text(Some(&clauses(*window, policies))),
+                Cell::Text(clauses(*window, policies).into()),
             ];
             row.extend(tally.cells());
             row
@@ -70,7 +70,7 @@ fn clauses(window: Window, policies: &Book) -> String {
 }
 
 impl Tally {
-    fn cells(&self) -> [Cell; 11] {
+    fn cells(&self) -> [Cell<'static>; 11] {
         let state = |state| self.states.get(&state).copied().unwrap_or(0);
         let [met, missed, overdue] = [State::Met, State::Missed, State::Overdue].map(state);
         let longest = self.days.keys().next_back();
@@ -91,7 +91,7 @@ impl Tally {
 
     /// The smallest number of days within which at least so many percent
     /// were ended.
-    fn nearest_rank(&self, percent: u64) -> Cell {
+    fn nearest_rank(&self, percent: u64) -> Cell<'static> {
         let ended: u64 = self.days.values().sum();
         let rank = (ended * percent).div_ceil(100);
         let mut seen = 0;

@@ -61,20 +61,18 @@ impl<'r> DailySet<'r> {
     }
 
     /// Takes a case that could not be evaluated: an exception.
-    pub fn add_failed(&mut self, order_ref: &str, error: &impl fmt::Display) {
-        for report in &mut self.reports {
-            report.add_failed(order_ref, error);
-        }
+    pub fn add_failed(&mut self, order_ref: &str, error: &impl fmt::Display) -> io::Result<()> {
+        let mut reports = self.reports.iter_mut();
+        reports.try_for_each(|report| report.add_failed(order_ref, error))
     }
 
     /// Takes an exception that only the store knows.
-    pub fn add_exception(&mut self, exception: &Exception) {
-        for report in &mut self.reports {
-            report.add_exception(exception);
-        }
+    pub fn add_exception(&mut self, exception: &Exception) -> io::Result<()> {
+        let mut reports = self.reports.iter_mut();
+        reports.try_for_each(|report| report.add_exception(exception))
     }
 
-    /// Takes a notice. They come in the order of their report.
+    /// Takes a notice.
     pub fn add_notice(&mut self, notice: &NoticeRow) -> io::Result<()> {
         self.recent.add_notice(notice, &self.scope);
         let mut reports = self.reports.iter_mut();

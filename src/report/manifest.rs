@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::cell::rfc3339;
+use super::cell::Cell;
 use super::table::Scope;
 use crate::policy::Policy;
 
@@ -56,7 +56,7 @@ impl Manifest {
         };
         let versions = scope.rules.policies.versions();
         Self {
-            as_of: rfc3339(scope.at, zone),
+            as_of: Cell::Time(scope.at).plain(zone),
             program_version: env!("CARGO_PKG_VERSION"),
             time_zone: zone,
             policies: versions.map(|policy| entry(policy)).collect(),

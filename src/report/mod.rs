@@ -5,7 +5,9 @@
 //!
 //! Invariant: the same cases, rules and time give the same bytes. Cases come
 //! one by one in the order of their `order_ref`, bytewise, each evaluated at
-//! the time of the report; what only the store knows comes as plain values.
+//! the time of the report, or its deadlines as an evaluation would find them;
+//! what only the store knows comes as plain values. Memory does not grow with
+//! the number of rows.
 
 mod cell;
 mod compliance;
@@ -14,17 +16,19 @@ mod file;
 mod manifest;
 mod name;
 mod rows;
+mod sorted;
 mod summary;
 mod table;
 #[cfg(test)]
 mod tests;
+mod time;
 mod writer;
 
 pub use daily::{Daily, DailySet};
 pub use file::AtomicFile;
 pub use manifest::{FileEntry, MANIFEST_NAME, Manifest, PolicyEntry};
-pub use name::ReportName;
-pub use rows::NoticeRow;
+pub use name::{ReportName, Source};
+pub use rows::{NoticeRow, OrderDeadlines};
 pub use summary::{Figures, Owed};
 pub use table::{Finished, Report, Scope};
 pub use writer::Format;

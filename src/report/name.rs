@@ -27,6 +27,19 @@ pub enum ReportName {
     Exceptions,
 }
 
+/// What reports are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Deadlines alone.
+    Deadlines,
+    /// Cases and their evaluations.
+    Cases,
+    /// Recorded notices.
+    Notices,
+    /// Cases, notices and what only the store knows.
+    Everything,
+}
+
 const DEADLINES: &[&str] = &[
     "order_ref",
     "subject",
@@ -114,6 +127,18 @@ impl ReportName {
             Self::Refunds => REFUNDS,
             Self::Notices => NOTICES,
             Self::Exceptions => EXCEPTIONS,
+        }
+    }
+
+    /// What it is made of.
+    pub fn source(self) -> Source {
+        match self {
+            Self::Deadlines | Self::Overdue | Self::Upcoming | Self::Compliance => {
+                Source::Deadlines
+            }
+            Self::Claims | Self::Refunds => Source::Cases,
+            Self::Notices => Source::Notices,
+            Self::Exceptions => Source::Everything,
         }
     }
 

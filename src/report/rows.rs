@@ -35,45 +35,82 @@ pub struct NoticeRow {
     pub sent_at: Option<Instant>,
 }
 
-/// The deadlines of a case that are kept, in no order. The assignee is that
-/// of the claim; units and orders have none.
-pub(super) fn deadlines(
-    case: &Case,
-    evaluation: &Evaluation,
-    keep: impl Fn(&Deadline) -> bool,
-) -> Vec<Row> {
-    let claims = claims_by_ref(case);
-    let assignee = |deadline: &Deadline| match deadline.subject {
-        Subject::Claim => claims
-            .get(deadline.subject_ref.as_str())
-            .and_then(|claim| claim.assignee_email.as_deref()),
-        Subject::Order | Subject::Unit => None,
-    };
-    let kept = evaluation.deadlines.iter().filter(|found| keep(found));
-    let rows = kept.map(|found| {
-        vec![
-            Cell::text(Some(&case.order.order_ref)),
-            Cell::code(found.subject),
-            Cell::text(Some(&found.subject_ref)),
-            Cell::code(found.window),
-            Cell::text(Some(&found.terms().clause)),
-            Cell::Text(found.policy.id.to_string()),
-            Cell::Time(found.started_at),
-            Cell::time(found.due_at),
-            found.last_day.map_or(Cell::Empty, Cell::Date),
-            Cell::code(found.state),
-            Cell::time(found.ended_at),
-            late_days(found),
-            Cell::Number(found.level.into()),
-            Cell::text(Some(&case.order.customer_ref)),
-            Cell::text(assignee(found)),
-        ]
-    });
-    rows.collect()
+/// The deadlines of an order, each with the assignee of its claim; units and
+/// orders have none.
+#[derive(Debug)]
+pub struct OrderDeadlines<'a> {
+    order_ref: &'a str,
+    customer_ref: &'a str,
+    deadlines: Vec<(&'a Deadline, Option<&'a str>)>,
+}
+
+impl<'a> OrderDeadlines<'a> {
+    /// Puts deadlines in the order of their report.
+    pub fn new(
+        order_ref: &'a str,
+        customer_ref: &'a str,
+        mut deadlines: Vec<(&'a Deadline, Option<&'a str>)>,
+    ) -> Self {
+        deadlines.sort_unstable_by_key(|(deadline, _)| -> (&str, &str, &str) {
+            let subject = deadline.subject.into();
+            (subject, &deadline.subject_ref, deadline.window.into())
+        });
+        Self {
+            order_ref,
+            customer_ref,
+            deadlines,
+        }
+    }
+
+    /// Those of a case that was evaluated.
+    pub fn of(case: &'a Case, evaluation: &'a Evaluation) -> Self {
+        let claims = claims_by_ref(case);
+        let assignee = |deadline: &Deadline| match deadline.subject {
+            Subject::Claim => claims
+                .get(deadline.subject_ref.as_str())
+                .and_then(|claim| claim.assignee_email.as_deref()),
+            Subject::Order | Subject::Unit => None,
+        };
+        let found = evaluation.deadlines.iter();
+        let deadlines = found.map(|found| (found, assignee(found))).collect();
+        Self::new(&case.order.order_ref, &case.order.customer_ref, deadlines)
+    }
+
+    /// The deadlines.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'a Deadline> {
+        self.deadlines.iter().map(|(deadline, _)| *deadline)
+    }
+
+    /// The rows of those that are kept.
+    pub(super) fn rows(
+        &self,
+        keep: impl Fn(&Deadline) -> bool,
+    ) -> impl Iterator<Item = [Cell<'a>; 15]> {
+        let kept = self.deadlines.iter().filter(move |(found, _)| keep(found));
+        kept.map(|(found, assignee)| {
+            [
+                Cell::text(Some(self.order_ref)),
+                Cell::code(found.subject),
+                Cell::text(Some(&found.subject_ref)),
+                Cell::code(found.window),
+                Cell::text(Some(&found.terms().clause)),
+                Cell::Text(Cow::Owned(found.policy.id.to_string())),
+                Cell::Time(found.started_at),
+                Cell::time(found.due_at),
+                found.last_day.map_or(Cell::Empty, Cell::Date),
+                Cell::code(found.state),
+                Cell::time(found.ended_at),
+                late_days(found),
+                Cell::Number(found.level.into()),
+                Cell::text(Some(self.customer_ref)),
+                Cell::text(*assignee),
+            ]
+        })
+    }
 }
 
 /// A right that runs out is not late.
-fn late_days(deadline: &Deadline) -> Cell {
+fn late_days(deadline: &Deadline) -> Cell<'static> {
     match deadline.window.kind() {
         WindowKind::Obligation => Cell::Number(deadline.late_days),
         WindowKind::Entitlement => Cell::Empty,
@@ -82,7 +119,7 @@ fn late_days(deadline: &Deadline) -> Cell {
 
 /// The claims of a case that were opened. The reason is that of a decline;
 /// amount and currency stand where a refund is owed or was paid.
-pub(super) fn claims(case: &Case, evaluation: &Evaluation) -> Vec<Row> {
+pub(super) fn claims<'a>(case: &'a Case, evaluation: &'a Evaluation) -> Vec<Row<'a>> {
     let facts = claims_by_ref(case);
     let rows = evaluation.claims.iter().filter_map(|view| {
         let claim = facts.get(view.claim_ref.as_str())?;
@@ -111,7 +148,7 @@ pub(super) fn claims(case: &Case, evaluation: &Evaluation) -> Vec<Row> {
 /// are those of the window in which the money is to be paid; both are empty
 /// where that has not started (the customer has not sent the package back)
 /// or never ran (the money was paid before it was owed).
-pub(super) fn refunds(case: &Case, evaluation: &Evaluation) -> Vec<Row> {
+pub(super) fn refunds<'a>(case: &'a Case, evaluation: &'a Evaluation) -> Vec<Row<'a>> {
     let payments = evaluation.deadlines.iter().filter(|deadline| {
         matches!(
             deadline.window,
@@ -145,7 +182,7 @@ pub(super) fn refunds(case: &Case, evaluation: &Evaluation) -> Vec<Row> {
     rows.collect()
 }
 
-fn refund_kind(refund: &Refund) -> Cell {
+fn refund_kind(refund: &Refund) -> Cell<'static> {
     Cell::code(match refund.subject {
         Subject::Order => "cancellation",
         Subject::Claim | Subject::Unit => "claim",
@@ -153,7 +190,7 @@ fn refund_kind(refund: &Refund) -> Cell {
 }
 
 /// One exception.
-pub(super) fn exception(found: &Exception) -> Row {
+pub(super) fn exception(found: &Exception) -> Row<'_> {
     vec![
         Cell::code(found.code),
         Cell::code(found.subject),
@@ -163,7 +200,7 @@ pub(super) fn exception(found: &Exception) -> Row {
 }
 
 /// One notice.
-pub(super) fn notice(found: &NoticeRow) -> Row {
+pub(super) fn notice(found: &NoticeRow) -> Row<'_> {
     vec![
         Cell::Time(found.fires_at),
         Cell::code(found.subject),
@@ -180,7 +217,7 @@ pub(super) fn notice(found: &NoticeRow) -> Row {
 }
 
 /// A value out of a fixed list that is put together when it is shown.
-fn written(value: &impl ToString) -> Cell {
+fn written(value: &impl ToString) -> Cell<'static> {
     Cell::Code(Cow::Owned(value.to_string()))
 }
 

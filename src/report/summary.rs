@@ -88,25 +88,76 @@ fn is_recent(at: Instant, scope: &Scope<'_>) -> bool {
     at <= scope.at && before.is_none_or(|before| calendar.date_of(at) > before)
 }
 
+/// What the page shows of a report: its first rows, and what they come to.
+#[derive(Debug)]
+pub(super) struct Excerpt {
+    name: ReportName,
+    rows: Vec<Row<'static>>,
+    total: usize,
+    /// `refunds`: how many are owed in a currency, and their sum.
+    owed: BTreeMap<String, (u64, Decimal)>,
+    /// `exceptions`: how many there are of each code.
+    codes: BTreeMap<String, u64>,
+}
+
+impl Excerpt {
+    /// No rows yet.
+    pub fn new(name: ReportName) -> Self {
+        Self {
+            name,
+            rows: Vec::new(),
+            total: 0,
+            owed: BTreeMap::new(),
+            codes: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a row. They come in the report's order. A refund that was paid is
+    /// owed no more.
+    pub fn add(&mut self, row: Row<'static>) {
+        let fields = Fields {
+            columns: self.name.columns(),
+            row: &row,
+        };
+        if *fields.cell("refunded_at") != Cell::Empty {
+            return;
+        }
+        if let (Cell::Code(currency), Cell::Money(amount)) =
+            (fields.cell("currency"), fields.cell("amount"))
+        {
+            let (refunds, sum) = self.owed.entry(currency.to_string()).or_default();
+            *refunds += 1;
+            *sum = sum.saturating_add(*amount);
+        }
+        if let Cell::Code(code) = fields.cell("code") {
+            *self.codes.entry(code.to_string()).or_default() += 1;
+        }
+        self.total += 1;
+        if self.rows.len() < MAX_ROWS {
+            self.rows.push(row);
+        }
+    }
+
+    fn table(&self, calendar: &Calendar) -> Table {
+        let columns = self.name.columns();
+        let texts = |row| Fields { columns, row }.texts(calendar);
+        Table {
+            rows: self.rows.iter().map(texts).collect(),
+            total: self.total,
+            file: format!("{}.csv", self.name),
+        }
+    }
+}
+
 impl Figures {
     pub(super) fn of<W>(reports: &[Finished<W>], recent: &Recent) -> Self {
-        let rows = |name| held(reports, name).len() as u64;
-        let mut owed: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
-        for row in held(reports, ReportName::Refunds) {
-            let fields = Fields::of(ReportName::Refunds, row);
-            if let (Cell::Code(currency), Cell::Money(amount), Cell::Empty) = (
-                fields.cell("currency"),
-                fields.cell("amount"),
-                fields.cell("refunded_at"),
-            ) {
-                let (refunds, sum) = owed.entry(currency.to_string()).or_default();
-                *refunds += 1;
-                *sum = sum.saturating_add(*amount);
-            }
-        }
-        let owed = owed.into_iter().map(|(currency, (refunds, sum))| Owed {
-            currency,
-            refunds,
+        let of = |name| reports.iter().find(|report| report.name == name);
+        let rows = |name| of(name).map_or(0, |report| report.rows);
+        let owed = of(ReportName::Refunds).into_iter();
+        let owed = owed.flat_map(|refunds| &refunds.excerpt.owed);
+        let owed = owed.map(|(currency, (refunds, sum))| Owed {
+            currency: currency.clone(),
+            refunds: *refunds,
             sum: sum.to_string(),
         });
         Self {
@@ -121,27 +172,15 @@ impl Figures {
     }
 }
 
-fn held<W>(reports: &[Finished<W>], name: ReportName) -> &[Row] {
-    reports
-        .iter()
-        .find(|report| report.name == name)
-        .map_or(&[], |report| &report.held)
-}
-
 /// The cells of a row by their columns.
 #[derive(Clone, Copy)]
 struct Fields<'t> {
     columns: &'static [&'static str],
-    row: &'t Row,
+    row: &'t Row<'static>,
 }
 
 impl<'t> Fields<'t> {
-    fn of(name: ReportName, row: &'t Row) -> Self {
-        let columns = name.columns();
-        Self { columns, row }
-    }
-
-    fn cell(&self, column: &str) -> &'t Cell {
+    fn cell(&self, column: &str) -> &'t Cell<'static> {
         let mut cells = self.columns.iter().zip(self.row);
         cells
             .find(|(name, _)| **name == column)
@@ -153,7 +192,7 @@ impl<'t> Fields<'t> {
     fn texts(&self, calendar: &Calendar) -> BTreeMap<&'static str, String> {
         let cells = self.columns.iter().zip(self.row);
         let mut texts: BTreeMap<_, _> = cells
-            .map(|(column, cell)| (*column, cell.plain(calendar.zone).into_owned()))
+            .map(|(column, cell)| (*column, cell.plain(calendar.zone)))
             .collect();
         texts.entry("last_day").or_insert_with(|| {
             let due_at = match self.cell("due_at") {
@@ -201,26 +240,12 @@ pub(super) fn page<W>(
 ) -> io::Result<String> {
     let calendar = &scope.rules.calendar;
     let local = scope.at.with_timezone(&calendar.zone);
-    let table = |name: ReportName, keep: &dyn Fn(Fields<'_>) -> bool| {
-        let rows = held(reports, name).iter();
-        let kept: Vec<_> = rows
-            .map(|row| Fields::of(name, row))
-            .filter(|fields| keep(*fields))
-            .collect();
-        let shown = kept.iter().take(MAX_ROWS);
-        Table {
-            rows: shown.map(|fields| fields.texts(calendar)).collect(),
-            total: kept.len(),
-            file: format!("{name}.csv"),
-        }
+    let excerpt = |name| {
+        let report = reports.iter().find(|report| report.name == name);
+        let excerpt = report.map(|report| &report.excerpt);
+        excerpt.ok_or_else(|| io::Error::other(format!("the set has no report {name}")))
     };
-    let mut exceptions = BTreeMap::new();
-    for row in held(reports, ReportName::Exceptions) {
-        let code = Fields::of(ReportName::Exceptions, row).cell("code");
-        *exceptions
-            .entry(code.plain(calendar.zone).into_owned())
-            .or_default() += 1;
-    }
+    let table = |name| Ok::<_, io::Error>(excerpt(name)?.table(calendar));
     let page = Page {
         date: local.format("%Y-%m-%d").to_string(),
         time: local.format("%H:%M").to_string(),
@@ -231,13 +256,11 @@ pub(super) fn page<W>(
         days: scope.days,
         recent_days: RECENT_DAYS,
         figures,
-        overdue: table(ReportName::Overdue, &|_| true),
-        upcoming: table(ReportName::Upcoming, &|_| true),
-        compliance: table(ReportName::Compliance, &|_| true),
-        refunds: table(ReportName::Refunds, &|row| {
-            *row.cell("refunded_at") == Cell::Empty
-        }),
-        exceptions,
+        overdue: table(ReportName::Overdue)?,
+        upcoming: table(ReportName::Upcoming)?,
+        compliance: table(ReportName::Compliance)?,
+        refunds: table(ReportName::Refunds)?,
+        exceptions: excerpt(ReportName::Exceptions)?.codes.clone(),
     };
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -6,9 +6,11 @@ use std::io::{self, Write};
 use chrono::{Days, NaiveDate};
 
 use super::ReportName;
-use super::cell::{Row, sort};
+use super::cell::Cell;
 use super::compliance::Compliance;
-use super::rows::{self, NoticeRow};
+use super::rows::{self, NoticeRow, OrderDeadlines};
+use super::sorted::Sorted;
+use super::summary::Excerpt;
 use super::writer::{Format, RowWriter};
 use crate::case::{Case, Deadline, Evaluation, Exception, ExceptionCode, Rules, State};
 use crate::policy::{Instant, Subject, WindowKind};
@@ -50,13 +52,12 @@ impl Scope<'_> {
 }
 
 /// One report on its way to `W`. It is offered everything and takes what is
-/// its own. `deadlines` and `notices` are written as they come; the others
-/// are held, sorted and written at the end.
+/// its own. `deadlines` is written as it comes; the others are sorted first.
 pub struct Report<'r, W: Write> {
     name: ReportName,
     scope: Scope<'r>,
     out: RowWriter<W>,
-    held: Vec<Row>,
+    sorted: Sorted,
     compliance: Compliance,
 }
 
@@ -69,8 +70,8 @@ pub struct Finished<W> {
     pub out: W,
     /// How many rows it has.
     pub rows: u64,
-    /// The rows, if they were held, in the report's order.
-    pub(super) held: Vec<Row>,
+    /// What the managers' page shows of it.
+    pub(super) excerpt: Excerpt,
 }
 
 impl<'r, W: Write> Report<'r, W> {
@@ -80,7 +81,7 @@ impl<'r, W: Write> Report<'r, W> {
             name,
             scope,
             out: RowWriter::new(name, format, scope.rules.calendar.zone, out)?,
-            held: Vec::new(),
+            sorted: Sorted::new(name),
             compliance: Compliance::default(),
         })
     }
@@ -88,72 +89,90 @@ impl<'r, W: Write> Report<'r, W> {
     /// Takes from a case what belongs to the report. Cases come in the order
     /// of their `order_ref`, bytewise.
     pub fn add(&mut self, case: &Case, evaluation: &Evaluation) -> io::Result<()> {
+        match self.name {
+            ReportName::Claims => self.hold_all(rows::claims(case, evaluation)),
+            ReportName::Refunds => self.hold_all(rows::refunds(case, evaluation)),
+            ReportName::Exceptions => {
+                let mut found = evaluation.exceptions.iter();
+                found.try_for_each(|exception| self.add_exception(exception))
+            }
+            ReportName::Notices => Ok(()),
+            _ => self.add_deadlines(&OrderDeadlines::of(case, evaluation)),
+        }
+    }
+
+    /// Takes the deadlines of an order; enough for the reports that are made
+    /// of deadlines alone. They come in the same order.
+    pub fn add_deadlines(&mut self, order: &OrderDeadlines<'_>) -> io::Result<()> {
         let scope = self.scope;
-        let deadlines = |keep: &dyn Fn(&Deadline) -> bool| rows::deadlines(case, evaluation, keep);
-        let mut rows = match self.name {
-            ReportName::Deadlines => deadlines(&|_| true),
-            ReportName::Overdue => deadlines(&|found| found.state == State::Overdue),
-            ReportName::Upcoming => deadlines(&|found| scope.is_upcoming(found)),
-            ReportName::Claims => rows::claims(case, evaluation),
-            ReportName::Refunds => rows::refunds(case, evaluation),
-            ReportName::Exceptions => evaluation.exceptions.iter().map(rows::exception).collect(),
+        match self.name {
+            ReportName::Deadlines => {
+                let mut rows = order.rows(|_| true);
+                rows.try_for_each(|row| self.out.write(&row))
+            }
+            ReportName::Overdue => self.hold_all(order.rows(|found| found.state == State::Overdue)),
+            ReportName::Upcoming => self.hold_all(order.rows(|found| scope.is_upcoming(found))),
             ReportName::Compliance => {
-                let found = evaluation.deadlines.iter();
-                for deadline in found.filter(|deadline| scope.is_in_period(deadline)) {
+                for deadline in order.iter().filter(|found| scope.is_in_period(found)) {
                     self.compliance.add(deadline, &scope.rules.calendar);
                 }
-                Vec::new()
+                Ok(())
             }
-            ReportName::Notices => Vec::new(),
-        };
-        if self.name == ReportName::Deadlines {
-            sort(self.name, &mut rows);
-            return rows.iter().try_for_each(|row| self.out.write(row));
+            _ => Ok(()),
         }
-        self.held.append(&mut rows);
-        Ok(())
+    }
+
+    fn hold_all<'a>(
+        &mut self,
+        rows: impl IntoIterator<Item = impl AsRef<[Cell<'a>]>>,
+    ) -> io::Result<()> {
+        let mut rows = rows.into_iter();
+        rows.try_for_each(|row| self.sorted.push(row.as_ref()))
     }
 
     /// Takes a case that could not be evaluated: an exception.
-    pub fn add_failed(&mut self, order_ref: &str, error: &impl fmt::Display) {
+    pub fn add_failed(&mut self, order_ref: &str, error: &impl fmt::Display) -> io::Result<()> {
         self.add_exception(&Exception {
             code: ExceptionCode::EvaluationFailed,
             subject: Subject::Order,
             subject_ref: order_ref.to_owned(),
             detail: error.to_string(),
-        });
+        })
     }
 
-    /// Takes an exception that only the store knows.
-    pub fn add_exception(&mut self, exception: &Exception) {
-        if self.name == ReportName::Exceptions {
-            self.held.push(rows::exception(exception));
-        }
-    }
-
-    /// Takes a notice. They come in the order of their report.
-    pub fn add_notice(&mut self, notice: &NoticeRow) -> io::Result<()> {
+    /// Takes an exception.
+    pub fn add_exception(&mut self, exception: &Exception) -> io::Result<()> {
         match self.name {
-            ReportName::Notices => self.out.write(&rows::notice(notice)),
+            ReportName::Exceptions => self.sorted.push(&rows::exception(exception)),
             _ => Ok(()),
         }
     }
 
-    /// Writes what was held, and ends the report.
+    /// Takes a notice.
+    pub fn add_notice(&mut self, notice: &NoticeRow) -> io::Result<()> {
+        match self.name {
+            ReportName::Notices => self.sorted.push(&rows::notice(notice)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what was sorted, and ends the report.
     pub fn finish(mut self) -> io::Result<Finished<W>> {
         if self.name == ReportName::Compliance {
-            self.held = self.compliance.rows(&self.scope.rules.policies);
+            self.hold_all(self.compliance.rows(&self.scope.rules.policies))?;
         }
-        sort(self.name, &mut self.held);
-        for row in &self.held {
-            self.out.write(row)?;
-        }
+        let mut excerpt = Excerpt::new(self.name);
+        self.sorted.drain(|row| {
+            self.out.write(&row)?;
+            excerpt.add(row);
+            Ok(())
+        })?;
         let (out, rows) = self.out.finish()?;
         Ok(Finished {
             name: self.name,
             out,
             rows,
-            held: self.held,
+            excerpt,
         })
     }
 }

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use strum::{Display, EnumString, VariantArray};
 
 use super::ReportName;
-use super::cell::{Cell, Row};
+use super::cell::Cell;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantArray)]
@@ -25,6 +25,8 @@ pub(super) struct RowWriter<W: Write> {
     columns: &'static [&'static str],
     zone: Tz,
     sink: Sink<W>,
+    /// The field that is being written.
+    field: String,
     rows: u64,
 }
 
@@ -55,16 +57,20 @@ impl<W: Write> RowWriter<W> {
             columns,
             zone,
             sink,
+            field: String::new(),
             rows: 0,
         })
     }
 
     /// Writes one row.
-    pub fn write(&mut self, row: &Row) -> io::Result<()> {
+    pub fn write(&mut self, row: &[Cell<'_>]) -> io::Result<()> {
+        let field = &mut self.field;
         match &mut self.sink {
             Sink::Csv(csv) => {
                 for cell in row {
-                    csv.write_field(cell.guarded(self.zone).as_bytes())?;
+                    field.clear();
+                    cell.print_guarded(self.zone, field);
+                    csv.write_field(field.as_bytes())?;
                 }
                 csv.write_record(None::<&[u8]>)?;
             }
@@ -74,7 +80,9 @@ impl<W: Write> RowWriter<W> {
                 for (i, (column, cell)) in self.columns.iter().zip(row).enumerate() {
                     let comma = if i == 0 { "" } else { "," };
                     write!(json, "{comma}\"{column}\":")?;
-                    write_json(json, cell, self.zone)?;
+                    field.clear();
+                    cell.print(self.zone, field);
+                    write_json(json, cell, field)?;
                 }
                 json.write_all(b"}")?;
             }
@@ -96,12 +104,11 @@ impl<W: Write> RowWriter<W> {
     }
 }
 
-fn write_json(out: &mut impl Write, cell: &Cell, zone: Tz) -> io::Result<()> {
-    let text = cell.plain(zone);
+fn write_json(out: &mut impl Write, cell: &Cell<'_>, text: &str) -> io::Result<()> {
     match cell {
         Cell::Empty => out.write_all(b"null"),
         Cell::Number(_) | Cell::Percent(_) => out.write_all(text.as_bytes()),
-        _ => Ok(serde_json::to_writer(out, &text)?),
+        _ => Ok(serde_json::to_writer(out, text)?),
     }
 }
 
@@ -111,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn written(format: Format, rows: &[Row]) -> String {
+    fn written(format: Format, rows: &[Vec<Cell<'_>>]) -> String {
         let mut writer =
             RowWriter::new(ReportName::Exceptions, format, Tz::UTC, Vec::new()).unwrap();
         for row in rows {
@@ -122,7 +129,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn odd_row() -> Row {
+    fn odd_row() -> Vec<Cell<'static>> {
         vec![
             Cell::code("on_hold"),
             Cell::Percent(Decimal::new(9750, 2)),
@@ -171,6 +178,6 @@ mod tests {
     fn a_row_of_another_length_is_refused() {
         let mut writer =
             RowWriter::new(ReportName::Exceptions, Format::Csv, Tz::UTC, Vec::new()).unwrap();
-        assert!(writer.write(&vec![Cell::Empty]).is_err());
+        assert!(writer.write(&[Cell::Empty]).is_err());
     }
 }

@@ -313,40 +313,6 @@ fn claim(row: &mut Row, waits: Vec<(Wait, Instant)>) -> Result<Claim, StoreError
     })
 }
 
-/// An order in the order of names, for reading all of them page by page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedOrder {
-    /// Its number.
-    pub order_id: i64,
-    /// The shop's name for it.
-    pub order_ref: String,
-    /// How many units it has: pages are bounded by rows, not by orders.
-    pub units: i64,
-}
-
-/// The next orders by their name, after one of them.
-pub async fn orders_after(
-    tx: &mut Tx<'_>,
-    after: &str,
-    at_most: i64,
-) -> Result<Vec<NamedOrder>, StoreError> {
-    let columns = [
-        "id",
-        "order_ref",
-        "(SELECT count(*) FROM units WHERE order_id = orders.id) AS units",
-    ];
-    let rest = "FROM orders WHERE order_ref > $1 ORDER BY order_ref LIMIT $2";
-    let query = select("orders", columns, rest).bind(after).bind(at_most);
-    let named = |mut row: Row| {
-        Ok(NamedOrder {
-            order_id: row.get("id")?,
-            order_ref: row.get("order_ref")?,
-            units: row.get("units")?,
-        })
-    };
-    query.rows(tx).await?.into_iter().map(named).collect()
-}
-
 /// The order that an order, a unit or a claim belongs to.
 pub async fn order_of(tx: &mut Tx<'_>, name: &str) -> Result<Option<i64>, StoreError> {
     let rest = "FROM (SELECT id FROM orders WHERE order_ref = $1 \

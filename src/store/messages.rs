@@ -358,11 +358,16 @@ pub async fn message_recipients(
 }
 
 /// What messages that were refused for good were about: `(notice, audience)`.
-pub async fn messages_refused(tx: &mut Tx<'_>) -> Result<Vec<(i64, String)>, StoreError> {
-    let rest = "FROM messages AS m JOIN message_notices AS c ON c.message_id = m.id \
+pub async fn messages_refused(
+    tx: &mut Tx<'_>,
+    notice_ids: &[i64],
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let rest = "FROM {page} AS page {then} message_notices AS c ON c.notice_id = page.id \
+          {then} messages AS m ON m.id = c.message_id \
          WHERE m.state = 'failed' AND m.refused GROUP BY c.notice_id, m.audience \
          ORDER BY c.notice_id, m.audience";
     let query = select("messages", ["c.notice_id", "m.audience"], rest);
+    let query = query.page(Page::of_ints("id", notice_ids));
     let pair = |mut row: Row| Ok((row.get("notice_id")?, row.get("audience")?));
     query.rows(tx).await?.into_iter().map(pair).collect()
 }

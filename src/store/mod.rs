@@ -14,6 +14,7 @@ pub mod import;
 mod messages;
 mod notices;
 mod recorded;
+mod report;
 mod rules;
 mod runs;
 
@@ -23,5 +24,6 @@ pub use engine::{Ahead, Copied, Lock, Session, Store, StoreError, Tx, copy};
 pub use messages::*;
 pub use notices::*;
 pub use recorded::{plan_write, recorded_load};
+pub use report::*;
 pub use rules::*;
 pub use runs::*;

@@ -67,24 +67,23 @@ const LINE: [&str; 15] = [
     "m.sent_at",
 ];
 
-/// Reads all notices recorded by `at`, in the order of the report `notices`.
-pub async fn notices_stream<E: From<StoreError>>(
+/// The next notices recorded by `at`, after one of them.
+pub async fn notices_after(
     tx: &mut Tx<'_>,
     at: Instant,
-    mut take: impl FnMut(NoticeLine) -> Result<(), E>,
-) -> Result<(), E> {
+    after: i64,
+    at_most: i64,
+) -> Result<Vec<NoticeLine>, StoreError> {
     let rest = "FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
-          LEFT JOIN claims AS c ON n.subject = 'claim' AND c.claim_ref = n.ref \
+          LEFT JOIN claims AS c \
+                 ON c.claim_ref = CASE WHEN n.subject = 'claim' THEN n.ref END \
           LEFT JOIN messages AS m ON m.id = ( \
                SELECT x.id FROM message_notices AS c JOIN messages AS x ON x.id = c.message_id \
                 WHERE c.notice_id = n.id ORDER BY x.state <> 'sent', x.id LIMIT 1) \
-         WHERE n.recorded_at <= $1 \
-         ORDER BY n.fires_at, n.subject, n.ref, n.\"window\" = '', n.\"window\", n.step, \
-                  n.audience, n.last_day";
-    for mut row in select("notices", LINE, rest).bind(at).rows(tx).await? {
-        take(line(&mut row)?)?;
-    }
-    Ok(())
+         WHERE n.id > $2 AND n.recorded_at <= $1 ORDER BY n.id LIMIT $3";
+    let query = select("notices", LINE, rest).bind(at);
+    let rows = query.bind(after).bind(at_most).rows(tx).await?;
+    rows.into_iter().map(|mut row| line(&mut row)).collect()
 }
 
 fn line(row: &mut Row) -> Result<NoticeLine, StoreError> {

@@ -23,7 +23,7 @@ const NOTICE: [&str; 11] = [
 
 const NOTICES: &str = "FROM {page} AS page {then} notices AS n ON n.order_id = page.order_id";
 
-const DEADLINE: [&str; 9] = [
+const DEADLINE: [&str; 10] = [
     "d.order_id AS id",
     "d.subject",
     "d.ref",
@@ -32,6 +32,7 @@ const DEADLINE: [&str; 9] = [
     "d.due_at",
     "d.last_day",
     "d.ended_at",
+    "d.is_met",
     "d.policy",
 ];
 
@@ -72,7 +73,7 @@ pub(super) fn recorded_notice(row: &mut Row) -> Result<RecordedNotice, StoreErro
     })
 }
 
-fn recorded_deadline(row: &mut Row) -> Result<RecordedDeadline, StoreError> {
+pub(super) fn recorded_deadline(row: &mut Row) -> Result<RecordedDeadline, StoreError> {
     Ok(RecordedDeadline {
         subject: row.parse("subject", "a subject")?,
         subject_ref: row.get("ref")?,
@@ -81,6 +82,7 @@ fn recorded_deadline(row: &mut Row) -> Result<RecordedDeadline, StoreError> {
         due_at: row.time_if_known("due_at")?,
         last_day: row.parse_if_given("last_day", "a date")?,
         ended_at: row.time_if_known("ended_at")?,
+        is_met: row.get("is_met")?,
         policy: row.policy("policy")?,
     })
 }
@@ -169,13 +171,13 @@ async fn deadlines_write(tx: &mut Tx<'_>, plans: &[(i64, Plan)]) -> Result<(), S
     let changed = deadlines_page(plans, |plan| &plan.deadlines);
     if !changed.is_empty() {
         let sql = "INSERT INTO deadlines (order_id, subject, ref, \"window\", started_at, due_at, \
-                     last_day, ended_at, policy) \
+                     last_day, ended_at, is_met, policy) \
              SELECT order_id, subject, ref, \"window\", started_at, due_at, last_day, ended_at, \
-                    policy FROM {page} AS page WHERE true \
+                    is_met, policy FROM {page} AS page WHERE true \
              ON CONFLICT (order_id, subject, ref, \"window\") DO UPDATE SET \
                started_at = excluded.started_at, due_at = excluded.due_at, \
                last_day = excluded.last_day, ended_at = excluded.ended_at, \
-               policy = excluded.policy";
+               is_met = excluded.is_met, policy = excluded.policy";
         write(sql).page(changed).execute(tx).await?;
     }
     Ok(())
@@ -191,6 +193,7 @@ fn deadlines_page(plans: &[(i64, Plan)], of: fn(&Plan) -> &Vec<RecordedDeadline>
         ("due_at", Kind::Int),
         ("last_day", Kind::Text),
         ("ended_at", Kind::Int),
+        ("is_met", Kind::Flag),
         ("policy", Kind::Text),
     ]);
     for (order_id, plan) in plans {
@@ -204,6 +207,7 @@ fn deadlines_page(plans: &[(i64, Plan)], of: fn(&Plan) -> &Vec<RecordedDeadline>
                 deadline.due_at.into(),
                 deadline.last_day.map(|day| day.to_string()).into(),
                 deadline.ended_at.into(),
+                deadline.is_met.into(),
                 deadline.policy.to_string().into(),
             ]);
         }

@@ -11,4 +11,5 @@ mod enforce;
 mod house;
 mod import;
 mod outbox;
+mod report;
 mod shop;

@@ -43,9 +43,10 @@ fn write_daily(directory: &Path) -> Daily {
             subject: Subject::Unit,
             subject_ref: "=U-1".into(),
             detail: "=cmd".into(),
-        });
+        })
+        .unwrap();
     }
-    set.add_failed("E", &"no such policy");
+    set.add_failed("E", &"no such policy").unwrap();
     for (disposition, recorded_at) in [
         (Disposition::Failed, "2025-03-01"),
         (Disposition::Failed, "2025-03-02"),

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::Duration;
 use proptest::prelude::*;
-use warrantyd::case::{Case, Disposition, Evaluation, ExceptionCode, NoticeKey, evaluate};
+use warrantyd::case::{
+    Case, Deadline, Disposition, Evaluation, ExceptionCode, NoticeKey, Plan, PlanContext, Recorded,
+    evaluate, plan,
+};
 use warrantyd::policy::{Instant, Step};
 
 use super::build::Shop;
@@ -246,5 +249,39 @@ proptest! {
         }
         let now = instant(minutes);
         prop_assert_eq!(as_a_set(&see(&shop, &case, now)), as_a_set(&see(&shop, &turned, now)));
+    }
+
+    /// What was recorded of a deadline is enough to say where it stands, until
+    /// something happens.
+    #[test]
+    fn records_say_what_an_evaluation_says(
+        shop in shop(),
+        case in case(),
+        (recorded_at, later) in (time(), 0..40 * 24 * 60i64),
+    ) {
+        let recorded_at = instant(recorded_at);
+        let evaluation = see(&shop, &case, recorded_at);
+        let later = recorded_at + Duration::minutes(later);
+        let last = evaluation.next_at.map(|next| next - Duration::microseconds(1));
+        for now in [recorded_at, last.map_or(later, |last| later.min(last))] {
+            let context = PlanContext {
+                now: recorded_at,
+                stale_after: Duration::days(3),
+                live_from: None,
+                customers_held: false,
+            };
+            let Plan { deadlines, .. } = plan(&evaluation, &Recorded::default(), &context);
+            let (rules, placed_at) = (&shop.rules, case.order.placed_at);
+            let found = deadlines.into_iter().map(|recorded| {
+                let policy = rules.policies.get(&recorded.policy).unwrap();
+                Deadline::of_recorded(recorded, policy, placed_at, &rules.calendar, now)
+            });
+            let expected = see(&shop, &case, now).deadlines.into_iter().map(|found| Deadline {
+                skipped: Vec::new(),
+                paused_since: None,
+                ..found
+            });
+            prop_assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
     }
 }

@@ -1,27 +1,25 @@
-//! The job `report`, and single reports. They always evaluate from the facts.
+//! The job `report`, and single reports. They evaluate the facts; reports of
+//! deadlines alone read what was recorded where an evaluation would find the
+//! same.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+mod feed;
+
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
 
 use super::book::rules;
-use super::compose::addresses;
-use super::page::{evaluate_page, page_len};
 use super::postbox::{Parcel, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
-use crate::case::{Case, Disposition, Evaluation, Exception, ExceptionCode, Rules};
 use crate::mail::{Attachment, Letters, Mailbox};
-use crate::policy::{Audience, Instant, Step, Subject};
+use crate::policy::Instant;
 use crate::report::{
-    Daily, DailySet, Figures, FileEntry, Format, NoticeRow, Owed, Report, ReportName, Scope,
+    Daily, DailySet, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
 };
-use crate::store::{self, MessageKind, NoticeLine, Tx};
-
-/// Orders read ahead of a page.
-const ORDERS_A_PAGE: i64 = 1_000;
+use crate::store::MessageKind;
+use feed::{Item, feed};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
@@ -46,14 +44,6 @@ pub struct ReportRequest {
     pub format: Format,
 }
 
-/// What reports are made of, in the order in which it comes.
-enum Item<'a> {
-    Case(&'a Case, &'a Evaluation),
-    Failed(&'a str, &'a str),
-    Notice(&'a NoticeRow),
-    Exception(&'a Exception),
-}
-
 /// Writes one report.
 pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -> Result<(W, u64)> {
     let ReportRequest {
@@ -65,9 +55,10 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         format,
     } = request;
     let mut tx = shop.store.read().await?;
-    let rules = rules(shop, &mut tx).await?.rules;
+    let in_force = rules(shop, &mut tx).await?;
+    let rules = &in_force.rules;
     let scope = Scope {
-        rules: &rules,
+        rules,
         at,
         from,
         to,
@@ -75,26 +66,21 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
     };
     let mut report = Report::new(name, format, scope, out)?;
     let calendar = &rules.calendar;
-    feed(shop, &mut tx, &rules, at, |item| match item {
-        Item::Case(case, evaluation) => report.add(case, evaluation),
-        Item::Failed(order_ref, error) => {
-            report.add_failed(order_ref, &error);
-            Ok(())
-        }
+    feed(shop, tx, &in_force, at, name.source(), |item| match item {
+        Item::Recorded(order) => report.add_deadlines(&order.deadlines()),
+        Item::Case(found) => report.add(&found.0, &found.1),
+        Item::Failed(order_ref, error) => report.add_failed(&order_ref, &error),
         Item::Notice(notice) => {
             let fired_on = calendar.date_of(notice.fires_at);
             let is_in =
                 from.is_none_or(|from| from <= fired_on) && to.is_none_or(|to| fired_on <= to);
             if is_in {
-                report.add_notice(notice)
+                report.add_notice(&notice)
             } else {
                 Ok(())
             }
         }
-        Item::Exception(exception) => {
-            report.add_exception(exception);
-            Ok(())
-        }
+        Item::Exception(exception) => report.add_exception(&exception),
     })
     .await?;
     let finished = report.finish()?;
@@ -114,9 +100,9 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let date = config.calendar.date_of(when.at);
     let dir = dir.join(date.to_string());
     let mut tx = shop.store.read().await?;
-    let rules = rules(shop, &mut tx).await?.rules;
+    let in_force = rules(shop, &mut tx).await?;
     let scope = Scope {
-        rules: &rules,
+        rules: &in_force.rules,
         at: when.at,
         from: None,
         to: None,
@@ -124,24 +110,22 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     };
     let mut set = DailySet::create(&dir, scope)?;
     let mut outcome = Outcome::default();
-    feed(shop, &mut tx, &rules, when.at, |item| match item {
-        Item::Case(case, evaluation) => {
+    let source = Source::Everything;
+    feed(shop, tx, &in_force, when.at, source, |item| match item {
+        // Exceptions are of cases: all of them are evaluated.
+        Item::Recorded(_) => Ok(()),
+        Item::Case(found) => {
             outcome.count("found", 1);
-            set.add(case, evaluation)
+            set.add(&found.0, &found.1)
         }
         Item::Failed(order_ref, error) => {
             outcome.count("failed", 1);
-            set.add_failed(order_ref, &error);
-            Ok(())
+            set.add_failed(&order_ref, &error)
         }
-        Item::Notice(notice) => set.add_notice(notice),
-        Item::Exception(exception) => {
-            set.add_exception(exception);
-            Ok(())
-        }
+        Item::Notice(notice) => set.add_notice(&notice),
+        Item::Exception(exception) => set.add_exception(&exception),
     })
     .await?;
-    tx.commit().await?;
     let daily = set.finish()?;
     outcome.count("files", daily.manifest.files.len() as u64 + 1);
     mail_managers(shop, &daily, &dir, date, when, &mut outcome).await?;
@@ -222,121 +206,6 @@ fn attached(files: &[FileEntry], dir: &Path) -> Result<(Vec<Attachment>, Vec<Str
         names.push(file.name.clone());
     }
     Ok((attachments, names))
-}
-
-/// Reads everything that reports are made of from one state of the database.
-async fn feed(
-    shop: &Shop,
-    tx: &mut Tx<'_>,
-    rules: &Rules,
-    at: Instant,
-    mut take: impl FnMut(Item<'_>) -> io::Result<()>,
-) -> Result<()> {
-    let mut after = String::new();
-    loop {
-        let orders = store::orders_after(tx, &after, ORDERS_A_PAGE).await?;
-        let page = &orders[..page_len(orders.iter().map(|order| order.units)).min(orders.len())];
-        let Some(last) = page.last() else { break };
-        after = last.order_ref.clone();
-        let order_ids: Vec<i64> = page.iter().map(|order| order.order_id).collect();
-        let evaluated = evaluate_page(tx, &order_ids, rules, at).await?;
-        for (order, evaluated) in page.iter().zip(evaluated) {
-            match &evaluated.found {
-                Ok((case, evaluation)) => take(Item::Case(case, evaluation))?,
-                Err(error) => take(Item::Failed(&order.order_ref, error))?,
-            }
-        }
-    }
-    let guard = store::guard_load(tx).await?;
-    let held_reason = guard.held_reason.unwrap_or_default();
-    let mut exceptions = BTreeSet::new();
-    let mut refused: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-    for (notice, audience) in store::messages_refused(tx).await? {
-        refused.entry(notice).or_default().push(audience);
-    }
-    store::notices_stream(tx, at, |line| {
-        let row = notice_row(shop, &line);
-        exceptions.extend(exception_of(&line, &row, &held_reason));
-        let of_line = refused.get(&line.id).into_iter().flatten();
-        exceptions.extend(of_line.map(|audience| Exception {
-            code: ExceptionCode::UndeliverableAddress,
-            subject: line.key.subject,
-            subject_ref: line.key.subject_ref.clone(),
-            detail: format!("mail for the {audience} was refused for good"),
-        }));
-        take(Item::Notice(&row)).map_err(anyhow::Error::from)
-    })
-    .await?;
-    for (unit_ref, first) in store::duplicate_serials(tx, at).await? {
-        exceptions.insert(Exception {
-            code: ExceptionCode::DuplicateSerial,
-            subject: Subject::Unit,
-            subject_ref: unit_ref,
-            detail: format!("the same serial as {first}"),
-        });
-    }
-    for exception in &exceptions {
-        take(Item::Exception(exception))?;
-    }
-    Ok(())
-}
-
-fn notice_row(shop: &Shop, line: &NoticeLine) -> NoticeRow {
-    let key = &line.key;
-    let message = line.message.as_ref();
-    let recipient = match key.audience {
-        Audience::Customer => Some(line.customer_ref.clone()),
-        audience => message
-            .map(|message| message.recipient.clone())
-            .or_else(|| {
-                let to = addresses(&shop.config.contacts, audience, line.assignee.as_deref());
-                (!to.is_empty()).then(|| to.join(", "))
-            }),
-    };
-    NoticeRow {
-        fires_at: line.fires_at,
-        subject: key.subject,
-        subject_ref: key.subject_ref.clone(),
-        window: key.window,
-        step: key.step,
-        audience: key.audience,
-        recipient,
-        disposition: line.disposition,
-        recorded_at: line.recorded_at,
-        message_id: message.map(|message| message.message_id.clone()),
-        sent_at: message.and_then(|message| message.sent_at),
-    }
-}
-
-/// What a notice's fate makes somebody look at.
-fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option<Exception> {
-    let key = &line.key;
-    let (code, detail) = match line.disposition {
-        Disposition::Held if held_reason.is_empty() => (
-            ExceptionCode::OnHold,
-            "the server's answer never came".to_owned(),
-        ),
-        Disposition::Held => (ExceptionCode::OnHold, held_reason.to_owned()),
-        Disposition::Queued if row.recipient.is_none() => {
-            let detail = format!("nobody receives what the {} must be told", key.audience);
-            (ExceptionCode::NoRecipient, detail)
-        }
-        Disposition::Queued | Disposition::Sent => match key.step {
-            Step::Withdrawn(outcome) => {
-                let detail = format!("{outcome} was told and is no longer true");
-                (ExceptionCode::OutcomeWithdrawn, detail)
-            }
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let (subject, subject_ref) = (key.subject, key.subject_ref.clone());
-    Some(Exception {
-        code,
-        subject,
-        subject_ref,
-        detail,
-    })
 }
 
 /// The figures of the managers' mail.

@@ -1,0 +1,348 @@
+//! What reports are made of, from one state of the database. One task reads
+//! and evaluates ahead, a few pages, while the caller writes.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::mpsc;
+
+use super::super::book::InForce;
+use super::super::page::{Evaluated, evaluate_page, page_len};
+use super::super::{Shop, compose::addresses};
+use crate::case::{Case, Deadline, Disposition, Evaluation, Exception, ExceptionCode, Rules};
+use crate::policy::{Audience, Instant, Step, Subject};
+use crate::report::{NoticeRow, OrderDeadlines, Source};
+use crate::store::{self, NoticeLine, ReportDeadline, ReportOrder, Tx};
+
+/// Orders, and notices, in a page.
+const ROWS_A_PAGE: i64 = 1_000;
+
+/// Deadlines in a page, if it is not of a single order.
+const DEADLINES_A_PAGE: usize = 20_000;
+
+/// Pages that are read ahead.
+const PAGES_AHEAD: usize = 2;
+
+/// What reports are made of, in the order in which it comes.
+#[derive(Debug)]
+pub enum Item {
+    /// The deadlines of an order, as an evaluation would find them.
+    Recorded(RecordedOrder),
+    /// A case and its evaluation.
+    Case(Box<(Case, Evaluation)>),
+    /// An order that cannot be evaluated, and why.
+    Failed(String, String),
+    /// A notice.
+    Notice(NoticeRow),
+    /// What only the store knows.
+    Exception(Exception),
+}
+
+/// An order whose record holds.
+#[derive(Debug)]
+pub struct RecordedOrder {
+    order: ReportOrder,
+    /// Each with the assignee of its claim.
+    deadlines: Vec<(Deadline, Option<String>)>,
+}
+
+impl RecordedOrder {
+    /// The deadlines as a report takes them.
+    pub fn deadlines(&self) -> OrderDeadlines<'_> {
+        let found = self.deadlines.iter();
+        let found = found.map(|(deadline, assignee)| (deadline, assignee.as_deref()));
+        let ReportOrder {
+            order_ref,
+            customer_ref,
+            ..
+        } = &self.order;
+        OrderDeadlines::new(order_ref, customer_ref, found.collect())
+    }
+}
+
+/// Reads all that a source gives as of `at`, and hands it to `take`.
+pub async fn feed(
+    shop: &Shop,
+    tx: Tx<'static>,
+    in_force: &InForce,
+    at: Instant,
+    source: Source,
+    mut take: impl FnMut(Item) -> std::io::Result<()>,
+) -> Result<()> {
+    let (pages, mut read) = mpsc::channel(PAGES_AHEAD);
+    let reader = Reader {
+        shop: shop.clone(),
+        tx,
+        rules: in_force.rules.clone(),
+        rules_id: in_force.rules_id,
+        at,
+        pages,
+    };
+    let reading = tokio::spawn(reader.read(source));
+    while let Some(page) = read.recv().await {
+        page.into_iter().try_for_each(&mut take)?;
+    }
+    reading.await.context("reading for a report")?
+}
+
+struct Reader {
+    shop: Shop,
+    tx: Tx<'static>,
+    rules: Rules,
+    rules_id: Option<i64>,
+    at: Instant,
+    pages: mpsc::Sender<Vec<Item>>,
+}
+
+impl Reader {
+    async fn read(mut self, source: Source) -> Result<()> {
+        match source {
+            Source::Deadlines => {
+                let holding = self.holding().await?;
+                self.orders(holding).await
+            }
+            Source::Cases => self.orders(None).await,
+            Source::Notices => self.notices(false).await,
+            Source::Everything => {
+                self.orders(None).await?;
+                self.notices(true).await?;
+                self.serials().await
+            }
+        }
+    }
+
+    /// The rules under which what was recorded holds at the time of the
+    /// report, unless anything was recorded at a later time.
+    async fn holding(&mut self) -> Result<Option<i64>> {
+        let guard = store::guard_load(&mut self.tx).await?;
+        let enforced_at = guard.last_at.max(guard.doubted_at);
+        let is_past = enforced_at.is_some_and(|enforced_at| self.at < enforced_at);
+        Ok(self.rules_id.filter(|_| !is_past))
+    }
+
+    async fn send(&self, page: Vec<Item>) -> Result<()> {
+        match self.pages.send(page).await {
+            Ok(()) => Ok(()),
+            // Whoever wrote has failed and says why.
+            Err(_) => bail!("nobody writes the report any more"),
+        }
+    }
+
+    /// All orders in the order of their names: what was recorded where it
+    /// holds, the others evaluated.
+    async fn orders(&mut self, holding: Option<i64>) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let (tx, at) = (&mut self.tx, self.at);
+            let mut orders = store::report_orders(tx, &after, holding, at, ROWS_A_PAGE).await?;
+            let units = orders.iter().map(|order| order.units.unwrap_or(0));
+            orders.truncate(page_len(units));
+            let mut recorded = self.recorded(&mut orders).await?;
+            let Some(last) = orders.last() else {
+                return Ok(());
+            };
+            after.clone_from(&last.order_ref);
+            let mut evaluated = self.evaluated(&orders).await?.into_iter();
+            let mut page = Vec::with_capacity(orders.len());
+            for order in orders {
+                page.push(match order.units {
+                    None => {
+                        let found = recorded.remove(&order.order_id).unwrap_or_default();
+                        Item::Recorded(self.standing(order, found)?)
+                    }
+                    Some(_) => {
+                        let evaluated = evaluated.next().context("a case was not evaluated")?;
+                        item(order, evaluated)
+                    }
+                });
+            }
+            self.send(page).await?;
+        }
+    }
+
+    /// The orders whose records do not hold, evaluated.
+    async fn evaluated(&mut self, orders: &[ReportOrder]) -> Result<Vec<Evaluated>> {
+        let due = orders.iter().filter(|order| order.units.is_some());
+        let due: Vec<i64> = due.map(|order| order.order_id).collect();
+        match due.is_empty() {
+            true => Ok(Vec::new()),
+            false => evaluate_page(&mut self.tx, &due, &self.rules, self.at).await,
+        }
+    }
+
+    /// What was recorded of orders. Where that is too much for a page, fewer
+    /// of them are left.
+    async fn recorded(
+        &mut self,
+        orders: &mut Vec<ReportOrder>,
+    ) -> Result<HashMap<i64, Vec<ReportDeadline>>> {
+        let found = loop {
+            let holds = orders.iter().filter(|order| order.units.is_none());
+            let ids: Vec<i64> = holds.map(|order| order.order_id).collect();
+            let at_most = match ids.len() {
+                0 => return Ok(HashMap::new()),
+                1 => i64::MAX,
+                _ => DEADLINES_A_PAGE as i64 + 1,
+            };
+            let found = store::report_deadlines(&mut self.tx, &ids, at_most).await?;
+            if ids.len() == 1 || found.len() <= DEADLINES_A_PAGE {
+                break found;
+            }
+            orders.truncate(orders.len().div_ceil(2));
+        };
+        let mut recorded: HashMap<i64, Vec<ReportDeadline>> = HashMap::new();
+        for deadline in found {
+            recorded
+                .entry(deadline.order_id)
+                .or_default()
+                .push(deadline);
+        }
+        Ok(recorded)
+    }
+
+    fn standing(&self, order: ReportOrder, found: Vec<ReportDeadline>) -> Result<RecordedOrder> {
+        let calendar = &self.rules.calendar;
+        let standing = found.into_iter().map(|found| {
+            let id = &found.recorded.policy;
+            let policy = self.rules.policies.get(id);
+            let policy = policy.with_context(|| {
+                format!(
+                    "order {}: a deadline follows policy {id}, which is unknown",
+                    order.order_ref
+                )
+            })?;
+            let deadline =
+                Deadline::of_recorded(found.recorded, policy, order.placed_at, calendar, self.at);
+            Ok((deadline, found.assignee))
+        });
+        let deadlines = standing.collect::<Result<_>>()?;
+        Ok(RecordedOrder { order, deadlines })
+    }
+
+    /// All notices, and what their fate makes somebody look at.
+    async fn notices(&mut self, with_exceptions: bool) -> Result<()> {
+        let guard = store::guard_load(&mut self.tx).await?;
+        let held_reason = guard.held_reason.unwrap_or_default();
+        let mut after = 0;
+        loop {
+            let lines = store::notices_after(&mut self.tx, self.at, after, ROWS_A_PAGE).await?;
+            let Some(last) = lines.last() else {
+                return Ok(());
+            };
+            after = last.id;
+            let mut page = Vec::with_capacity(lines.len());
+            for line in &lines {
+                let row = notice_row(&self.shop, line);
+                if with_exceptions {
+                    page.extend(exception_of(line, &row, &held_reason).map(Item::Exception));
+                }
+                page.push(Item::Notice(row));
+            }
+            if with_exceptions {
+                page.extend(self.refused(&lines).await?);
+            }
+            self.send(page).await?;
+        }
+    }
+
+    /// Those of notices that a server refused for good.
+    async fn refused(&mut self, lines: &[NoticeLine]) -> Result<Vec<Item>> {
+        let ids: Vec<i64> = lines.iter().map(|line| line.id).collect();
+        let mut refused: HashMap<i64, Vec<String>> = HashMap::new();
+        for (notice, audience) in store::messages_refused(&mut self.tx, &ids).await? {
+            refused.entry(notice).or_default().push(audience);
+        }
+        let of_line = |line: &NoticeLine| {
+            let audiences = refused.remove(&line.id).unwrap_or_default();
+            let (subject, subject_ref) = (line.key.subject, line.key.subject_ref.clone());
+            audiences.into_iter().map(move |audience| {
+                Item::Exception(Exception {
+                    code: ExceptionCode::UndeliverableAddress,
+                    subject,
+                    subject_ref: subject_ref.clone(),
+                    detail: format!("mail for the {audience} was refused for good"),
+                })
+            })
+        };
+        Ok(lines.iter().flat_map(of_line).collect())
+    }
+
+    /// Units that share a serial.
+    async fn serials(&mut self) -> Result<()> {
+        let found = store::duplicate_serials(&mut self.tx, self.at).await?;
+        let exception = |(unit_ref, first)| {
+            Item::Exception(Exception {
+                code: ExceptionCode::DuplicateSerial,
+                subject: Subject::Unit,
+                subject_ref: unit_ref,
+                detail: format!("the same serial as {first}"),
+            })
+        };
+        self.send(found.into_iter().map(exception).collect()).await
+    }
+}
+
+fn item(order: ReportOrder, evaluated: Evaluated) -> Item {
+    match evaluated.found {
+        Ok(found) => Item::Case(Box::new(found)),
+        Err(error) => Item::Failed(order.order_ref, error),
+    }
+}
+
+fn notice_row(shop: &Shop, line: &NoticeLine) -> NoticeRow {
+    let key = &line.key;
+    let message = line.message.as_ref();
+    let recipient = match key.audience {
+        Audience::Customer => Some(line.customer_ref.clone()),
+        audience => message
+            .map(|message| message.recipient.clone())
+            .or_else(|| {
+                let to = addresses(&shop.config.contacts, audience, line.assignee.as_deref());
+                (!to.is_empty()).then(|| to.join(", "))
+            }),
+    };
+    NoticeRow {
+        fires_at: line.fires_at,
+        subject: key.subject,
+        subject_ref: key.subject_ref.clone(),
+        window: key.window,
+        step: key.step,
+        audience: key.audience,
+        recipient,
+        disposition: line.disposition,
+        recorded_at: line.recorded_at,
+        message_id: message.map(|message| message.message_id.clone()),
+        sent_at: message.and_then(|message| message.sent_at),
+    }
+}
+
+/// What a notice's fate makes somebody look at.
+fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option<Exception> {
+    let key = &line.key;
+    let (code, detail) = match line.disposition {
+        Disposition::Held if held_reason.is_empty() => (
+            ExceptionCode::OnHold,
+            "the server's answer never came".to_owned(),
+        ),
+        Disposition::Held => (ExceptionCode::OnHold, held_reason.to_owned()),
+        Disposition::Queued if row.recipient.is_none() => {
+            let detail = format!("nobody receives what the {} must be told", key.audience);
+            (ExceptionCode::NoRecipient, detail)
+        }
+        Disposition::Queued | Disposition::Sent => match key.step {
+            Step::Withdrawn(outcome) => {
+                let detail = format!("{outcome} was told and is no longer true");
+                (ExceptionCode::OutcomeWithdrawn, detail)
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let (subject, subject_ref) = (key.subject, key.subject_ref.clone());
+    Some(Exception {
+        code,
+        subject,
+        subject_ref,
+        detail,
+    })
+}

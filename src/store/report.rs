@@ -1,0 +1,110 @@
+//! What reports read: orders page by page, and what was recorded of them.
+
+use super::StoreError;
+use super::engine::{Page, Row, Tx, select};
+use super::recorded::recorded_deadline;
+use crate::case::RecordedDeadline;
+use crate::policy::Instant;
+
+/// An order on the way through all of them, in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportOrder {
+    /// The order.
+    pub order_id: i64,
+    /// Its name.
+    pub order_ref: String,
+    /// Who bought it.
+    pub customer_ref: String,
+    /// When it was placed.
+    pub placed_at: Instant,
+    /// How many units it has; `None` where what was recorded holds, and they
+    /// need not be read.
+    pub units: Option<i64>,
+}
+
+/// A deadline as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportDeadline {
+    /// The order.
+    pub order_id: i64,
+    /// The deadline.
+    pub recorded: RecordedDeadline,
+    /// The technician who has its claim.
+    pub assignee: Option<String>,
+}
+
+/// The next orders after a name. What was recorded of an order holds at `at`,
+/// if it was evaluated under the rules `rules_id`, no fact of it changed since
+/// and nothing was to happen by then; nothing was recorded later than `at`.
+/// Without rules nothing holds.
+pub async fn report_orders(
+    tx: &mut Tx<'_>,
+    after: &str,
+    rules_id: Option<i64>,
+    at: Instant,
+    at_most: i64,
+) -> Result<Vec<ReportOrder>, StoreError> {
+    let columns = [
+        "o.id",
+        "o.order_ref",
+        "o.customer_ref",
+        "o.placed_at",
+        "CASE WHEN a.rules_id = $2 AND a.failures = 0 AND (a.next_at IS NULL OR a.next_at > $3) \
+         THEN NULL ELSE (SELECT count(*) FROM units WHERE units.order_id = o.id) END AS units",
+    ];
+    let rest = "FROM orders AS o LEFT JOIN agenda AS a ON a.order_id = o.id \
+         WHERE o.order_ref > $1 ORDER BY o.order_ref LIMIT $4";
+    let query = select("orders", columns, rest)
+        .bind(after)
+        .bind(rules_id)
+        .bind(at)
+        .bind(at_most);
+    let order = |mut row: Row| {
+        Ok(ReportOrder {
+            order_id: row.get("id")?,
+            order_ref: row.get("order_ref")?,
+            customer_ref: row.get("customer_ref")?,
+            placed_at: row.time("placed_at")?,
+            units: row.get("units")?,
+        })
+    };
+    query.rows(tx).await?.into_iter().map(order).collect()
+}
+
+/// What is read of a deadline.
+const DEADLINE: [&str; 11] = [
+    "d.order_id AS id",
+    "d.subject",
+    "d.ref",
+    "d.\"window\"",
+    "d.started_at",
+    "d.due_at",
+    "d.last_day",
+    "d.ended_at",
+    "d.is_met",
+    "d.policy",
+    "c.assignee_email",
+];
+
+/// The recorded deadlines of orders, in no order, so many at most.
+pub async fn report_deadlines(
+    tx: &mut Tx<'_>,
+    order_ids: &[i64],
+    at_most: i64,
+) -> Result<Vec<ReportDeadline>, StoreError> {
+    // Only what hangs on a claim looks for one.
+    let rest = "FROM {page} AS page {then} deadlines AS d ON d.order_id = page.order_id \
+          LEFT JOIN claims AS c \
+                 ON c.claim_ref = CASE WHEN d.subject = 'claim' THEN d.ref END \
+         LIMIT $1";
+    let query = select("deadlines", DEADLINE, rest).bind(at_most);
+    let deadline = |mut row: Row| {
+        Ok(ReportDeadline {
+            order_id: row.get("id")?,
+            recorded: recorded_deadline(&mut row)?,
+            assignee: row.get("assignee_email")?,
+        })
+    };
+    let found = query.page(Page::of_ints("order_id", order_ids));
+    found.rows(tx).await?.into_iter().map(deadline).collect()
+}

@@ -1,0 +1,160 @@
+//! Reports read what was recorded, where an evaluation would find the same.
+
+use warrantyd::jobs::{self, ReportRequest};
+use warrantyd::report::{Format, ReportName};
+
+use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named};
+
+/// A report's bytes as of a time.
+async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
+    let open = shop.open().await;
+    let request = ReportRequest {
+        name,
+        at: at(time),
+        from: None,
+        to: None,
+        days: 7,
+        format: Format::Csv,
+    };
+    let (out, rows) = jobs::one_report(&open, request, Vec::new()).await.unwrap();
+    open.store.close().await;
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.lines().count() as u64, rows + 1, "{name} at {time}");
+    text
+}
+
+/// Hardware with repairs met, missed and open, with a fix window that lapses,
+/// software, a replacement, a cancellation, and an order without units.
+fn facts() -> [(&'static str, String); 3] {
+    let mut orders = ORDERS.replace("total\n", "total,paid_at,cancelled_at\n");
+    for (name, cells) in [
+        ("O-1", "2025-01-05T10:00:00Z,EUR,100.00,2025-01-01,"),
+        ("O-10", ",EUR,100.00,2025-01-01,2025-02-10T08:00:00Z"),
+        ("O-2", "2025-01-20T10:00:00Z,EUR,100.00,2025-01-01,"),
+        ("O-3", "2025-02-01T10:00:00Z,EUR,100.00,,"),
+        ("O-4", ",EUR,100.00,,"),
+    ] {
+        orders += &format!("{name},K-{name},Ada,ada@example.com,2025-01-01,{cells}\n");
+    }
+    let units = format!(
+        "{UNITS}U-2,O-1,Lamp,hardware,,\nU-1,O-1,Lamp,hardware,,\nU-3,O-2,Lamp,hardware,,\n\
+         U-4,O-3,Lamp,hardware,,U-3\n"
+    );
+    let claims = format!(
+        "{CLAIMS}C-1,U-1,repair,2025-01-08,tech@example.com,,2025-01-10,,,2025-01-12,\n\
+         C-2,U-1,repair,2025-01-09,=tech@example.com,,2025-01-10,,,2025-02-20,\n\
+         C-3,U-2,repair,2025-01-15,,,2025-01-20,,,,\n\
+         C-4,U-3,refund,2025-01-25,,,,,,,\n\
+         C-5,U-2,repair,2025-01-20,,,2025-01-22,,,,2025-02-03\n"
+    );
+    [
+        ("orders.csv", orders),
+        ("units.csv", units),
+        ("claims.csv", claims),
+    ]
+}
+
+const TIMES: [&str; 11] = [
+    "2024-12-31T00:00:00Z",
+    "2025-01-10T12:00:00Z",
+    "2025-01-31T00:00:00Z",
+    "2025-02-10T00:00:00Z",
+    "2025-02-10T07:59:59.999999Z",
+    "2025-02-10T08:00:00Z",
+    "2025-02-14T00:00:00Z",
+    "2025-02-28T12:00:00Z",
+    "2025-03-03T00:00:00Z",
+    "2025-07-05T00:00:00Z",
+    "2026-01-01T00:00:00Z",
+];
+
+/// Every report that can read records, against a shop that never enforced.
+async fn assert_agree(enforced: &Shop, other: &Shop, what: &str) {
+    for time in TIMES {
+        for name in [
+            ReportName::Deadlines,
+            ReportName::Overdue,
+            ReportName::Upcoming,
+            ReportName::Compliance,
+        ] {
+            let (found, expected) = (
+                report(enforced, name, time).await,
+                report(other, name, time).await,
+            );
+            assert_eq!(found, expected, "{what}: {name} at {time}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn records_and_evaluations_give_the_same_bytes_at_any_time() {
+    let (enforced, other) = (Shop::new(""), Shop::new(""));
+    for shop in [&enforced, &other] {
+        shop.import(&facts()).await;
+    }
+    for time in ["2025-01-31T00:00:00Z", "2025-02-10T00:00:00Z"] {
+        enforced.enforce(named(time)).await.unwrap();
+        assert_agree(&enforced, &other, time).await;
+    }
+    // Facts that change, come late, are withdrawn, or put off what was due.
+    let repaired = "claim_ref,unit_ref,type,opened_at,repaired_at\n\
+                    C-3,U-2,repair,2025-01-15,2025-02-05\n";
+    let withdrawn = "order_ref,customer_ref,customer_email,placed_at,currency,total,withdrawn\n\
+                     O-2,K-O-2,ada@example.com,2025-01-01,EUR,100.00,true\n";
+    let waits = "claim_ref,from,until\nC-2,2025-01-11,2025-01-14\nC-5,2025-01-24,\n";
+    for (name, text) in [
+        ("claims.csv", repaired),
+        ("orders.csv", withdrawn),
+        ("waits.csv", waits),
+    ] {
+        for shop in [&enforced, &other] {
+            shop.import(&[(name, text)]).await;
+        }
+        assert_agree(&enforced, &other, &format!("{name}, not enforced")).await;
+    }
+    for time in ["2025-02-10T08:00:00Z", "2025-03-03T00:00:00Z"] {
+        enforced.enforce(named(time)).await.unwrap();
+        assert_agree(&enforced, &other, time).await;
+    }
+}
+
+#[tokio::test]
+async fn records_are_read_where_they_hold_and_nowhere_else() {
+    let shop = Shop::new("");
+    shop.import(&facts()).await;
+    shop.enforce(named("2025-02-10T00:00:00Z")).await.unwrap();
+    // No evaluation finds this day: who shows it has read the record.
+    shop.execute("UPDATE deadlines SET last_day = '1999-09-09'")
+        .await;
+    let read = async |time: &str| {
+        let text = report(&shop, ReportName::Deadlines, time).await;
+        let orders = text.lines().filter(|line| line.contains("1999-09-09"));
+        let mut orders: Vec<&str> = orders
+            .map(|line| &line[..line.find(',').unwrap()])
+            .collect();
+        orders.dedup();
+        orders.join(" ")
+    };
+    let holds = "2025-02-10T00:00:00Z";
+    assert_eq!(read("2025-02-09T23:59:59Z").await, "");
+    assert_eq!(read(holds).await, "O-1 O-2 O-3");
+    // On the 11th the delay of C-3, a day long, is escalated.
+    assert_eq!(read("2025-02-10T23:59:59Z").await, "O-1 O-2 O-3");
+    assert_eq!(read("2025-02-11T00:00:00Z").await, "O-2 O-3");
+    assert_eq!(read("2025-08-01T00:00:00Z").await, "");
+    // Whatever wakes a case.
+    let seen = "claim_ref,unit_ref,type,opened_at,assignee_email\n\
+                C-4,U-3,refund,2025-01-25,t@example.com\n";
+    shop.import(&[("claims.csv", seen)]).await;
+    assert_eq!(read(holds).await, "O-1 O-3");
+    shop.execute("UPDATE agenda SET failures = 1 WHERE order_id = 1")
+        .await;
+    assert_eq!(read(holds).await, "O-3");
+    // Other rules: nobody has evaluated anything under them.
+    let config = std::fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    shop.write(
+        "warrantyd.toml",
+        config.replace("\"UTC\"", "\"Europe/Rome\""),
+    );
+    assert_eq!(read(holds).await, "");
+}
