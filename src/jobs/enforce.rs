@@ -1,5 +1,13 @@
 //! The job `enforce`: works out what has come due and records it. It renders
 //! nothing and sends nothing.
+//!
+//! A page is one transaction, and takes cases that no other has in hand: so
+//! several nodes share the work of a run. What keeps them together is the guard
+//! (up to when was enforced): a run begins when it has it alone, its pages
+//! share it and are written only while it says their run's time. So pages of
+//! one time are all written before those of the next, and a node that was
+//! frozen and wakes up in another run's time writes nothing. A run is done when
+//! it finds nothing that is due while it has the guard alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,17 +15,17 @@ use std::sync::Arc;
 use anyhow::Result;
 use chrono::{NaiveDate, TimeDelta};
 
-use super::book::{InForce, rules};
+use super::book::rules;
 use super::guard::{Guarded, guarded};
 use super::page::{Evaluated, evaluate_page, page_len};
 use super::{Outcome, Shop, When};
 use crate::case::{
-    Disposition, Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, plan,
+    Disposition, Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, Rules, plan,
     policies as policies_of,
 };
 use crate::config::Config;
 use crate::policy::{Audience, Instant, Policy, PolicyId, Subject, Window};
-use crate::store::{self, AgendaRow, DueCase, Tx};
+use crate::store::{self, AgendaRow, DueCase, Guard, StoreError, Tx};
 
 /// Cases read ahead of a page.
 const CASES_A_PAGE: i64 = 1_000;
@@ -51,11 +59,15 @@ pub struct Enforced {
     pub notices: Vec<Notice>,
 }
 
+/// How many times a page is tried that the database takes back in favour of
+/// another transaction.
+const TRIES: usize = 5;
+
 /// Enforces up to `when`. A dry run writes nothing and keeps what it would
 /// have written in the answer.
 pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced> {
     let mut tx = shop.begin(dry_run).await?;
-    let guard = store::guard_load(&mut tx).await?;
+    let guard = store::guard_take(&mut tx).await?;
     let guarded = match dry_run {
         true => Guarded {
             at: when.at,
@@ -65,80 +77,127 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
         false => guarded(&guard, when, shop.config.calendar.zone)?,
     };
     let in_force = rules(shop, &mut tx).await?;
-    let Config {
-        calendar, notices, ..
-    } = shop.config.as_ref();
-    let mut run = Run {
-        rules_id: in_force.rules_id.unwrap_or(i64::MAX),
-        context: PlanContext {
-            now: guarded.at,
-            stale_after: notices.stale_after,
-            live_from: notices.live_from.map(|day| calendar.day_start(day)),
-            customers_held: guarded.guard.held_since.is_some(),
-        },
-        shop,
-        in_force,
-        dry_run,
-        done: Enforced::default(),
+    let rules_id = match dry_run {
+        true => in_force.rules_id.unwrap_or(i64::MAX),
+        false => in_force.number(&mut tx, guarded.at).await?,
     };
+    let mut begun = Outcome::default();
     if !dry_run {
-        run.rules_id = run.in_force.number(&mut tx, guarded.at).await?;
-        run.keep_guard(&mut tx, &guarded).await?;
+        keep_guard(&mut tx, &guarded, &mut begun).await?;
     }
     tx.commit().await?;
-    run.due_cases().await?;
+    let mut run = Run::new(shop, guarded, in_force.rules, rules_id, dry_run);
+    run.done.outcome = begun;
+    run.due_cases(Hold::Shared).await?;
+    if !dry_run {
+        run.due_cases(Hold::Alone).await?;
+    }
     run.stale_cases().await?;
     Ok(run.done)
 }
 
+/// Does what is left to do of the cases that are due in a run of another node,
+/// which is as of `when`.
+pub(super) async fn enforce_share(shop: &Shop, when: When) -> Result<Outcome> {
+    let mut tx = shop.store.read().await?;
+    let guard = store::guard_load(&mut tx).await?;
+    let guarded = guarded(&guard, when, shop.config.calendar.zone)?;
+    let in_force = rules(shop, &mut tx).await?;
+    tx.commit().await?;
+    if guarded.guard != guard {
+        // It has not begun, or another run has.
+        return Ok(Outcome::default());
+    }
+    let Some(rules_id) = in_force.rules_id else {
+        tracing::warn!("this node's policies, calendar or version differ: it helps nobody");
+        return Ok(Outcome::default());
+    };
+    let mut run = Run::new(shop, guarded, in_force.rules, rules_id, false);
+    run.due_cases(Hold::Shared).await?;
+    Ok(run.done.outcome)
+}
+
+/// Keeps up to when was enforced, and holds customers' notices or lets them
+/// go.
+async fn keep_guard(tx: &mut Tx<'_>, guarded: &Guarded, outcome: &mut Outcome) -> Result<()> {
+    if guarded.goes_back {
+        outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
+        store::messages_undo(tx, guarded.at).await?;
+    }
+    match guarded.guard.held_since {
+        Some(_) => outcome.count("held", store::notices_hold_customers(tx).await?),
+        None => outcome.count("let_go", store::notices_let_go(tx).await?),
+    }
+    Ok(store::guard_write(tx, &guarded.guard).await?)
+}
+
+/// How a page holds the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// Beside pages of other nodes.
+    Shared,
+    /// When none is at work any more.
+    Alone,
+}
+
+/// Which cases come next.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// Those whose time has come, after a place on the agenda.
+    Due { after: (i64, i64), hold: Hold },
+    /// Open ones that were evaluated under older rules, after an order, so
+    /// many at most.
+    Stale { after: i64, at_most: i64 },
+}
+
 struct Run<'s> {
     shop: &'s Shop,
-    in_force: InForce,
+    rules: Rules,
     rules_id: i64,
+    /// What the guard says while the run is the latest.
+    guard: Guard,
     context: PlanContext,
     dry_run: bool,
     done: Enforced,
 }
 
-impl Run<'_> {
-    /// Keeps up to when was enforced, and holds customers' notices or lets
-    /// them go.
-    async fn keep_guard(&mut self, tx: &mut Tx<'_>, guarded: &Guarded) -> Result<()> {
-        let outcome = &mut self.done.outcome;
-        if guarded.goes_back {
-            outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
-            store::messages_undo(tx, guarded.at).await?;
+impl<'s> Run<'s> {
+    fn new(shop: &'s Shop, guarded: Guarded, rules: Rules, rules_id: i64, dry_run: bool) -> Self {
+        let Config {
+            calendar, notices, ..
+        } = shop.config.as_ref();
+        Self {
+            shop,
+            rules,
+            rules_id,
+            context: PlanContext {
+                now: guarded.at,
+                stale_after: notices.stale_after,
+                live_from: notices.live_from.map(|day| calendar.day_start(day)),
+                customers_held: guarded.guard.held_since.is_some(),
+            },
+            guard: guarded.guard,
+            dry_run,
+            done: Enforced::default(),
         }
-        match guarded.guard.held_since {
-            Some(_) => outcome.count("held", store::notices_hold_customers(tx).await?),
-            None => outcome.count("let_go", store::notices_let_go(tx).await?),
-        }
-        Ok(store::guard_write(tx, &guarded.guard).await?)
     }
 
     /// The cases whose time has come.
-    async fn due_cases(&mut self) -> Result<()> {
+    async fn due_cases(&mut self, hold: Hold) -> Result<()> {
         let mut after = (i64::MIN, i64::MIN);
-        loop {
-            let mut tx = self.shop.begin(self.dry_run).await?;
-            let due = store::agenda_due(&mut tx, self.context.now, after, CASES_A_PAGE).await?;
-            let Some(last) = self.page(tx, &due).await? else {
-                return Ok(());
-            };
+        while let Some(last) = self.page(Next::Due { after, hold }).await? {
             after = (last.next_at, last.order_id);
         }
+        Ok(())
     }
 
     /// Open cases that were evaluated under older rules, so many a run.
     async fn stale_cases(&mut self) -> Result<()> {
         let (mut after, mut left) = (0, STALE_CASES_A_RUN);
         while left > 0 {
-            let mut tx = self.shop.begin(self.dry_run).await?;
             let at_most = CASES_A_PAGE.min(left as i64);
-            let now = self.context.now;
-            let due = store::agenda_stale(&mut tx, now, self.rules_id, after, at_most).await?;
             let before = self.done.outcome.get("found");
-            let Some(last) = self.page(tx, &due).await? else {
+            let Some(last) = self.page(Next::Stale { after, at_most }).await? else {
                 return Ok(());
             };
             after = last.order_id;
@@ -148,16 +207,59 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Evaluates the first of the cases, as many as make a page, and writes
-    /// what follows. Gives the last of them.
-    async fn page(&mut self, mut tx: Tx<'_>, due: &[DueCase]) -> Result<Option<DueCase>> {
+    /// Does a page; again if the database took it back in favour of another.
+    async fn page(&mut self, next: Next) -> Result<Option<DueCase>> {
+        let before = self.done.outcome.clone();
+        let mut tries = 1;
+        loop {
+            match self.try_page(next).await {
+                Err(error) if is_taken_back(&error) && tries < TRIES => tries += 1,
+                done => return done,
+            }
+            self.done.outcome = before.clone();
+        }
+    }
+
+    /// Begins a page. `None`: another run has begun, and the rest is its.
+    async fn begin(&mut self, hold: Hold) -> Result<Option<Tx<'static>>> {
+        let mut tx = self.shop.begin(self.dry_run).await?;
+        if self.dry_run {
+            return Ok(Some(tx));
+        }
+        let guard = match hold {
+            Hold::Shared => store::guard_share(&mut tx).await?,
+            Hold::Alone => store::guard_take(&mut tx).await?,
+        };
+        if guard == self.guard {
+            return Ok(Some(tx));
+        }
+        self.done.outcome.counts.insert("overtaken".into(), 1);
+        Ok(None)
+    }
+
+    /// Evaluates the first of the next cases, as many as make a page, and
+    /// writes what follows. Gives the last of them.
+    async fn try_page(&mut self, next: Next) -> Result<Option<DueCase>> {
+        let hold = match next {
+            Next::Due { hold, .. } => hold,
+            Next::Stale { .. } => Hold::Shared,
+        };
+        let Some(mut tx) = self.begin(hold).await? else {
+            return Ok(None);
+        };
+        let (now, rules_id) = (self.context.now, self.rules_id);
+        let due = match next {
+            Next::Due { after, .. } => store::agenda_due(&mut tx, now, after, CASES_A_PAGE).await?,
+            Next::Stale { after, at_most } => {
+                store::agenda_stale(&mut tx, now, rules_id, after, at_most).await?
+            }
+        };
         let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
         let Some(last) = due.last() else {
             return Ok(None);
         };
         let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
-        let now = self.context.now;
-        let page = evaluate_page(&mut tx, &order_ids, &self.in_force.rules, now).await?;
+        let page = evaluate_page(&mut tx, &order_ids, &self.rules, now).await?;
         let mut recorded = store::recorded_load(&mut tx, &order_ids).await?;
         let failures: HashMap<i64, i64> = due
             .iter()
@@ -181,7 +283,7 @@ impl Run<'_> {
                     continue;
                 }
             };
-            for policy in policies_of(&case, &self.in_force.rules) {
+            for policy in policies_of(&case, &self.rules) {
                 policies
                     .entry(policy.id.clone())
                     .or_insert_with(|| Arc::clone(policy));
@@ -225,6 +327,10 @@ impl Run<'_> {
             self.done.moved.extend(moved(plan, recorded));
         }
     }
+}
+
+fn is_taken_back(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Again(_)))
 }
 
 fn name(disposition: Disposition) -> &'static str {
