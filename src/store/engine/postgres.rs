@@ -63,17 +63,22 @@ pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
     Ok(pool)
 }
 
-/// A lock between processes: it goes with its connection.
-pub async fn lock(pool: &PgPool, what: &str) -> Result<PgConnection, StoreError> {
+/// A connection with a lock between processes. Both go if it is silent for too
+/// long: a node that was frozen finds neither when it wakes up.
+pub async fn session(pool: &PgPool, what: &str) -> Result<Box<PgConnection>, StoreError> {
     let mut conn = pool.acquire().await?.detach();
+    sqlx::query("SELECT set_config('idle_session_timeout', current_setting($1), false)")
+        .bind(PATIENCE)
+        .execute(&mut conn)
+        .await?;
     sqlx::query("SELECT pg_advisory_lock(hashtext('warrantyd'), hashtext($1))")
         .bind(what)
         .execute(&mut conn)
         .await?;
-    Ok(conn)
+    Ok(Box::new(conn))
 }
 
-/// The same, if nobody holds it.
+/// A lock between processes, if nobody holds it: it goes with its connection.
 pub async fn try_lock(pool: &PgPool, what: &str) -> Result<Option<PgConnection>, StoreError> {
     let mut conn = pool.acquire().await?.detach();
     let is_free =
