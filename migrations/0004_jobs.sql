@@ -4,6 +4,9 @@ CREATE TABLE job_runs (
     job {text} NOT NULL,
     slot_at BIGINT, -- NULL: started by hand or by cron
     state {text} NOT NULL, -- planned, running, done, partial, failed
+    node {text}, -- who runs it, or did last
+    fence BIGINT NOT NULL DEFAULT 0, -- how many times it was taken: older holders write nothing
+    lease_until BIGINT NOT NULL DEFAULT 0, -- by the database's own clock; after it anybody may take it
     started_at BIGINT,
     finished_at BIGINT,
     counts {text} NOT NULL DEFAULT '{}',

@@ -46,7 +46,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         return Err(Refused(why).into());
     }
     let bar = progress("{spinner} {msg} {elapsed}", args.job);
-    let outcome = jobs::run_recorded(&shop, args.job, None, when).await;
+    let outcome = jobs::run_recorded(&shop, args.job, when).await;
     bar.finish_and_clear();
     let outcome = outcome?;
     // Cron mails whatever is printed: a run that went well says nothing there.

@@ -11,6 +11,7 @@ use crate::config::JobName;
 use crate::daemon::schedule_of;
 use crate::jobs::{self, Shop, Status};
 use crate::policy::Instant;
+use crate::store::{JobRun, RunState};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -52,7 +53,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
                 schedule.expression.cron().to_string()
             }),
             or_dash(last.and_then(|run| run.started_at).map(local)),
-            or_dash(last.map(|run| run.state)),
+            or_dash(last.map(state)),
             or_dash(schedule.and_then(|schedule| schedule.next(now)).map(local)),
             or_dash(did),
         ]);
@@ -63,6 +64,14 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         println!("{name:<16}{value}");
     }
     Ok(Done::Well)
+}
+
+/// Where a run is, and with whom while it is at work.
+fn state(run: &JobRun) -> String {
+    match (&run.state, &run.node) {
+        (RunState::Running, Some(node)) => format!("running on {node}"),
+        (state, _) => state.to_string(),
+    }
 }
 
 /// The same for machines: times in RFC 3339, counts as numbers.
@@ -80,6 +89,7 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
             "last_run": time(last.and_then(|run| run.started_at)),
             "finished_at": time(last.and_then(|run| run.finished_at)),
             "state": last.map(|run| run.state),
+            "node": last.and_then(|run| run.node.clone()),
             "counts": counts,
             "error": last.and_then(|run| run.error.clone()),
         })

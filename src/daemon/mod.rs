@@ -4,15 +4,20 @@
 //! `jobs`.
 //!
 //! Invariant: every slot of a schedule is planned once, whatever the clock
-//! does and however often the daemon starts; one job runs at a time, so that
-//! no job overlaps itself and `enforce` comes before `deliver`.
+//! does, however often the daemon starts and on however many nodes; a node
+//! runs one job at a time, so that no job overlaps itself and `enforce` comes
+//! before `deliver`.
+//!
+//! Several nodes on one PostgreSQL: each plans, one takes a slot and holds it
+//! by a lease. The others help it with `enforce` and `deliver`, and take the
+//! slot over if its node dies or freezes ([`crate::jobs`]).
 
 mod planner;
 mod schedule;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler};
@@ -26,9 +31,8 @@ use crate::jobs::Shop;
 pub async fn daemon(shop: Shop) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    let Some(_lock) = shop.store.job_lock("daemon").await? else {
-        bail!("another daemon runs on this database: one is enough");
-    };
+    let lock = shop.store.daemon_lock().await?;
+    let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
     let stop = Arc::new(Notify::new());

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::schedule::Schedule;
 use crate::clock;
 use crate::config::{Config, Expression};
-use crate::jobs::{self, JOBS, Job, Owed, Shop, When};
+use crate::jobs::{self, JOBS, Job, Owed, Shop};
 use crate::policy::Instant;
 
 /// The schedule of a job; `None`: it is switched off.
@@ -42,12 +42,10 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
             tracing::error!(error = format!("{error:#}"), "cannot read what is planned");
             Vec::new()
         });
-        for slot in owed {
-            if schedule_of(&shop.config, jobs::job(slot.job)).is_none() {
-                continue;
-            }
-            // A run that could not even be recorded is owed still: later.
-            if !run(&shop, slot).await {
+        for slot in in_turn(owed, |job| schedule_of(&shop.config, job).is_some()) {
+            // A run that could not even be recorded is owed still, and one
+            // that another node was faster to take is to be helped: later.
+            if !work_on(&shop, slot).await {
                 break;
             }
             let is_stopping = tokio::time::timeout(std::time::Duration::ZERO, stop.notified());
@@ -56,6 +54,21 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
             }
         }
     }
+}
+
+/// The slots that a node can work on now, of jobs that are on. What looks for
+/// its work at the present goes one after the other on all nodes together, as
+/// it does on one: while another is at such a slot, it can be helped and no
+/// other is begun. A dated report waits for nobody.
+fn in_turn(mut owed: Vec<Owed>, is_on: impl Fn(&Job) -> bool) -> Vec<Owed> {
+    let is_scan = |slot: &Owed| !jobs::job(slot.job).is_dated();
+    let held = |slot: &Owed| slot.held_since.is_some();
+    let others_scan = owed.iter().any(|slot| is_scan(slot) && held(slot));
+    owed.retain(|slot| {
+        let waits = others_scan && is_scan(slot) && !held(slot);
+        !waits && is_on(jobs::job(slot.job))
+    });
+    owed
 }
 
 /// Plans the slots of every job that have come since the last that was
@@ -78,14 +91,60 @@ async fn plan(shop: &Shop, started_at: Instant) -> Result<()> {
     Ok(())
 }
 
-/// Runs a slot; `false`: the run failed. A scan finds its work at the present,
-/// a dated report is as of its slot.
-async fn run(shop: &Shop, owed: Owed) -> bool {
-    let at = jobs::job(owed.job).is_dated().then_some(owed.slot_at);
-    let when = When::of_slot(at, clock::now());
-    let ran = jobs::run_recorded(shop, owed.job, Some(owed.run_id), when).await;
-    if let Err(error) = &ran {
-        tracing::error!(job = %owed.job, error = format!("{error:#}"), "failed");
+/// Runs a slot, or helps the node that is at it. `false`: the run failed, or
+/// another node was faster.
+async fn work_on(shop: &Shop, slot: Owed) -> bool {
+    let worked = match slot.held_since {
+        Some(_) => jobs::help_slot(shop, slot).await.map(|()| true),
+        None => jobs::run_slot(shop, slot).await,
+    };
+    worked.unwrap_or_else(|error| {
+        tracing::error!(job = %slot.job, error = format!("{error:#}"), "failed");
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::JobName::{self, Deliver, Enforce, Import, Report};
+
+    fn slot(job: JobName, is_held: bool) -> Owed {
+        let slot_at = Instant::UNIX_EPOCH;
+        Owed {
+            run_id: 1,
+            job,
+            slot_at,
+            held_since: is_held.then_some(slot_at),
+        }
     }
-    ran.is_ok()
+
+    fn turn(owed: &[(JobName, bool)], off: &[JobName]) -> Vec<(JobName, bool)> {
+        let owed = owed.iter().map(|(job, is_held)| slot(*job, *is_held));
+        let turn = in_turn(owed.collect(), |job| !off.contains(&job.name));
+        turn.iter()
+            .map(|slot| (slot.job, slot.held_since.is_some()))
+            .collect()
+    }
+
+    #[test]
+    fn scans_wait_for_the_one_at_work_and_reports_do_not() {
+        let free = [(Import, false), (Enforce, false), (Report, false)];
+        assert_eq!(turn(&free, &[]), free);
+        let held = [
+            (Enforce, true),
+            (Deliver, false),
+            (Report, true),
+            (Report, false),
+        ];
+        assert_eq!(turn(&held, &[]), [held[0], held[2], held[3]]);
+        let report = [(Report, true), (Enforce, false)];
+        assert_eq!(turn(&report, &[]), report);
+    }
+
+    #[test]
+    fn a_job_that_is_off_here_is_left_to_others_and_waited_for() {
+        let owed = [(Import, true), (Enforce, false), (Report, false)];
+        assert_eq!(turn(&owed, &[Import]), [owed[2]]);
+    }
 }

@@ -28,7 +28,8 @@ pub struct Guarded {
 }
 
 /// Refuses a time that cannot be enforced, and holds customers' notices where
-/// the clock has jumped. A time that was named is believed.
+/// the clock has jumped. A time that was named is believed. A run that goes on
+/// for another node is at a time before the clock's: nothing has gone back.
 pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> {
     let When {
         at,
@@ -48,18 +49,18 @@ pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> 
         )));
     }
     let last_at = guard.last_at.unwrap_or(at);
-    if at < last_at && (is_named || last_at - at > TOLERANCE) {
-        let (what, expected) = match is_named {
-            true => ("--at", "expected a later time"),
-            false => ("the clock's", "set the clock"),
-        };
-        let (at, last_at) = (shown(at), shown(last_at));
+    let (read, what, expected) = match is_named {
+        true => (at, "--at", "expected a later time"),
+        false => (clock, "the clock's", "set the clock"),
+    };
+    if read < last_at && (is_named || last_at - read > TOLERANCE) {
+        let (read, last_at) = (shown(read), shown(last_at));
         return Err(Refused(format!(
-            "{what} {at} is before {last_at}, up to when was enforced: {expected}"
+            "{what} {read} is before {last_at}, up to when was enforced: {expected}"
         )));
     }
     let at = at.max(last_at);
-    let goes_back = guard.doubted_at.is_some_and(|doubted_at| at < doubted_at);
+    let goes_back = guard.doubted_at.is_some_and(|doubted_at| read < doubted_at);
     let is_doubted = !is_named && at - last_at > CLOCK_JUMP;
     let guard = match is_doubted {
         false => Guard {
@@ -94,10 +95,10 @@ mod tests {
     }
 
     fn run(guard: &Guard, at: &str, is_named: bool) -> Result<Guarded, Refused> {
-        let clock = time("12-31T00:00:00");
+        let clock = if is_named { "12-31T00:00:00" } else { at };
         let when = When {
             is_named,
-            ..When::new(Some(time(at)), clock)
+            ..When::new(Some(time(at)), time(clock))
         };
         guarded(guard, when, Tz::UTC)
     }
@@ -174,7 +175,14 @@ mod tests {
         // Two runs that began together.
         let beside = run(&guard, "02-01T08:59:59", false).unwrap();
         assert_eq!(beside.at, time("02-01T09:00:00"));
+        // One that goes on for a node that died, after others have run.
         let clock = time("02-01T10:00:00");
+        let goes_on = When {
+            is_named: false,
+            ..When::new(Some(time("02-01T08:00:00")), clock)
+        };
+        let went_on = guarded(&guard, goes_on, Tz::UTC).unwrap();
+        assert_eq!(went_on.at, time("02-01T09:00:00"));
         let future = When::new(Some(time("02-01T10:00:01")), clock);
         let error = guarded(&guard, future, Tz::UTC).unwrap_err().to_string();
         assert!(error.contains("is in the future"), "{error}");

@@ -33,5 +33,5 @@ pub use explain::{Explained, explain};
 pub use outbox::{message, message_retry, messages};
 pub use report::{ReportRequest, UPCOMING_DAYS, daily_report, one_report};
 pub use run::{JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
-pub use slots::{Owed, plan_slots, slot_latest, slots_owed};
+pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};

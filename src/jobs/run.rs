@@ -1,13 +1,14 @@
 //! THE list of jobs, and how one runs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
-use crate::store::{self, RunState, Store, Tx};
+use crate::store::{self, Held, RunState, Store, Tx};
 
 /// What every job works on: the database and the settings of one business.
 #[derive(Debug, Clone)]
@@ -64,13 +65,17 @@ impl When {
         }
     }
 
-    /// A run of a slot of the schedule, if it is dated by one.
-    pub fn of_slot(slot_at: Option<Instant>, clock: Instant) -> Self {
+    /// A run of a slot of the schedule, which another node may have begun:
+    /// what is dated is as of its slot, what finds its work at the present is
+    /// as of its beginning.
+    pub fn of_slot(job: &Job, slot_at: Instant, started_at: Instant, clock: Instant) -> Self {
+        let at = if job.is_dated() { slot_at } else { started_at };
         Self {
-            at: slot_at.unwrap_or(clock),
-            clock,
+            at,
+            // The other's clock may be ahead.
+            clock: clock.max(at),
             is_named: false,
-            is_slot: slot_at.is_some(),
+            is_slot: job.is_dated(),
         }
     }
 }
@@ -79,7 +84,7 @@ impl When {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Counts by name: found, changed, already, failed …
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<Cow<'static, str>, u64>,
     /// Why the run as a whole failed, though what it did stands.
     pub problem: Option<String>,
 }
@@ -88,7 +93,14 @@ impl Outcome {
     /// Adds to a count; nothing to add leaves no trace.
     pub fn count(&mut self, name: &'static str, by: u64) {
         if by > 0 {
-            *self.counts.entry(name).or_default() += by;
+            *self.counts.entry(name.into()).or_default() += by;
+        }
+    }
+
+    /// Adds what another part of the same run counted.
+    pub fn add(&mut self, counts: &BTreeMap<Cow<'static, str>, u64>) {
+        for (name, by) in counts {
+            *self.counts.entry(name.clone()).or_default() += by;
         }
     }
 
@@ -170,43 +182,80 @@ pub fn job(name: JobName) -> &'static Job {
 #[error("{0}")]
 pub struct Refused(pub String);
 
-/// Runs a job and keeps what came of it. `planned`: the number of the slot's
-/// run.
-pub async fn run_recorded(
-    shop: &Shop,
-    name: JobName,
-    planned: Option<i64>,
-    when: When,
-) -> Result<Outcome> {
+/// Runs a job that nobody has planned, and keeps what came of it.
+pub async fn run_recorded(shop: &Shop, name: JobName, when: When) -> Result<Outcome> {
     let mut tx = shop.store.write().await?;
-    let id = store::run_start(&mut tx, &name.to_string(), planned, clock::now()).await?;
+    let held = store::run_start(&mut tx, &name.to_string(), &node(), clock::now()).await?;
     tx.commit().await?;
     let ran = run(shop, name, when).await;
-    let (state, counts, error) = match &ran {
-        Ok(outcome) => {
-            let state = match &outcome.problem {
-                Some(_) => RunState::Failed,
-                None if outcome.is_partial() => RunState::Partial,
-                None => RunState::Done,
-            };
-            let counts = serde_json::to_string(&outcome.counts).unwrap_or_default();
-            (state, counts, outcome.problem.clone())
-        }
-        Err(error) => (
-            RunState::Failed,
-            "{}".to_owned(),
-            Some(format!("{error:#}")),
-        ),
-    };
-    tracing::info!(job = %name, %state, counts, error, "ran");
+    let kept = keep(shop, name, held, &ran).await;
+    let outcome = ran?;
+    kept?;
+    Ok(outcome)
+}
+
+/// Who runs what: a process on a machine, as people know it.
+pub(super) fn node() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let host = host.unwrap_or_default();
+    format!("{}:{}", host.trim(), std::process::id())
+}
+
+/// Keeps what came of a run, with what other nodes did of it; but nothing of
+/// one that another node has taken.
+pub(super) async fn keep(
+    shop: &Shop,
+    name: JobName,
+    held: Held,
+    ran: &Result<Outcome>,
+) -> Result<()> {
     let mut tx = shop.store.write().await?;
-    store::run_finish(&mut tx, id, state, &counts, error.as_deref(), clock::now()).await?;
+    let mut all = counted(&mut tx, held.id).await?;
+    match ran {
+        Ok(outcome) => {
+            all.add(&outcome.counts);
+            all.problem = outcome.problem.clone();
+        }
+        Err(error) => all.problem = Some(format!("{error:#}")),
+    }
+    let state = match &all.problem {
+        Some(_) => RunState::Failed,
+        None if all.is_partial() => RunState::Partial,
+        None => RunState::Done,
+    };
+    let counts = serde_json::to_string(&all.counts)?;
+    let error = all.problem.as_deref();
+    let is_ours = store::run_finish(&mut tx, held, state, &counts, error, clock::now()).await?;
     tx.commit().await?;
-    ran
+    match is_ours {
+        true => tracing::info!(job = %name, %state, counts, error, "ran"),
+        false => tracing::warn!(job = %name, "another node has taken the run over: nothing kept"),
+    }
+    Ok(())
+}
+
+/// Adds to a run what this node did of it. Its end may have been written.
+pub(super) async fn keep_share(shop: &Shop, id: i64, outcome: &Outcome) -> Result<()> {
+    let mut tx = shop.store.write().await?;
+    let mut all = counted(&mut tx, id).await?;
+    all.add(&outcome.counts);
+    let counts = serde_json::to_string(&all.counts)?;
+    store::run_counted(&mut tx, id, &counts, all.is_partial()).await?;
+    Ok(tx.commit().await?)
+}
+
+/// What a run did so far.
+async fn counted(tx: &mut Tx<'_>, id: i64) -> Result<Outcome> {
+    let counts = store::run_counts(tx, id).await?;
+    let counts = serde_json::from_str(&counts);
+    Ok(Outcome {
+        counts: counts.with_context(|| format!("job_runs.counts of row {id}"))?,
+        problem: None,
+    })
 }
 
 /// Runs a job as cron would.
-async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
+pub(super) async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
     match job {
         JobName::Import => super::import::import_dir(shop, when).await,
         JobName::Enforce => Ok(super::enforce(shop, when, false).await?.outcome),

@@ -1,11 +1,26 @@
-//! The slots of the schedule, as they are kept.
+//! The slots of the schedule: planned once, taken by one node, which others
+//! may help.
 
-use anyhow::{Result, anyhow};
+use std::time::Duration;
 
-use super::{Shop, job};
+use anyhow::{Context, Result, anyhow};
+use chrono::TimeDelta;
+use tokio::task::JoinSet;
+
+use super::run::{keep, keep_share, node, run};
+use super::{Outcome, Shop, When, job};
+use crate::clock;
 use crate::config::JobName;
 use crate::policy::Instant;
-use crate::store;
+use crate::store::{self, Held, StoreError};
+
+/// A run whose node died goes on at its own time, as if it had not been
+/// disturbed, unless it lay for longer than this: then it finds its work at
+/// the present.
+const GOES_ON: TimeDelta = TimeDelta::minutes(5);
+
+/// A lease is renewed so many times before it would end.
+const RENEWALS: u32 = 4;
 
 /// A slot that was planned and is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +31,8 @@ pub struct Owed {
     pub job: JobName,
     /// The slot.
     pub slot_at: Instant,
+    /// Since when another node is at it; `None`: none is.
+    pub held_since: Option<Instant>,
 }
 
 /// Keeps the slots of a job; one that was planned before stays as it is.
@@ -41,16 +58,81 @@ pub async fn slots_owed(shop: &Shop, now: Instant) -> Result<Vec<Owed>> {
     let mut tx = shop.store.read().await?;
     let mut owed = Vec::new();
     for run in store::runs_owed(&mut tx, now).await? {
-        let job = run
-            .job
-            .parse()
-            .map_err(|_| anyhow!("job_runs: there is no job `{}`", run.job))?;
-        owed.extend(run.slot_at.map(|slot_at| Owed {
+        let job = run.job.parse();
+        let job = job.map_err(|_| anyhow!("job_runs: there is no job `{}`", run.job))?;
+        owed.push(Owed {
             run_id: run.id,
             job,
-            slot_at,
-        }));
+            slot_at: run.slot_at,
+            held_since: run.started_at.filter(|_| run.is_held),
+        });
     }
     owed.sort_by_key(|owed| (job(owed.job).is_dated(), owed.slot_at, owed.job));
     Ok(owed)
+}
+
+/// Takes a slot and runs it. `false`: another node was faster.
+pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
+    let mut tx = shop.store.write().await?;
+    let now = clock::now();
+    let taken = store::run_take(&mut tx, owed.run_id, &node(), now, GOES_ON).await?;
+    tx.commit().await?;
+    let Some(taken) = taken else {
+        return Ok(false);
+    };
+    let mut renewing = JoinSet::new();
+    if !taken.lease.is_zero() {
+        renewing.spawn(renew(shop.clone(), taken.held, taken.lease / RENEWALS));
+    }
+    let when = When::of_slot(job(owed.job), owed.slot_at, taken.started_at, now);
+    let ran = run(shop, owed.job, when).await;
+    // Without its database it is owed still: its lease ends, and a node takes it.
+    if !ran.as_ref().is_err_and(lost_the_database) {
+        keep(shop, owed.job, taken.held, &ran).await?;
+    }
+    ran.map(|_| true)
+}
+
+/// Renews a lease for as long as the run is this node's.
+async fn renew(shop: Shop, held: Held, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        match renewed(&shop, held).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(%error, "a lease cannot be renewed"),
+        }
+    }
+}
+
+async fn renewed(shop: &Shop, held: Held) -> Result<bool, StoreError> {
+    let mut tx = shop.store.write().await?;
+    let is_ours = store::run_renew(&mut tx, held).await?;
+    tx.commit().await?;
+    Ok(is_ours)
+}
+
+fn lost_the_database(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    causes.any(|cause| matches!(cause, StoreError::Gone(_) | StoreError::Again(_)))
+}
+
+/// Helps the node that is at a slot, at the time of its run, as far as there
+/// is work that nobody has in hand.
+pub async fn help_slot(shop: &Shop, owed: Owed) -> Result<()> {
+    let Some(started_at) = owed.held_since else {
+        return Ok(());
+    };
+    let when = When::of_slot(job(owed.job), owed.slot_at, started_at, clock::now());
+    let helped = match owed.job {
+        JobName::Enforce => super::enforce::enforce_share(shop, when).await?,
+        JobName::Deliver => super::deliver(shop, when).await?,
+        _ => Outcome::default(),
+    };
+    if helped.counts.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(job = %owed.job, counts = ?helped.counts, "helped");
+    let kept = keep_share(shop, owed.run_id, &helped).await;
+    kept.context("what this node did of a run")
 }

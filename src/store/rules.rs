@@ -118,9 +118,25 @@ pub struct Guard {
 
 /// Reads the guard.
 pub async fn guard_load(tx: &mut Tx<'_>) -> Result<Guard, StoreError> {
+    guard(tx, "").await
+}
+
+/// The same, and keeps it as it is until the transaction ends: pages are
+/// written so.
+pub async fn guard_share(tx: &mut Tx<'_>) -> Result<Guard, StoreError> {
+    guard(tx, "{lock shared}").await
+}
+
+/// The same, when no page is at work any more, and keeps them from beginning
+/// until the transaction ends.
+pub async fn guard_take(tx: &mut Tx<'_>) -> Result<Guard, StoreError> {
+    guard(tx, "{lock}").await
+}
+
+async fn guard(tx: &mut Tx<'_>, lock: &str) -> Result<Guard, StoreError> {
     let columns = ["last_at", "doubted_at", "held_since", "held_reason"];
-    let query = select("enforcement", columns, "FROM enforcement WHERE id = 1");
-    let mut row = query.one(tx).await?;
+    let rest = format!("FROM enforcement WHERE id = 1 {lock}");
+    let mut row = select("enforcement", columns, rest).one(tx).await?;
     Ok(Guard {
         last_at: row.time_if_known("last_at")?,
         doubted_at: row.time_if_known("doubted_at")?,

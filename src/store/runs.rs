@@ -1,5 +1,12 @@
-//! Runs of jobs: what was planned, what came of it.
+//! Runs of jobs: what was planned, who is at it, what came of it.
+//!
+//! Several nodes may see the same slot. One takes it, with a lease that it
+//! renews while it works, and a fence that each taking raises: what a node
+//! writes of a run that another has taken since changes nothing.
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr};
 
@@ -16,7 +23,7 @@ use crate::policy::Instant;
 pub enum RunState {
     /// A slot of the schedule that was not begun.
     Planned,
-    /// Begun. Found at a start: the process died over it.
+    /// Begun. With no lease that holds: the process died over it.
     Running,
     /// Done.
     Done,
@@ -37,6 +44,8 @@ pub struct JobRun {
     pub slot_at: Option<Instant>,
     /// Where it is.
     pub state: RunState,
+    /// The node that runs it, or did last.
+    pub node: Option<String>,
     /// When it began.
     pub started_at: Option<Instant>,
     /// When it ended.
@@ -47,11 +56,12 @@ pub struct JobRun {
     pub error: Option<String>,
 }
 
-const RUN: [&str; 8] = [
+const RUN: [&str; 9] = [
     "id",
     "job",
     "slot_at",
     "state",
+    "node",
     "started_at",
     "finished_at",
     "counts",
@@ -64,6 +74,7 @@ fn run(mut row: Row) -> Result<JobRun, StoreError> {
         job: row.get("job")?,
         slot_at: row.time_if_known("slot_at")?,
         state: row.parse("state", "a run's state")?,
+        node: row.get("node")?,
         started_at: row.time_if_known("started_at")?,
         finished_at: row.time_if_known("finished_at")?,
         counts: row.get("counts")?,
@@ -95,50 +106,158 @@ pub async fn slot_latest(
     row.time_if_known("slot_at")
 }
 
-/// The slots until `now` that were planned and are not done, oldest first:
-/// those that a process died over are among them.
-pub async fn runs_owed(tx: &mut Tx<'_>, now: Instant) -> Result<Vec<JobRun>, StoreError> {
-    let rest = "FROM job_runs WHERE state IN ('planned', 'running') \
-               AND slot_at IS NOT NULL AND slot_at <= $1 ORDER BY slot_at, id";
-    let query = select("job_runs", RUN, rest).bind(now);
-    query.rows(tx).await?.into_iter().map(run).collect()
+/// A slot that was planned and is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedRun {
+    /// Its number.
+    pub id: i64,
+    /// The job's name.
+    pub job: String,
+    /// The slot.
+    pub slot_at: Instant,
+    /// When it was begun, if it was.
+    pub started_at: Option<Instant>,
+    /// Whether a node is at it, as far as its lease says.
+    pub is_held: bool,
 }
 
-/// Begins a run: of a planned slot, or one of its own.
+/// The slots until `now` that were planned and are not done, oldest first:
+/// those that a process died over are among them.
+pub async fn runs_owed(tx: &mut Tx<'_>, now: Instant) -> Result<Vec<OwedRun>, StoreError> {
+    let columns = [
+        "id",
+        "job",
+        "slot_at",
+        "started_at",
+        "state = 'running' AND lease_until >= {clock} AS is_held",
+    ];
+    let rest = "FROM job_runs WHERE state IN ('planned', 'running') \
+               AND slot_at IS NOT NULL AND slot_at <= $1 ORDER BY slot_at, id";
+    let owed = |mut row: Row| {
+        Ok(OwedRun {
+            id: row.get("id")?,
+            job: row.get("job")?,
+            slot_at: row.time("slot_at")?,
+            started_at: row.time_if_known("started_at")?,
+            is_held: row.flag("is_held")?,
+        })
+    };
+    let query = select("job_runs", columns, rest).bind(now);
+    query.rows(tx).await?.into_iter().map(owed).collect()
+}
+
+/// Begins a run that has no slot.
 pub async fn run_start(
     tx: &mut Tx<'_>,
     job: &str,
-    planned: Option<i64>,
+    node: &str,
     now: Instant,
-) -> Result<i64, StoreError> {
-    let begun = match planned {
-        Some(id) => {
-            let sql = "UPDATE job_runs SET state = 'running', started_at = $2 WHERE id = $1";
-            write(sql).bind(id).bind(now)
-        }
-        None => {
-            let sql = "INSERT INTO job_runs (job, state, started_at) VALUES ($1, 'running', $2)";
-            write(sql).bind(job).bind(now)
-        }
-    };
+) -> Result<Held, StoreError> {
+    let sql = "INSERT INTO job_runs (job, state, node, started_at) \
+               VALUES ($1, 'running', $2, $3)";
+    let begun = write(sql).bind(job).bind(node).bind(now);
     let mut row = begun.returning("job_runs", &["id"]).one(tx).await?;
-    row.get("id")
+    Ok(Held {
+        id: row.get("id")?,
+        fence: 0,
+    })
 }
 
-/// Ends a run.
-pub async fn run_finish(
+/// A run in somebody's hands: the fence tells one taking from the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The run's number.
+    pub id: i64,
+    /// How many times it had been taken by then.
+    pub fence: i64,
+}
+
+/// A slot that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The run.
+    pub held: Held,
+    /// When it began.
+    pub started_at: Instant,
+    /// How long the lease holds; zero: nobody else can take it.
+    pub lease: Duration,
+}
+
+/// Takes a slot that is planned, or that a node left when it died. Such a run
+/// goes on as begun when it was, unless its lease ended more than `goes_on`
+/// ago. `None`: another node has it, or it is done.
+pub async fn run_take(
     tx: &mut Tx<'_>,
     id: i64,
+    node: &str,
+    now: Instant,
+    goes_on: TimeDelta,
+) -> Result<Option<Taken>, StoreError> {
+    let sql = "UPDATE job_runs SET state = 'running', node = $2, fence = fence + 1, \
+               lease_until = {lease}, started_at = CASE WHEN lease_until > {clock} - $4 \
+                                                   THEN started_at ELSE $3 END \
+         WHERE id = $1 AND (state = 'planned' OR state = 'running' AND lease_until < {clock})";
+    let goes_on = goes_on.num_microseconds().unwrap_or(i64::MAX);
+    let taking = write(sql).bind(id).bind(node).bind(now).bind(goes_on);
+    let columns = ["fence", "started_at", "lease_until - {clock} AS lease"];
+    let taken = |mut row: Row| {
+        let fence = row.get("fence")?;
+        let started_at = row.time("started_at")?;
+        let lease: i64 = row.get("lease")?;
+        Ok(Taken {
+            held: Held { id, fence },
+            started_at,
+            lease: Duration::from_micros(lease.try_into().unwrap_or(0)),
+        })
+    };
+    let row = taking.returning("job_runs", &columns).row(tx).await?;
+    row.map(taken).transpose()
+}
+
+/// Renews the lease; `false`: another node has taken the run.
+pub async fn run_renew(tx: &mut Tx<'_>, held: Held) -> Result<bool, StoreError> {
+    let sql = "UPDATE job_runs SET lease_until = {lease} \
+         WHERE id = $1 AND fence = $2 AND state = 'running'";
+    let renewed = write(sql).bind(held.id).bind(held.fence);
+    Ok(renewed.execute(tx).await? == 1)
+}
+
+/// What a run did so far, as JSON; nobody else adds to it until the
+/// transaction ends.
+pub async fn run_counts(tx: &mut Tx<'_>, id: i64) -> Result<String, StoreError> {
+    let query = select("job_runs", ["counts"], "FROM job_runs WHERE id = $1 {lock}");
+    query.bind(id).one(tx).await?.get("counts")
+}
+
+/// Writes what a run did so far. If some of it failed, a run that is done is
+/// done in part.
+pub async fn run_counted(
+    tx: &mut Tx<'_>,
+    id: i64,
+    counts: &str,
+    is_partial: bool,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE job_runs SET counts = $2, state = CASE WHEN $3 AND state = 'done' \
+               THEN 'partial' ELSE state END WHERE id = $1";
+    let query = write(sql).bind(id).bind(counts).bind(is_partial);
+    query.execute(tx).await?;
+    Ok(())
+}
+
+/// Ends a run; `false`: another node has taken it.
+pub async fn run_finish(
+    tx: &mut Tx<'_>,
+    held: Held,
     state: RunState,
     counts: &str,
     error: Option<&str>,
     now: Instant,
-) -> Result<(), StoreError> {
-    let sql = "UPDATE job_runs SET state = $2, counts = $3, error = $4, finished_at = $5 \
-               WHERE id = $1";
-    let query = write(sql).bind(id).bind(state.to_string()).bind(counts);
-    query.bind(error).bind(now).execute(tx).await?;
-    Ok(())
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE job_runs SET state = $3, counts = $4, error = $5, finished_at = $6 \
+               WHERE id = $1 AND fence = $2 AND state = 'running'";
+    let query = write(sql).bind(held.id).bind(held.fence);
+    let query = query.bind(state.to_string()).bind(counts).bind(error);
+    Ok(query.bind(now).execute(tx).await? == 1)
 }
 
 /// The newest run of each job that has begun.

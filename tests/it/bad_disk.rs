@@ -96,7 +96,7 @@ async fn a_disk_without_room() {
     shop.write("orders.csv", &rows);
     // SQLite's own limit gives the answer of a full disk.
     let open = shop.open().await;
-    let Session::Sqlite(mut writer) = open.store.session().await.unwrap() else {
+    let Session::Sqlite(mut writer, _) = open.store.session().await.unwrap() else {
         panic!("another engine");
     };
     sqlx::query("PRAGMA max_page_count = 100")

@@ -14,7 +14,7 @@ use crate::case::{
     policies as policies_of,
 };
 use crate::policy::{Audience, Instant, Policy, PolicyId};
-use crate::store::{self, AgendaRow, DueCase, Tx};
+use crate::store::{self, AgendaRow, DueCase, Guard, Tx};
 
 /// Cases read ahead of a page.
 const CASES_A_PAGE: usize = 1_000;
@@ -24,19 +24,47 @@ pub struct Decider {
     pub shop: Shop,
     pub rules: Rules,
     pub rules_id: i64,
+    /// What the guard says while the run is the latest.
+    pub guard: Guard,
     pub context: PlanContext,
     /// Keeps what would be written in the answer.
     pub dry_run: bool,
+}
+
+/// How a page holds the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Beside pages of other nodes.
+    Shared,
+    /// When none is at work any more.
+    Alone,
 }
 
 /// Which cases of the agenda come next.
 #[derive(Debug, Clone, Copy)]
 pub enum Next {
     /// Those whose time has come, after a place on the agenda.
-    Due { after: (i64, i64) },
+    Due { after: (i64, i64), hold: Hold },
     /// Open ones that were evaluated under older rules, after an order, so
     /// many at most.
     Stale { after: i64, left: usize },
+}
+
+impl Next {
+    /// All whose time has come.
+    pub fn due(hold: Hold) -> Self {
+        let after = (i64::MIN, i64::MIN);
+        Self::Due { after, hold }
+    }
+}
+
+/// A page that was read.
+pub enum Page {
+    Decided(Box<Decided>),
+    /// There is nothing left.
+    Empty,
+    /// Another run has begun, and the rest is its.
+    Overtaken,
 }
 
 /// What follows for the cases of a page.
@@ -54,13 +82,15 @@ pub struct Decided {
 }
 
 impl Decider {
-    /// Reads the next cases, as many as make a page, and decides; `None`:
-    /// there are none.
-    pub async fn decide(&self, tx: &mut Tx<'_>, next: Next) -> Result<Option<Decided>> {
+    /// Reads the next cases, as many as make a page, and decides.
+    pub async fn decide(&self, tx: &mut Tx<'_>, next: Next) -> Result<Page> {
+        if !self.dry_run && self.guard(tx, next).await? != self.guard {
+            return Ok(Page::Overtaken);
+        }
         let due = self.due(tx, next).await?;
         let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
         let Some(last) = due.last() else {
-            return Ok(None);
+            return Ok(Page::Empty);
         };
         let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
         let page = evaluate_page(tx, &order_ids, &self.rules, self.context.now).await?;
@@ -71,8 +101,9 @@ impl Decider {
             .collect();
         let mut decided = Decided {
             next: match next {
-                Next::Due { .. } => Next::Due {
+                Next::Due { hold, .. } => Next::Due {
                     after: (last.next_at, last.order_id),
+                    hold,
                 },
                 Next::Stale { left, .. } => Next::Stale {
                     after: last.order_id,
@@ -90,13 +121,22 @@ impl Decider {
             let recorded = recorded.remove(&evaluated.order_id).unwrap_or_default();
             self.decide_one(evaluated, failures, &recorded, &mut decided);
         }
-        Ok(Some(decided))
+        Ok(Page::Decided(Box::new(decided)))
+    }
+
+    async fn guard(&self, tx: &mut Tx<'_>, next: Next) -> Result<Guard> {
+        Ok(match next {
+            Next::Due {
+                hold: Hold::Alone, ..
+            } => store::guard_take(tx).await?,
+            _ => store::guard_share(tx).await?,
+        })
     }
 
     async fn due(&self, tx: &mut Tx<'_>, next: Next) -> Result<Vec<DueCase>> {
         let now = self.context.now;
         Ok(match next {
-            Next::Due { after } => store::agenda_due(tx, now, after, CASES_A_PAGE as i64).await?,
+            Next::Due { after, .. } => store::agenda_due(tx, now, after, CASES_A_PAGE as i64).await?,
             Next::Stale { after, left } => {
                 let at_most = CASES_A_PAGE.min(left) as i64;
                 store::agenda_stale(tx, now, self.rules_id, after, at_most).await?

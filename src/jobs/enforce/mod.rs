@@ -1,8 +1,14 @@
 //! The job `enforce`: works out what has come due and records it. It renders
 //! nothing and sends nothing.
 //!
-//! A page is one transaction. While one is written, the next is read and
-//! decided.
+//! A page is one transaction, and takes cases that no other has in hand: so
+//! several nodes share the work of a run. While one is written, the next is
+//! read and decided. What keeps the nodes together is the guard (up to when was
+//! enforced): a run begins when it has it alone, its pages share it and are
+//! written only while it says their run's time. So pages of one time are all
+//! written before those of the next, and a node that was frozen and wakes up
+//! in another run's time writes nothing. A run is done when it finds nothing
+//! that is due while it has the guard alone.
 
 mod decide;
 
@@ -16,11 +22,15 @@ use tokio::task::JoinSet;
 use super::book::rules;
 use super::guard::{Guarded, guarded};
 use super::{Outcome, Shop, When};
-use crate::case::{Notice, NoticeKey, PlanContext};
+use crate::case::{Notice, NoticeKey, PlanContext, Rules};
 use crate::config::Config;
 use crate::policy::{PolicyId, Subject, Window};
-use crate::store::{self, Ahead, Tx};
-use decide::{Decided, Decider, Next};
+use crate::store::{self, Ahead, StoreError, Tx};
+use decide::{Decided, Decider, Hold, Next, Page};
+
+/// How many times a page is tried that the database takes back in favour of
+/// another transaction.
+const TRIES: usize = 5;
 
 /// Cases that one run evaluates again because the rules changed.
 const STALE_CASES_A_RUN: usize = 50_000;
@@ -65,7 +75,7 @@ impl Enforced {
 /// have written in the answer.
 pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced> {
     let mut tx = shop.begin(dry_run).await?;
-    let guard = store::guard_load(&mut tx).await?;
+    let guard = store::guard_take(&mut tx).await?;
     let guarded = match dry_run {
         true => Guarded {
             at: when.at,
@@ -75,42 +85,72 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
         false => guarded(&guard, when, shop.config.calendar.zone)?,
     };
     let in_force = rules(shop, &mut tx).await?;
-    let mut done = Enforced::default();
+    let mut begun = Outcome::default();
     let rules_id = match dry_run {
         true => in_force.rules_id.unwrap_or(i64::MAX),
         false => {
-            keep_guard(&mut tx, &guarded, &mut done.outcome).await?;
+            keep_guard(&mut tx, &guarded, &mut begun).await?;
             in_force.number(&mut tx, guarded.at).await?
         }
     };
+    let decider = decider(shop, guarded, in_force.rules, rules_id, dry_run);
+    let mut run = Run::new(tx, decider).await?;
+    run.done.outcome = begun;
+    run.pages(Next::due(Hold::Shared)).await?;
+    if !dry_run {
+        run.pages(Next::due(Hold::Alone)).await?;
+    }
+    let left = STALE_CASES_A_RUN;
+    if let Next::Stale { left: 0, .. } = run.pages(Next::Stale { after: 0, left }).await? {
+        run.done.outcome.count("at_limit", 1);
+    }
+    Ok(run.done)
+}
+
+/// Does what is left to do of the cases that are due in a run of another node,
+/// which is as of `when`.
+pub(super) async fn enforce_share(shop: &Shop, when: When) -> Result<Outcome> {
+    let mut tx = shop.store.write().await?;
+    let guard = store::guard_load(&mut tx).await?;
+    let guarded = guarded(&guard, when, shop.config.calendar.zone)?;
+    let in_force = rules(shop, &mut tx).await?;
+    if guarded.guard != guard {
+        // It has not begun, or another run has.
+        return Ok(Outcome::default());
+    }
+    let Some(rules_id) = in_force.rules_id else {
+        tracing::warn!("this node's policies, calendar or version differ: it helps nobody");
+        return Ok(Outcome::default());
+    };
+    let decider = decider(shop, guarded, in_force.rules, rules_id, false);
+    let mut run = Run::new(tx, decider).await?;
+    run.pages(Next::due(Hold::Shared)).await?;
+    Ok(run.done.outcome)
+}
+
+fn decider(
+    shop: &Shop,
+    guarded: Guarded,
+    rules: Rules,
+    rules_id: i64,
+    dry_run: bool,
+) -> Decider {
     let Config {
         calendar, notices, ..
     } = shop.config.as_ref();
-    let decider = Decider {
+    Decider {
         context: PlanContext {
             now: guarded.at,
             stale_after: notices.stale_after,
             live_from: notices.live_from.map(|day| calendar.day_start(day)),
             customers_held: guarded.guard.held_since.is_some(),
         },
+        guard: guarded.guard,
         shop: shop.clone(),
-        rules: in_force.rules,
+        rules,
         rules_id,
         dry_run,
-    };
-    let mut run = Run {
-        decider: Arc::new(decider),
-        kept_policies: BTreeSet::new(),
-        ahead: shop.store.ahead(tx).await?,
-        done,
-    };
-    let after = (i64::MIN, i64::MIN);
-    run.pages(Next::Due { after }).await?;
-    let left = STALE_CASES_A_RUN;
-    if let Next::Stale { left: 0, .. } = run.pages(Next::Stale { after: 0, left }).await? {
-        run.done.outcome.count("at_limit", 1);
     }
-    Ok(run.done)
 }
 
 /// Keeps up to when was enforced, and holds customers' notices or lets them
@@ -135,37 +175,65 @@ struct Run {
     done: Enforced,
 }
 
-/// A page that was read, in its transaction; `None`: there is none.
-type Read = Result<(Tx<'static>, Option<Decided>)>;
+/// A page that was read, in its transaction.
+type Read = Result<(Tx<'static>, Page)>;
 
 async fn read(mut tx: Tx<'static>, decider: Arc<Decider>, next: Next) -> Read {
-    let decided = decider.decide(&mut tx, next).await?;
-    Ok((tx, decided))
+    let page = decider.decide(&mut tx, next).await?;
+    Ok((tx, page))
 }
 
 impl Run {
-    /// Enforces the cases of the agenda from a place on. Gives the place after
-    /// the last.
+    /// Commits what a run began with, and goes on to its pages.
+    async fn new(tx: Tx<'_>, decider: Decider) -> Result<Self> {
+        Ok(Self {
+            ahead: decider.shop.store.ahead(tx).await?,
+            decider: Arc::new(decider),
+            kept_policies: BTreeSet::new(),
+            done: Enforced::default(),
+        })
+    }
+
+    /// Enforces the cases of the agenda from a place on; again from the page
+    /// that the database took back in favour of another transaction. Gives the
+    /// place after the last.
     async fn pages(&mut self, mut next: Next) -> Result<Next> {
-        let mut reading = JoinSet::new();
-        self.read_ahead(&mut reading, next).await?;
-        while let Some(read) = reading.join_next().await {
-            let (tx, Some(decided)) = read?? else {
-                break;
-            };
-            let (mut tx, holds) = self.ahead.write(tx).await?;
-            let decided = match holds {
-                true => Some(decided),
-                false => self.decider.decide(&mut tx, next).await?,
-            };
-            let Some(decided) = decided else {
-                break;
-            };
-            next = decided.next;
-            self.read_ahead(&mut reading, next).await?;
-            self.write(tx, decided).await?;
+        let mut tries = 1;
+        loop {
+            match self.try_pages(&mut next).await {
+                Err(error) if is_taken_back(&error) && tries < TRIES => tries += 1,
+                done => return done.map(|()| next),
+            }
         }
-        Ok(next)
+    }
+
+    async fn try_pages(&mut self, next: &mut Next) -> Result<()> {
+        let mut reading = JoinSet::new();
+        self.read_ahead(&mut reading, *next).await?;
+        while let Some(read) = reading.join_next().await {
+            let (tx, page) = read??;
+            if matches!(page, Page::Empty) {
+                break;
+            }
+            let (mut tx, holds) = self.ahead.write(tx).await?;
+            let page = match holds {
+                true => page,
+                false => self.decider.decide(&mut tx, *next).await?,
+            };
+            let decided = match page {
+                Page::Decided(decided) => decided,
+                Page::Empty => break,
+                Page::Overtaken => {
+                    self.done.outcome.count("overtaken", 1);
+                    break;
+                }
+            };
+            let after = decided.next;
+            self.read_ahead(&mut reading, after).await?;
+            self.write(tx, *decided).await?;
+            *next = after;
+        }
+        Ok(())
     }
 
     async fn read_ahead(&self, reading: &mut JoinSet<Read>, next: Next) -> Result<()> {
@@ -192,4 +260,8 @@ impl Run {
         self.done.add(decided.done);
         Ok(())
     }
+}
+
+fn is_taken_back(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Again(_)))
 }

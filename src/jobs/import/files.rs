@@ -120,7 +120,6 @@ pub async fn import_files(
         calendar: &shop.config.calendar,
         policies: &policies,
     };
-    let _lock = shop.store.import_lock().await?;
     let mut session = shop.store.session().await?;
     Ok(import(&mut session, files, rules, now, progress).await?)
 }
@@ -132,7 +131,6 @@ pub async fn record_fact(shop: &Shop, recording: Recording<'_>, now: Instant) ->
         calendar: &shop.config.calendar,
         policies: &policies,
     };
-    let _lock = shop.store.import_lock().await?;
     let mut session = shop.store.session().await?;
     Ok(record(&mut session, recording, rules, now).await?)
 }

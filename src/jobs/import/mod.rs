@@ -1,7 +1,7 @@
 //! Import and record: files, or a fact from the command line, to the database.
 //!
-//! The caller holds the import lock and gives a connection that nobody else
-//! waits for: staging a large batch takes as long as reading it.
+//! The caller gives a session, which keeps others from changing facts: staging
+//! a large batch takes as long as reading it.
 
 mod ahead;
 mod batch;

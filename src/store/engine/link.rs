@@ -1,5 +1,7 @@
 //! Where statements run.
 
+use std::fs::File;
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
@@ -62,20 +64,20 @@ impl Link for Tx<'_> {
 }
 
 /// A connection for work that stages first, outside of any transaction, and
-/// locks late.
+/// locks late; with what keeps others from it.
 #[derive(Debug)]
 pub enum Session {
-    /// SQLite.
-    Sqlite(PoolConnection<Sqlite>),
-    /// PostgreSQL.
-    Postgres(PoolConnection<Postgres>),
+    /// SQLite, and its lock file.
+    Sqlite(PoolConnection<Sqlite>, File),
+    /// PostgreSQL: the lock is the connection's.
+    Postgres(Box<PgConnection>),
 }
 
 impl Session {
     /// Makes room for large temporary tables: on SQLite what is beyond 16 MiB
     /// goes to a temporary file; PostgreSQL looks after itself.
     pub async fn stages_much(&mut self) -> Result<(), StoreError> {
-        if let Self::Sqlite(conn) = self {
+        if let Self::Sqlite(conn, _) = self {
             let sql = "PRAGMA temp.cache_size = -16384";
             sqlx::query(sql).execute(&mut **conn).await?;
         }
@@ -85,7 +87,7 @@ impl Session {
     /// Begins a transaction that writes.
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
         let of = match self {
-            Self::Sqlite(conn) => TxOf::Sqlite(conn.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite(conn, _) => TxOf::Sqlite(conn.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(conn) => TxOf::Postgres(conn.begin_with(postgres::WRITE).await?),
         };
         Ok(Tx {
@@ -98,7 +100,7 @@ impl Session {
 impl Link for Session {
     fn conn(&mut self) -> Conn<'_> {
         match self {
-            Self::Sqlite(conn) => Conn::Sqlite(conn),
+            Self::Sqlite(conn, _) => Conn::Sqlite(conn),
             Self::Postgres(conn) => Conn::Postgres(conn),
         }
     }

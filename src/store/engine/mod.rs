@@ -70,11 +70,18 @@ pub struct Lock {
 #[derive(Debug)]
 #[expect(dead_code, reason = "what is held is only dropped")]
 enum Held {
+    Nothing,
     File(File),
     Connection(Box<PgConnection>),
 }
 
 impl Lock {
+    fn open() -> Self {
+        Self {
+            _held: Held::Nothing,
+        }
+    }
+
     fn file(file: File) -> Self {
         Self {
             _held: Held::File(file),
@@ -132,19 +139,16 @@ impl Store {
         })
     }
 
-    /// The writing connection, for work that stages first and locks late.
+    /// The connection of whoever changes facts, for work that stages first and
+    /// locks late. It waits until nobody else has one, and keeps others waiting
+    /// until it is dropped.
     pub async fn session(&self) -> Result<Session, StoreError> {
         Ok(match &self.db {
-            Db::Sqlite(pools) => Session::Sqlite(pools.writer.acquire().await?),
-            Db::Postgres(pool) => Session::Postgres(pool.acquire().await?),
-        })
-    }
-
-    /// Waits until no other process changes facts, and keeps others waiting.
-    pub async fn import_lock(&self) -> Result<Lock, StoreError> {
-        Ok(match &self.db {
-            Db::Sqlite(pools) => Lock::file(sqlite::lock(&pools.path, "import")?),
-            Db::Postgres(pool) => Lock::connection(postgres::lock(pool, "import").await?),
+            Db::Sqlite(pools) => {
+                let lock = sqlite::lock(&pools.path, "import")?;
+                Session::Sqlite(pools.writer.acquire().await?, lock)
+            }
+            Db::Postgres(pool) => Session::Postgres(postgres::session(pool, "import").await?),
         })
     }
 
@@ -156,16 +160,27 @@ impl Store {
         })
     }
 
+    /// Keeps other daemons away from a file of SQLite; `None`: one is at work.
+    /// On PostgreSQL any number of them share the work.
+    pub async fn daemon_lock(&self) -> Result<Option<Lock>, StoreError> {
+        match &self.db {
+            Db::Sqlite(_) => self.job_lock("daemon").await,
+            Db::Postgres(_) => Ok(Some(Lock::open())),
+        }
+    }
+
     /// Refreshes the statistics that plans are made from; SQLite gives the
     /// log's room back, too.
     pub async fn tidy(&self) -> Result<(), StoreError> {
-        let statements: &[&str] = match &self.db {
-            Db::Sqlite(_) => &["PRAGMA optimize", "PRAGMA wal_checkpoint(TRUNCATE)"],
-            Db::Postgres(_) => &["ANALYZE"],
-        };
-        let mut session = self.session().await?;
-        for text in statements {
-            write(*text).execute(&mut session).await?;
+        match &self.db {
+            Db::Sqlite(pools) => {
+                for text in ["PRAGMA optimize", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+                    sqlx::query(text).execute(&pools.writer).await?;
+                }
+            }
+            Db::Postgres(pool) => {
+                sqlx::query("ANALYZE").execute(pool).await?;
+            }
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ impl Shop {
     /// A query's rows, cells as text with `|` between.
     async fn rows(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
-        let Session::Sqlite(conn) = &mut self.session else {
+        let Session::Sqlite(conn, _) = &mut self.session else {
             panic!("another engine");
         };
         let rows = sqlx::query(sql).fetch_all(&mut **conn).await.unwrap();
@@ -236,7 +236,7 @@ async fn twice_changes_nothing_and_takes_no_lock() {
     // A writer elsewhere would make a write here wait, and fail.
     let other = Store::sqlite(&shop.path("shop.db")).await.unwrap();
     let writer = other.write().await.unwrap();
-    let Session::Sqlite(conn) = &mut shop.session else {
+    let Session::Sqlite(conn, _) = &mut shop.session else {
         panic!("another engine");
     };
     sqlx::query("PRAGMA busy_timeout = 0")
