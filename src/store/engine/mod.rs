@@ -67,11 +67,18 @@ pub struct Lock {
 #[derive(Debug)]
 #[expect(dead_code, reason = "what is held is only dropped")]
 enum Held {
+    Nothing,
     File(File),
     Connection(Box<PgConnection>),
 }
 
 impl Lock {
+    fn open() -> Self {
+        Self {
+            _held: Held::Nothing,
+        }
+    }
+
     fn file(file: File) -> Self {
         Self {
             _held: Held::File(file),
@@ -151,6 +158,15 @@ impl Store {
             Db::Sqlite(pools) => sqlite::try_lock(&pools.path, job)?.map(Lock::file),
             Db::Postgres(pool) => postgres::try_lock(pool, job).await?.map(Lock::connection),
         })
+    }
+
+    /// Keeps other runs of a job away where only one can work: from a file of
+    /// SQLite; `None`: one is at work. On PostgreSQL any number share the work.
+    pub async fn file_lock(&self, job: &str) -> Result<Option<Lock>, StoreError> {
+        match &self.db {
+            Db::Sqlite(_) => self.job_lock(job).await,
+            Db::Postgres(_) => Ok(Some(Lock::open())),
+        }
     }
 
     /// Refreshes the statistics that plans are made from; SQLite gives the

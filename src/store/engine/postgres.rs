@@ -24,6 +24,10 @@ pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Connections of one node: a job, its sessions of mail, the planner.
 const CONNECTIONS: u32 = 8;
 
+/// The setting that says how long a node may be silent before it is given up:
+/// the server takes its transactions back, others take its leases.
+const PATIENCE: &str = "idle_in_transaction_session_timeout";
+
 /// How long a connection is waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -34,14 +38,16 @@ pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
         cause: cause.to_string(),
     };
     let options = PgConnectOptions::from_str(url).map_err(refused)?;
+    // What the address says holds.
+    let named = options.get_application_name().unwrap_or("warrantyd");
+    let named = named.to_owned();
+    let given = options.get_options().unwrap_or_default();
+    // Compiling a page's plan costs more than running it.
+    let mut ours = vec![("jit", "off"), (PATIENCE, "60s")];
+    ours.retain(|(name, _)| !given.contains(name));
     let options = options
-        .application_name("warrantyd")
-        // Compiling a page's plan costs more than running it.
-        .options([
-            ("jit", "off"),
-            // A node that is stopped in a page lets go of its rows.
-            ("idle_in_transaction_session_timeout", "60s"),
-        ])
+        .application_name(&named)
+        .options(ours)
         .disable_statement_logging();
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -82,6 +88,15 @@ pub async fn try_lock(pool: &PgPool, what: &str) -> Result<Option<PgConnection>,
             Ok(None)
         }
     }
+}
+
+/// A lock that goes with the transaction.
+pub async fn alone(conn: &mut PgConnection, work: &str) -> Result<(), StoreError> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warrantyd'), hashtext($1))")
+        .bind(work)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// What an error of PostgreSQL means, by its SQLSTATE.
@@ -167,9 +182,12 @@ fn bound(statement: Statement, reads_only: bool) -> Query<'static, Postgres, PgA
     let text = expanded(&text, |token| match token {
         "page" => page.map_or_else(String::new, |page| page_table(page, place)),
         "then" => "JOIN".to_owned(),
-        "clock" => "(extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT".to_owned(),
-        "lock" if !reads_only => "FOR UPDATE OF agenda".to_owned(),
-        "lock free" if !reads_only => "FOR UPDATE OF agenda SKIP LOCKED".to_owned(),
+        "clock" => micros("clock_timestamp()"),
+        "lease" => micros(&format!(
+            "(clock_timestamp() + current_setting('{PATIENCE}')::INTERVAL)"
+        )),
+        "lock" if !reads_only => "FOR UPDATE".to_owned(),
+        "lock free" if !reads_only => "FOR UPDATE SKIP LOCKED".to_owned(),
         token => match token.strip_prefix("elements ") {
             Some(list) => format!("json_array_elements({list}::JSON)"),
             None => String::new(),
@@ -187,6 +205,10 @@ fn bound(statement: Statement, reads_only: bool) -> Query<'static, Postgres, PgA
         Some(page) => bound_page(query, page),
         None => query,
     }
+}
+
+fn micros(time: &str) -> String {
+    format!("(extract(epoch FROM {time}) * 1000000)::BIGINT")
 }
 
 /// A parameter for each column.

@@ -7,10 +7,11 @@
 //! |---|---|
 //! | `{page}` | the statement's page as a table, see [`Page`] |
 //! | `{then}` | a join whose left side is looked through first |
-//! | `{lock}` | locks the rows of `agenda` that are read, where rows can be locked |
+//! | `{lock}` | locks the rows that are read, where rows can be locked |
 //! | `{lock free}` | the same, but leaves out those that another holds |
 //! | `{elements X}` | the elements of a JSON list, as a table with the column `value` |
 //! | `{clock}` | the database's own clock, in microseconds: for leases alone |
+//! | `{lease}` | by that clock, until when a lease holds that is given now |
 //!
 //! Rows come back as [`Row`]s whatever the engine. SQLite gives a page of them
 //! as one JSON value: a row at a time costs several times as much.
