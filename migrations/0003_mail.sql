@@ -20,7 +20,7 @@ CREATE TABLE notices (
     UNIQUE (last_day, subject, ref, "window", step, audience)
 );
 CREATE INDEX notices_order ON notices (order_id);
-CREATE INDEX notices_queued ON notices (ready_at) WHERE disposition = 'queued';
+CREATE INDEX notices_queued ON notices (audience, ready_at, id) WHERE disposition = 'queued';
 CREATE INDEX notices_held ON notices (ready_at) WHERE disposition = 'held';
 
 CREATE TABLE messages (
@@ -39,11 +39,18 @@ CREATE TABLE messages (
     refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good
     maybe_taken BOOLEAN NOT NULL DEFAULT FALSE, -- the server may have it
     sent_at BIGINT,
-    raw {text} NOT NULL -- the same bytes at every try; last, as it is long
+    fence BIGINT NOT NULL DEFAULT 0, -- how many times it was taken: older holders write nothing
+    lease_until BIGINT NOT NULL DEFAULT 0 -- by the database's own clock; after it a holder has died
 );
-CREATE INDEX messages_ready ON messages (next_try_at) WHERE state = 'ready';
+CREATE INDEX messages_ready ON messages (next_try_at, id) WHERE state = 'ready';
 CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
-CREATE INDEX messages_state ON messages (state);
+CREATE INDEX messages_failed ON messages (id) WHERE state = 'failed';
+
+-- The bytes, the same at every try; apart, as a message changes and they do not.
+CREATE TABLE message_bodies (
+    message_id BIGINT PRIMARY KEY REFERENCES messages (id),
+    raw {text} NOT NULL
+);
 
 -- Which notices a message carries. A notice for an audience with several
 -- addresses is in a message for each.

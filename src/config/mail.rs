@@ -7,7 +7,10 @@ use toml::Value;
 
 use super::ConfigError;
 use super::reader::Reader;
-use super::value::{Read, address, named, parsed, path, smtp_url, span, text};
+use super::value::{Read, address, named, number, parsed, path, smtp_url, span, text};
+
+/// More connections than this gain nothing.
+const MOST_SESSIONS: usize = 32;
 
 /// Where messages are handed over, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Mail {
     pub give_up_after: TimeDelta,
     /// What follows if the server's answer never came.
     pub on_uncertain: OnUncertain,
+    /// How many connections to the server are used at once.
+    pub sessions: usize,
 }
 
 /// Who takes the messages.
@@ -118,7 +123,7 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 11] = [
+    pub(super) const KEYS: [&str; 12] = [
         "transport",
         "url",
         "username",
@@ -130,6 +135,7 @@ impl Mail {
         "send_between",
         "give_up_after",
         "on_uncertain",
+        "sessions",
     ];
 
     /// `None` until a transport is set. Paths are relative to `base`, the
@@ -168,6 +174,9 @@ impl Mail {
             on_uncertain: reader
                 .optional("mail.on_uncertain", uncertain)?
                 .unwrap_or(OnUncertain::Resend),
+            sessions: reader
+                .optional("mail.sessions", number(1..=MOST_SESSIONS))?
+                .unwrap_or(1),
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! What a value of the configuration may be: from TOML to the program's types.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -69,6 +70,18 @@ pub(super) fn text(value: &Value) -> Read<String> {
         let text = text.trim();
         (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
     })(value)
+}
+
+/// A whole number in a range.
+pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Read<usize> {
+    move |value| {
+        let expected = format!("a number from {} to {}", range.start(), range.end());
+        let found = value.as_integer();
+        let found = found.ok_or_else(|| wrong_kind(value, &expected))?;
+        let found = usize::try_from(found).ok();
+        let found = found.filter(|found| range.contains(found));
+        found.ok_or_else(|| refused(value, &expected))
+    }
 }
 
 /// A path, as written.

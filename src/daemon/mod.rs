@@ -31,7 +31,7 @@ use crate::jobs::Shop;
 pub async fn daemon(shop: Shop) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    let lock = shop.store.daemon_lock().await?;
+    let lock = shop.store.file_lock("daemon").await?;
     let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;

@@ -13,8 +13,12 @@ pub async fn copy_to(
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Vec<Copied>> {
     let in_use = || Refused("the database is in use: stop the daemon first".to_owned());
-    let _daemon = shop.store.daemon_lock().await?.with_context(in_use)?;
-    let _deliver = shop.store.job_lock("deliver").await?.with_context(in_use)?;
+    let _daemon = shop.store.file_lock("daemon").await?.with_context(in_use)?;
+    let _deliver = shop
+        .store
+        .file_lock("deliver")
+        .await?
+        .with_context(in_use)?;
     let _session = shop.store.session().await?;
     let target = Store::postgres(url).await?;
     let copied = copy(&shop.store, &target, progress).await;

@@ -34,11 +34,59 @@ pub struct Parcel<'p> {
     pub letter: &'p Letter,
     /// The files.
     pub attachments: &'p [Attachment],
-    /// The notices that it carries.
-    pub notice_ids: &'p [i64],
 }
 
-/// Puts a message into the outbox. `false`: it is there already.
+/// Who sends messages, as their heads say it.
+#[derive(Debug)]
+pub struct Sender {
+    from: Mailbox,
+    reply_to: Option<Mailbox>,
+}
+
+impl Sender {
+    /// The shop that the config names.
+    pub fn new(config: &Config, mail: &Mail) -> Self {
+        Self {
+            from: Mailbox {
+                name: Some(config.business.name.clone()),
+                address: mail.from.clone(),
+            },
+            reply_to: mail.reply_to.as_ref().map(|address| Mailbox {
+                name: None,
+                address: address.clone(),
+            }),
+        }
+    }
+
+    /// A message as it is put into the outbox at a time.
+    pub fn message(&self, parcel: Parcel<'_>, now: Instant) -> Result<MessageDraft> {
+        let Parcel { kind, key, to, .. } = parcel;
+        let recipient = to.address.clone();
+        let business = self.from.name.as_deref().unwrap_or_default();
+        let name = format!("{business}\n{kind}\n{recipient}\n{key}");
+        let name = &sha256_hex(name.as_bytes())[..32];
+        let message_id = mail::message_id(name, &self.from)?;
+        let headers = Headers {
+            from: self.from.clone(),
+            to,
+            reply_to: self.reply_to.clone(),
+            message_id: message_id.clone(),
+            date: now,
+        };
+        let raw = mail::build(parcel.letter, &headers, parcel.attachments)?;
+        Ok(MessageDraft {
+            message_id,
+            kind,
+            audience: parcel.audience.to_owned(),
+            recipient,
+            subject: parcel.letter.subject.clone(),
+            raw: String::from_utf8(raw).context("a message is ASCII")?,
+        })
+    }
+}
+
+/// Puts a message that carries no notices into the outbox. `false`: it is
+/// there already.
 pub async fn post(
     tx: &mut Tx<'_>,
     config: &Config,
@@ -46,36 +94,9 @@ pub async fn post(
     parcel: Parcel<'_>,
     now: Instant,
 ) -> Result<bool> {
-    let Parcel { kind, key, to, .. } = parcel;
-    let from = Mailbox {
-        name: Some(config.business.name.clone()),
-        address: mail.from.clone(),
-    };
-    let reply_to = mail.reply_to.as_ref().map(|address| Mailbox {
-        name: None,
-        address: address.clone(),
-    });
-    let recipient = to.address.clone();
-    let name = format!("{}\n{kind}\n{recipient}\n{key}", config.business.name);
-    let name = &sha256_hex(name.as_bytes())[..32];
-    let message_id = mail::message_id(name, &from)?;
-    let headers = Headers {
-        from,
-        to,
-        reply_to,
-        message_id: message_id.clone(),
-        date: now,
-    };
-    let raw = mail::build(parcel.letter, &headers, parcel.attachments)?;
-    let draft = MessageDraft {
-        message_id,
-        kind,
-        audience: parcel.audience.to_owned(),
-        recipient,
-        subject: parcel.letter.subject.clone(),
-        raw: String::from_utf8(raw).context("a message is ASCII")?,
-    };
-    Ok(store::message_add(tx, &draft, parcel.notice_ids, now).await?)
+    let draft = Sender::new(config, mail).message(parcel, now)?;
+    let added = store::messages_add(tx, &[(draft, Vec::new())], now).await?;
+    Ok(added == 1)
 }
 
 /// The way out that the config names.

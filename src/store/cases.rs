@@ -322,21 +322,28 @@ pub async fn order_of(tx: &mut Tx<'_>, name: &str) -> Result<Option<i64>, StoreE
     select("orders", ["id"], rest).bind(name).value(tx).await
 }
 
-/// A customer's name and address: those of their latest order.
-pub async fn customer_load(
+/// Customers' names and addresses, those of their latest orders, by their
+/// references.
+pub async fn customers_load<'r>(
     tx: &mut Tx<'_>,
-    customer_ref: &str,
-) -> Result<Option<Customer>, StoreError> {
-    let rest = "FROM orders WHERE customer_ref = $1 AND withdrawn IS NOT TRUE \
-         ORDER BY placed_at DESC, id DESC LIMIT 1";
-    let query = select("orders", ["customer_name", "customer_email"], rest).bind(customer_ref);
+    customer_refs: impl IntoIterator<Item = &'r str>,
+) -> Result<HashMap<String, Customer>, StoreError> {
+    let rest = "FROM {page} AS page {then} orders AS o ON o.id = ( \
+           SELECT id FROM orders WHERE customer_ref = page.customer_ref \
+              AND withdrawn IS NOT TRUE ORDER BY placed_at DESC, id DESC LIMIT 1)";
+    let columns = ["o.customer_ref", "o.customer_name", "o.customer_email"];
+    let query = select("orders", columns, rest);
     let customer = |mut row: Row| {
-        Ok(Customer {
+        let customer_ref = row.get("customer_ref")?;
+        let customer = Customer {
             name: row.get("customer_name")?,
             email: row.get("customer_email")?,
-        })
+        };
+        Ok((customer_ref, customer))
     };
-    query.row(tx).await?.map(customer).transpose()
+    let page = Page::of_texts("customer_ref", customer_refs);
+    let rows = query.page(page).rows(tx).await?;
+    rows.into_iter().map(customer).collect()
 }
 
 /// Units with the serial of another: `(unit, the first with that serial)`,

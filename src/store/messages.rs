@@ -1,10 +1,12 @@
 //! Messages: what was composed, and what the mail server made of it.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::StoreError;
-use super::engine::{Page, Row, Tx, select, write};
+use super::engine::{Kind, Page, Row, Tx, select, write};
 use crate::policy::Instant;
 
 /// Why there is a message.
@@ -66,7 +68,7 @@ pub struct MessageDraft {
     pub recipient: String,
     /// The subject line.
     pub subject: String,
-    /// The bytes, the same at every try.
+    /// The bytes, the same at every try; empty where they were not read.
     pub raw: String,
 }
 
@@ -95,27 +97,12 @@ pub struct Message {
     pub maybe_taken: bool,
     /// When the server took it over.
     pub sent_at: Option<Instant>,
+    /// How many times it was taken to be sent.
+    pub fence: i64,
 }
 
-/// What a try left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Try {
-    /// Where the message is now.
-    pub state: MessageState,
-    /// Whether the try counts: a fault of the server uses none up.
-    pub counts: bool,
-    /// When it is tried next.
-    pub next_try_at: Option<Instant>,
-    /// The server's answer, or what went wrong.
-    pub answer: String,
-    /// Whether it was refused for good.
-    pub refused: bool,
-    /// Whether the server may have it all the same.
-    pub maybe_taken: bool,
-}
-
-/// What is read of a message; its bytes come last.
-const MESSAGE: [&str; 15] = [
+/// What is read of a message; its bytes are apart.
+pub(super) const MESSAGE: [&str; 16] = [
     "id",
     "message_id",
     "kind",
@@ -131,9 +118,10 @@ const MESSAGE: [&str; 15] = [
     "refused",
     "maybe_taken",
     "sent_at",
+    "fence",
 ];
 
-fn message(mut row: Row, raw: String) -> Result<Message, StoreError> {
+pub(super) fn message(mut row: Row) -> Result<Message, StoreError> {
     Ok(Message {
         id: row.get("id")?,
         draft: MessageDraft {
@@ -142,7 +130,7 @@ fn message(mut row: Row, raw: String) -> Result<Message, StoreError> {
             audience: row.get("audience")?,
             recipient: row.get("recipient")?,
             subject: row.get("subject")?,
-            raw,
+            raw: String::new(),
         },
         state: row.parse("state", "a message's state")?,
         composed_at: row.time("composed_at")?,
@@ -153,62 +141,88 @@ fn message(mut row: Row, raw: String) -> Result<Message, StoreError> {
         refused: row.flag("refused")?,
         maybe_taken: row.flag("maybe_taken")?,
         sent_at: row.time_if_known("sent_at")?,
+        fence: row.get("fence")?,
     })
 }
 
-/// Stores a message with the notices that it carries. `false`: it was stored
-/// before, and nothing was written.
-pub async fn message_add(
+/// Stores messages, each with the notices that it carries; gives how many. One
+/// that was stored before is left as it is.
+pub async fn messages_add(
     tx: &mut Tx<'_>,
-    draft: &MessageDraft,
-    notice_ids: &[i64],
+    drafts: &[(MessageDraft, Vec<i64>)],
     now: Instant,
-) -> Result<bool, StoreError> {
+) -> Result<u64, StoreError> {
+    let mut page = Page::new(&[
+        ("message_id", Kind::Text),
+        ("kind", Kind::Text),
+        ("audience", Kind::Text),
+        ("recipient", Kind::Text),
+        ("subject", Kind::Text),
+    ]);
+    for (draft, _) in drafts {
+        page.push([
+            (&draft.message_id).into(),
+            draft.kind.to_string().into(),
+            (&draft.audience).into(),
+            (&draft.recipient).into(),
+            (&draft.subject).into(),
+        ]);
+    }
     let sql = "INSERT INTO messages \
-           (message_id, kind, audience, recipient, subject, raw, state, composed_at, next_try_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, 'ready', $7, $7) \
+           (message_id, kind, audience, recipient, subject, state, composed_at, next_try_at) \
+         SELECT message_id, kind, audience, recipient, subject, 'ready', $1, $1 \
+           FROM {page} AS page WHERE true ORDER BY place \
          ON CONFLICT (message_id) DO NOTHING";
-    let added = write(sql)
-        .bind(&draft.message_id)
-        .bind(draft.kind.to_string())
-        .bind(&draft.audience)
-        .bind(&draft.recipient)
-        .bind(&draft.subject)
-        .bind(&draft.raw)
-        .bind(now)
-        .returning("messages", &["id"]);
-    let id: Option<i64> = added.value(tx).await?;
-    let Some(id) = id else {
-        return Ok(false);
-    };
+    let added = write(sql).bind(now).page(page);
+    let added = added.returning("messages", &["id", "message_id"]);
+    let by_header: HashMap<&str, &(MessageDraft, Vec<i64>)> = drafts
+        .iter()
+        .map(|draft| (draft.0.message_id.as_str(), draft))
+        .collect();
+    let mut bodies = Page::new(&[("message_id", Kind::Int), ("raw", Kind::Text)]);
+    let mut carried = Page::new(&[("message_id", Kind::Int), ("notice_id", Kind::Int)]);
+    for mut row in added.rows(tx).await? {
+        let (id, header): (i64, String) = (row.get("id")?, row.get("message_id")?);
+        let Some((draft, notice_ids)) = by_header.get(header.as_str()) else {
+            return Err(row.bad("message_id", header, "one that was added"));
+        };
+        bodies.push([id.into(), (&draft.raw).into()]);
+        for notice_id in notice_ids {
+            carried.push([id.into(), (*notice_id).into()]);
+        }
+    }
+    let added = bodies.len() as u64;
+    let sql = "INSERT INTO message_bodies (message_id, raw) \
+               SELECT message_id, raw FROM {page} AS page";
+    write(sql).page(bodies).execute(tx).await?;
     let sql = "INSERT INTO message_notices (message_id, notice_id) \
-               SELECT $1, notice_id FROM {page} AS page";
-    let page = Page::of_ints("notice_id", notice_ids);
-    write(sql).bind(id).page(page).execute(tx).await?;
-    Ok(true)
-}
-
-/// The numbers of the messages to be tried by `now`, oldest first.
-pub async fn messages_due(
-    tx: &mut Tx<'_>,
-    now: Instant,
-    customers_too: bool,
-) -> Result<Vec<i64>, StoreError> {
-    let rest = "FROM messages WHERE state = 'ready' AND next_try_at <= $1 \
-                AND (audience <> 'customer' OR $2) ORDER BY next_try_at, id";
-    let query = select("messages", ["id"], rest);
-    query.bind(now).bind(customers_too).values(tx).await
+               SELECT message_id, notice_id FROM {page} AS page";
+    write(sql).page(carried).execute(tx).await?;
+    Ok(added)
 }
 
 /// One message.
 pub async fn message_get(tx: &mut Tx<'_>, id: i64) -> Result<Option<Message>, StoreError> {
-    let columns = MESSAGE.into_iter().chain(["raw"]);
-    let query = select("messages", columns, "FROM messages WHERE id = $1");
-    let Some(mut row) = query.bind(id).row(tx).await? else {
+    let query = select("messages", MESSAGE, "FROM messages WHERE id = $1");
+    let Some(row) = query.bind(id).row(tx).await? else {
         return Ok(None);
     };
-    let raw = row.get("raw")?;
-    message(row, raw).map(Some)
+    let mut found = message(row)?;
+    let raw = message_bodies(tx, &[id]).await?.remove(&id);
+    found.draft.raw = raw.unwrap_or_default();
+    Ok(Some(found))
+}
+
+/// The bytes of messages, by their numbers.
+pub async fn message_bodies(
+    tx: &mut Tx<'_>,
+    ids: &[i64],
+) -> Result<HashMap<i64, String>, StoreError> {
+    let rest = "FROM {page} AS page {then} message_bodies AS b ON b.message_id = page.id";
+    let query = select("message_bodies", ["b.message_id", "b.raw"], rest);
+    let pair = |mut row: Row| Ok((row.get("message_id")?, row.get("raw")?));
+    let rows = query.page(Page::of_ints("id", ids)).rows(tx).await?;
+    rows.into_iter().map(pair).collect()
 }
 
 /// The newest messages, without their bytes; only those of a state if one is
@@ -221,81 +235,18 @@ pub async fn messages_list(
     let rest = "FROM messages WHERE $1 IS NULL OR state = $1 ORDER BY id DESC LIMIT $2";
     let state = state.map(|state| state.to_string());
     let query = select("messages", MESSAGE, rest).bind(state).bind(at_most);
-    let listed = |row| message(row, String::new());
-    query.rows(tx).await?.into_iter().map(listed).collect()
+    query.rows(tx).await?.into_iter().map(message).collect()
 }
 
-/// Marks a message as handed over, before it is. `false`: it is not to be
-/// sent now, as it, or a notice in it, is no longer what it was.
-pub async fn message_sending(tx: &mut Tx<'_>, id: i64) -> Result<bool, StoreError> {
-    let sql = "UPDATE messages SET state = 'sending' WHERE id = $1 AND state = 'ready' \
-           AND (maybe_taken OR NOT EXISTS ( \
-               SELECT 1 FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
-                WHERE c.message_id = $1 AND n.disposition NOT IN ('queued', 'sent')))";
-    Ok(write(sql).bind(id).execute(tx).await? == 1)
-}
-
-/// Writes what a try left, and what it means for the notices.
-pub async fn message_tried(
-    tx: &mut Tx<'_>,
-    id: i64,
-    tried: &Try,
-    now: Instant,
-) -> Result<(), StoreError> {
-    let sql = "UPDATE messages SET state = $2, tries = tries + $3, next_try_at = $4, \
-               first_try_at = CASE WHEN $3 > 0 THEN coalesce(first_try_at, $7) \
-                                   ELSE first_try_at END, answer = $5, refused = $6, maybe_taken = maybe_taken OR $8, \
-               sent_at = CASE WHEN $2 = 'sent' THEN $7 END WHERE id = $1";
-    write(sql)
-        .bind(id)
-        .bind(tried.state.to_string())
-        .bind(i64::from(tried.counts))
-        .bind(tried.next_try_at)
-        .bind(&tried.answer)
-        .bind(tried.refused)
-        .bind(now)
-        .bind(tried.maybe_taken)
-        .execute(tx)
-        .await?;
-    notices_follow(tx, id).await
-}
-
-/// What the messages of notices mean for them: one is sent if one of its
-/// messages was taken; it is held if none is under way any more and one may
-/// have been taken; it failed if all of them have.
-async fn notices_follow(tx: &mut Tx<'_>, message_id: i64) -> Result<(), StoreError> {
-    let has = |states: &str| {
-        format!(
-            "EXISTS (SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
-                      WHERE c.notice_id = notices.id AND m.state IN ({states}))"
-        )
-    };
-    let (sent, under_way) = (has("'sent'"), has("'ready', 'sending'"));
-    let (uncertain, failed) = (has("'uncertain'"), has("'failed'"));
-    let sql = format!(
-        "UPDATE notices SET disposition = CASE WHEN {sent} THEN 'sent' \
-             WHEN {under_way} THEN disposition WHEN {uncertain} THEN 'held' \
-             WHEN {failed} THEN 'failed' ELSE disposition END \
-          WHERE id IN (SELECT notice_id FROM message_notices WHERE message_id = $1) \
-            AND (disposition IN ('queued', 'held') OR {sent})"
-    );
-    write(sql).bind(message_id).execute(tx).await?;
+/// Takes messages back that were not sent; their notices are free again.
+pub async fn messages_drop(tx: &mut Tx<'_>, ids: &[i64]) -> Result<(), StoreError> {
+    let page = Page::of_ints("id", ids);
+    let sql = "UPDATE messages SET state = 'dropped', next_try_at = NULL \
+               WHERE id IN (SELECT id FROM {page} AS page)";
+    write(sql).page(page.clone()).execute(tx).await?;
+    let sql = "DELETE FROM message_notices WHERE message_id IN (SELECT id FROM {page} AS page)";
+    write(sql).page(page).execute(tx).await?;
     Ok(())
-}
-
-/// Takes a message back that was not sent; its notices are free again.
-pub async fn message_drop(tx: &mut Tx<'_>, id: i64) -> Result<(), StoreError> {
-    let sql = "UPDATE messages SET state = 'dropped', next_try_at = NULL WHERE id = $1";
-    write(sql).bind(id).execute(tx).await?;
-    let sql = "DELETE FROM message_notices WHERE message_id = $1";
-    write(sql).bind(id).execute(tx).await?;
-    Ok(())
-}
-
-/// Messages that a run handed over and then died over.
-pub async fn messages_interrupted(tx: &mut Tx<'_>) -> Result<Vec<i64>, StoreError> {
-    let rest = "FROM messages WHERE state = 'sending' ORDER BY id";
-    select("messages", ["id"], rest).values(tx).await
 }
 
 /// Lets a message be tried again that failed or is uncertain; `false`: it is
@@ -317,7 +268,7 @@ pub async fn message_retry(tx: &mut Tx<'_>, id: i64, now: Instant) -> Result<boo
            AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)";
     write(sql).bind(id).execute(tx).await?;
     if message.draft.kind == MessageKind::Notices && !message.maybe_taken {
-        message_drop(tx, id).await?;
+        messages_drop(tx, &[id]).await?;
         return Ok(true);
     }
     // Its time to be given up starts anew.

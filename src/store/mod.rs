@@ -9,6 +9,7 @@
 
 mod agenda;
 mod cases;
+mod delivery;
 mod engine;
 pub mod import;
 mod messages;
@@ -20,6 +21,7 @@ mod runs;
 
 pub use agenda::*;
 pub use cases::*;
+pub use delivery::*;
 pub use engine::{Ahead, Copied, Lock, Session, Store, StoreError, Tx, copy};
 pub use messages::*;
 pub use notices::*;

@@ -107,41 +107,116 @@ fn line(row: &mut Row) -> Result<NoticeLine, StoreError> {
     })
 }
 
-/// Notices that may be sent and are in no message under way, for audiences
-/// that somebody receives: `(order, notice)`, order by order.
+/// A notice that may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadyNotice {
+    /// Its number.
+    pub id: i64,
+    /// Its order.
+    pub order_id: i64,
+    /// From when on it may be sent.
+    pub ready_at: Instant,
+}
+
+const READY: [&str; 3] = ["n.id", "n.order_id", "n.ready_at"];
+
+/// What may be sent by `$1` and is in no message under way.
+const IS_READY: &str = "n.disposition = 'queued' AND n.ready_at <= $1 \
+     AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
+                       JOIN messages AS m ON m.id = c.message_id \
+                      WHERE c.notice_id = n.id \
+                        AND m.state IN ('ready', 'sending', 'uncertain'))";
+
+fn ready_notice(mut row: Row) -> Result<ReadyNotice, StoreError> {
+    Ok(ReadyNotice {
+        id: row.get("id")?,
+        order_id: row.get("order_id")?,
+        ready_at: row.time("ready_at")?,
+    })
+}
+
+/// The next notices that may be sent to some audiences, those that wait
+/// longest first, after one of them.
 pub async fn notices_ready(
     tx: &mut Tx<'_>,
     now: Instant,
     audiences: &[Audience],
-) -> Result<Vec<(i64, i64)>, StoreError> {
-    // The expression keeps the plan on the index of what is queued.
-    let rest = "FROM notices WHERE disposition = 'queued' AND ready_at <= $1 \
-           AND audience || '' IN (SELECT audience FROM {page} AS page) \
-           AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
-                            JOIN messages AS m ON m.id = c.message_id \
-                           WHERE c.notice_id = notices.id \
-                             AND m.state IN ('ready', 'sending', 'uncertain')) \
-         ORDER BY order_id + 0, id";
+    after: Option<(Instant, i64)>,
+    at_most: i64,
+) -> Result<Vec<ReadyNotice>, StoreError> {
+    let rest = format!(
+        "FROM notices AS n WHERE {IS_READY} \
+           AND n.audience IN (SELECT audience FROM {{page}} AS page) \
+           AND (n.ready_at, n.id) > ($2, $3) ORDER BY n.ready_at, n.id LIMIT $4"
+    );
     let audiences: Vec<String> = audiences.iter().map(ToString::to_string).collect();
     let page = Page::of_texts("audience", audiences.iter().map(String::as_str));
-    let query = select("notices", ["order_id", "id"], rest);
-    pairs(query.bind(now).page(page), tx).await
+    let (at, id) = after.map_or((i64::MIN, 0), |(at, id)| (at.timestamp_micros(), id));
+    let query = select("notices", READY, rest).bind(now);
+    let query = query.bind(at).bind(id).bind(at_most).page(page);
+    query
+        .rows(tx)
+        .await?
+        .into_iter()
+        .map(ready_notice)
+        .collect()
 }
 
-/// The notices that a message carries: `(order, notice)`, order by order.
-pub async fn notices_of_message(
+/// All that may be sent to the customers of some orders, be it about others.
+pub async fn notices_ready_beside(
     tx: &mut Tx<'_>,
-    message_id: i64,
-) -> Result<Vec<(i64, i64)>, StoreError> {
-    let rest = "FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
-         WHERE c.message_id = $1 ORDER BY n.order_id, n.id";
-    let query = select("notices", ["n.order_id", "n.id"], rest);
-    pairs(query.bind(message_id), tx).await
+    now: Instant,
+    order_ids: &[i64],
+) -> Result<Vec<ReadyNotice>, StoreError> {
+    let rest = format!(
+        "FROM (SELECT DISTINCT p.customer_ref FROM {{page}} AS page \
+                 {{then}} orders AS p ON p.id = page.order_id) AS customers \
+           {{then}} orders AS o ON o.customer_ref = customers.customer_ref \
+           {{then}} notices AS n ON n.order_id = o.id \
+         WHERE {IS_READY} AND n.audience = $2 ORDER BY n.order_id, n.id"
+    );
+    let query = select("notices", READY, rest).bind(now);
+    let query = query.bind(Audience::Customer.to_string());
+    let query = query.page(Page::of_ints("order_id", order_ids));
+    query
+        .rows(tx)
+        .await?
+        .into_iter()
+        .map(ready_notice)
+        .collect()
 }
 
-async fn pairs(query: Statement, tx: &mut Tx<'_>) -> Result<Vec<(i64, i64)>, StoreError> {
-    let pair = |mut row: Row| Ok((row.get("order_id")?, row.get("id")?));
-    query.rows(tx).await?.into_iter().map(pair).collect()
+/// A notice that a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CarriedNotice {
+    /// The message.
+    pub message_id: i64,
+    /// The notice's order.
+    pub order_id: i64,
+    /// The notice.
+    pub id: i64,
+}
+
+/// The notices that messages carry, order by order.
+pub async fn notices_carried(
+    tx: &mut Tx<'_>,
+    message_ids: &[i64],
+) -> Result<Vec<CarriedNotice>, StoreError> {
+    let rest = "FROM {page} AS page {then} message_notices AS c ON c.message_id = page.id \
+         {then} notices AS n ON n.id = c.notice_id ORDER BY n.order_id, n.id, c.message_id";
+    let query = select("notices", ["n.id", "n.order_id", "c.message_id"], rest);
+    let carried = |mut row: Row| {
+        Ok(CarriedNotice {
+            id: row.get("id")?,
+            order_id: row.get("order_id")?,
+            message_id: row.get("message_id")?,
+        })
+    };
+    let rows = query
+        .page(Page::of_ints("id", message_ids))
+        .rows(tx)
+        .await?;
+    rows.into_iter().map(carried).collect()
 }
 
 /// Writes what became of notices.

@@ -174,7 +174,7 @@ pub struct Held {
 
 /// A slot that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
+pub struct TakenSlot {
     /// The run.
     pub held: Held,
     /// When it began.
@@ -192,7 +192,7 @@ pub async fn run_take(
     node: &str,
     now: Instant,
     goes_on: TimeDelta,
-) -> Result<Option<Taken>, StoreError> {
+) -> Result<Option<TakenSlot>, StoreError> {
     let sql = "UPDATE job_runs SET state = 'running', node = $2, fence = fence + 1, \
                lease_until = {lease}, started_at = CASE WHEN lease_until > {clock} - $4 \
                                                    THEN started_at ELSE $3 END \
@@ -204,7 +204,7 @@ pub async fn run_take(
         let fence = row.get("fence")?;
         let started_at = row.time("started_at")?;
         let lease: i64 = row.get("lease")?;
-        Ok(Taken {
+        Ok(TakenSlot {
             held: Held { id, fence },
             started_at,
             lease: Duration::from_micros(lease.try_into().unwrap_or(0)),

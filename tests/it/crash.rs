@@ -162,9 +162,10 @@ async fn delivered_in_the_end(shop: &Shop, expected: &[String], what: &str) {
 
 /// Each notice, what became of it, and the message that carries it.
 async fn outcome(shop: &Shop) -> Vec<String> {
-    let sql = "SELECT n.ref, n.disposition, m.state, m.message_id, m.raw \
+    let sql = "SELECT n.ref, n.disposition, m.state, m.message_id, b.raw \
                  FROM notices AS n JOIN message_notices AS c ON c.notice_id = n.id \
-                 JOIN messages AS m ON m.id = c.message_id ORDER BY n.ref";
+                 JOIN messages AS m ON m.id = c.message_id \
+                 JOIN message_bodies AS b ON b.message_id = m.id ORDER BY n.ref";
     shop.rows(sql).await
 }
 
@@ -181,7 +182,8 @@ async fn undisturbed(base: &Shop) -> Vec<String> {
 async fn deliver_killed_at_a_line_of_its_log() {
     let base = notices_for(30).await;
     let expected = undisturbed(&base).await;
-    for lines in [1, 2, 7, 29] {
+    let mut kills = 0;
+    for lines in [1, 2, 7, 14] {
         let shop = base.copy();
         let mut command = shop.command(&DELIVER);
         command.env("RUST_LOG", "warrantyd=info");
@@ -192,10 +194,14 @@ async fn deliver_killed_at_a_line_of_its_log() {
             .filter(|line| line.contains("tried"));
         assert_eq!(tried.take(lines).count(), lines);
         child.kill().unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        let ended = child.wait().unwrap();
+        // Or it was faster.
+        assert!(ended.signal() == Some(9) || ended.success(), "{ended}");
+        kills += usize::from(!ended.success());
         let what = format!("killed after {lines} messages");
         delivered_in_the_end(&shop, &expected, &what).await;
     }
+    assert!(kills > 0);
 }
 
 #[tokio::test]
@@ -228,9 +234,13 @@ async fn deliver_dies_between_handing_over_and_noting_it() {
     shop.execute(trigger).await;
     let output = shop.run_to(1, &DELIVER);
     assert!(stderr(&output).contains("died here"), "{}", stderr(&output));
-    let states = "SELECT state, count(*) FROM messages GROUP BY 1 ORDER BY 1";
-    assert_eq!(shop.rows(states).await, ["ready|26", "sending|1", "sent|3"]);
-    assert_eq!(mails(&shop), 4);
+    // Those that were answered with the fourth share its fate; the others wait.
+    let states = "SELECT count(*) FILTER (WHERE state = 'sent'), \
+                    count(*) FILTER (WHERE state = 'ready') + \
+                    count(*) FILTER (WHERE state = 'sending'), \
+                    count(*) FILTER (WHERE state <> 'ready') FROM messages";
+    assert_eq!(shop.rows(states).await, [format!("3|27|{}", mails(&shop))]);
+    assert!(mails(&shop) > 3);
     shop.execute("DROP TRIGGER dies").await;
     delivered_in_the_end(&shop, &expected, "died between").await;
 }

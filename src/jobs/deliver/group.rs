@@ -2,14 +2,55 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use anyhow::Result;
-
-use super::Standing;
+use super::standing::Standing;
+use crate::case::RecordedNotice;
 use crate::config::Contacts;
 use crate::jobs::compose::{about, addresses, notice_text};
 use crate::mail::{Addressee, Mailbox, NoticeText};
 use crate::policy::{Audience, Calendar, Instant};
-use crate::store::{self, Customer, Tx};
+use crate::store::Customer;
+
+/// Who may be told.
+pub(super) struct Recipients<'r> {
+    pub contacts: &'r Contacts,
+    /// By their references.
+    pub customers: HashMap<String, Customer>,
+}
+
+impl Recipients<'_> {
+    /// Everybody who is to be told of a notice. Nobody: who it is for has no
+    /// address.
+    pub fn of(&self, standing: &Standing, notice: &RecordedNotice) -> Vec<(Mailbox, Addressee)> {
+        let case = &standing.case;
+        if notice.key.audience == Audience::Customer {
+            let customer_ref = &case.order.customer_ref;
+            let customer = self.customers.get(customer_ref);
+            let told = |customer: &Customer| {
+                let to = Mailbox {
+                    name: customer.name.clone(),
+                    address: customer.email.clone(),
+                };
+                let addressee = Addressee::Customer {
+                    customer_ref: customer_ref.clone(),
+                    name: customer.name.clone(),
+                };
+                (to, addressee)
+            };
+            return customer.map(told).into_iter().collect();
+        }
+        let (_, claim) = about(case, &notice.key);
+        let assignee = claim.and_then(|claim| claim.assignee_email.as_deref());
+        let told = |address: &str| {
+            let to = Mailbox {
+                name: None,
+                address: address.to_owned(),
+            };
+            (to, Addressee::Inside)
+        };
+        let addresses = addresses(self.contacts, notice.key.audience, assignee);
+        addresses.into_iter().map(told).collect()
+    }
+}
 
 /// Notices for one recipient.
 pub(super) struct Group {
@@ -22,69 +63,38 @@ pub(super) struct Group {
 
 /// Notices by recipient, in a stable order.
 #[derive(Default)]
-pub(super) struct Groups {
-    groups: BTreeMap<(String, String), Group>,
-    customers: HashMap<String, Option<Customer>>,
-}
+pub(super) struct Groups(BTreeMap<(String, String), Group>);
 
 impl Groups {
     /// Adds the notices of a case, each to everybody who is to be told; but not
     /// those to an address that a message took or takes them to.
-    pub async fn add(
+    pub fn add(
         &mut self,
-        tx: &mut Tx<'_>,
         standing: &Standing,
-        contacts: &Contacts,
+        recipients: &Recipients<'_>,
+        told: &HashSet<(i64, String)>,
         calendar: &Calendar,
         now: Instant,
-        told: &HashSet<(i64, String)>,
-    ) -> Result<()> {
+    ) {
         let Standing {
             case, evaluation, ..
         } = standing;
         for notice in &standing.notices {
-            let audience = notice.key.audience;
-            let text = notice_text(case, evaluation, notice, calendar, now);
-            if audience == Audience::Customer {
-                let customer_ref = &case.order.customer_ref;
-                if let Some(customer) = self.customer(tx, customer_ref).await? {
-                    let to = Mailbox {
-                        name: customer.name.clone(),
-                        address: customer.email,
-                    };
-                    let addressee = Addressee::Customer {
-                        customer_ref: customer_ref.clone(),
-                        name: customer.name,
-                    };
-                    if !told.contains(&(notice.id, to.address.clone())) {
-                        self.push(audience, to, addressee, (notice.id, text));
-                    }
-                }
+            let mut to = recipients.of(standing, notice);
+            to.retain(|(to, _)| !told.contains(&(notice.id, to.address.clone())));
+            if to.is_empty() {
                 continue;
             }
-            let (_, claim) = about(case, &notice.key);
-            let assignee = claim.and_then(|claim| claim.assignee_email.as_deref());
-            for address in addresses(contacts, audience, assignee) {
-                let to = Mailbox {
-                    name: None,
-                    address: address.to_owned(),
-                };
-                if !told.contains(&(notice.id, to.address.clone())) {
-                    self.push(audience, to, Addressee::Inside, (notice.id, text.clone()));
-                }
+            let text = notice_text(case, evaluation, notice, calendar, now);
+            for (to, addressee) in to {
+                self.push(
+                    notice.key.audience,
+                    to,
+                    addressee,
+                    (notice.id, text.clone()),
+                );
             }
         }
-        Ok(())
-    }
-
-    async fn customer(&mut self, tx: &mut Tx<'_>, customer_ref: &str) -> Result<Option<Customer>> {
-        if let Some(known) = self.customers.get(customer_ref) {
-            return Ok(known.clone());
-        }
-        let customer = store::customer_load(tx, customer_ref).await?;
-        self.customers
-            .insert(customer_ref.to_owned(), customer.clone());
-        Ok(customer)
     }
 
     fn push(
@@ -99,7 +109,7 @@ impl Groups {
             Addressee::Inside => String::new(),
         };
         let key = (customer_ref, to.address.clone());
-        let group = self.groups.entry(key).or_insert_with(|| Group {
+        let group = self.0.entry(key).or_insert_with(|| Group {
             audience,
             to,
             addressee,
@@ -111,14 +121,7 @@ impl Groups {
         }
     }
 
-    /// How many notices go to an address.
-    pub fn notices_for(&self, address: &str) -> usize {
-        let groups = self.groups.values();
-        let of_address = groups.filter(|group| group.to.address == address);
-        of_address.map(|group| group.notices.len()).sum()
-    }
-
     pub fn into_vec(self) -> Vec<Group> {
-        self.groups.into_values().collect()
+        self.0.into_values().collect()
     }
 }

@@ -11,6 +11,17 @@ use crate::store::{Message, MessageState, Try};
 const FIRST_WAIT: TimeDelta = TimeDelta::minutes(5);
 const LAST_WAIT: TimeDelta = TimeDelta::hours(4);
 
+/// What is left of a message that was not handed over.
+pub(super) fn given_back(message: &Message) -> Try {
+    Try {
+        counts: false,
+        next_try_at: message.next_try_at,
+        answer: None,
+        refused: message.refused,
+        ..tried(MessageState::Ready, String::new())
+    }
+}
+
 /// What a delivery leaves of its message, and the fault of the transport, if
 /// it has one.
 pub(super) fn settled(
@@ -54,7 +65,7 @@ fn tried(state: MessageState, answer: String) -> Try {
         state,
         counts: true,
         next_try_at: None,
-        answer,
+        answer: Some(answer),
         refused: false,
         maybe_taken: false,
     }

@@ -136,7 +136,9 @@ impl Decider {
     async fn due(&self, tx: &mut Tx<'_>, next: Next) -> Result<Vec<DueCase>> {
         let now = self.context.now;
         Ok(match next {
-            Next::Due { after, .. } => store::agenda_due(tx, now, after, CASES_A_PAGE as i64).await?,
+            Next::Due { after, .. } => {
+                store::agenda_due(tx, now, after, CASES_A_PAGE as i64).await?
+            }
             Next::Stale { after, left } => {
                 let at_most = CASES_A_PAGE.min(left) as i64;
                 store::agenda_stale(tx, now, self.rules_id, after, at_most).await?

@@ -63,9 +63,7 @@ pub struct Enforced {
 
 impl Enforced {
     fn add(&mut self, other: Self) {
-        for (name, by) in other.outcome.counts {
-            self.outcome.count(name, by);
-        }
+        self.outcome.add(&other.outcome.counts);
         self.moved.extend(other.moved);
         self.notices.extend(other.notices);
     }
@@ -128,13 +126,7 @@ pub(super) async fn enforce_share(shop: &Shop, when: When) -> Result<Outcome> {
     Ok(run.done.outcome)
 }
 
-fn decider(
-    shop: &Shop,
-    guarded: Guarded,
-    rules: Rules,
-    rules_id: i64,
-    dry_run: bool,
-) -> Decider {
+fn decider(shop: &Shop, guarded: Guarded, rules: Rules, rules_id: i64, dry_run: bool) -> Decider {
     let Config {
         calendar, notices, ..
     } = shop.config.as_ref();

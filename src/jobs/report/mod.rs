@@ -160,7 +160,6 @@ async fn mail_managers(
             },
             letter: &letter,
             attachments: &attachments,
-            notice_ids: &[],
         };
         // Composed now, be the report of an earlier time: now is when its
         // tries begin.

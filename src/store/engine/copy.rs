@@ -10,9 +10,9 @@ use super::link::Tx;
 use super::statement::{select, write};
 use super::{Db, Store, StoreError};
 
-/// Rows copied at once; of messages with their bytes, fewer.
+/// Rows copied at once; of the bytes of messages, fewer.
 const ROWS_A_PAGE: i64 = 2_000;
-const MESSAGES_A_PAGE: i64 = 50;
+const BODIES_A_PAGE: i64 = 50;
 
 /// How many rows of a table were copied and found equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ async fn copy_table(
 ) -> Result<u64, StoreError> {
     let Table { name, columns, .. } = table;
     let at_most = match name.as_str() {
-        "messages" => MESSAGES_A_PAGE,
+        "message_bodies" => BODIES_A_PAGE,
         _ => ROWS_A_PAGE,
     };
     let listed: Vec<String> = columns

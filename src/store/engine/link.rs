@@ -48,6 +48,15 @@ impl Tx<'_> {
         }
         Ok(())
     }
+
+    /// Keeps out other transactions that do the same work, until this one
+    /// ends. On SQLite whoever writes is alone.
+    pub async fn alone(&mut self, work: &str) -> Result<(), StoreError> {
+        if let TxOf::Postgres(tx) = &mut self.of {
+            postgres::alone(tx, work).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Link for Tx<'_> {

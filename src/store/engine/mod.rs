@@ -160,11 +160,11 @@ impl Store {
         })
     }
 
-    /// Keeps other daemons away from a file of SQLite; `None`: one is at work.
-    /// On PostgreSQL any number of them share the work.
-    pub async fn daemon_lock(&self) -> Result<Option<Lock>, StoreError> {
+    /// Keeps other runs of a job away where only one can work: from a file of
+    /// SQLite; `None`: one is at work. On PostgreSQL any number share the work.
+    pub async fn file_lock(&self, job: &str) -> Result<Option<Lock>, StoreError> {
         match &self.db {
-            Db::Sqlite(_) => self.job_lock("daemon").await,
+            Db::Sqlite(_) => self.job_lock(job).await,
             Db::Postgres(_) => Ok(Some(Lock::open())),
         }
     }

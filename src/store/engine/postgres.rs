@@ -102,6 +102,15 @@ pub async fn try_lock(pool: &PgPool, what: &str) -> Result<Option<PgConnection>,
     }
 }
 
+/// A lock that goes with the transaction.
+pub async fn alone(conn: &mut PgConnection, work: &str) -> Result<(), StoreError> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warrantyd'), hashtext($1))")
+        .bind(work)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// What an error of PostgreSQL means, by its SQLSTATE.
 pub fn known(error: &PgDatabaseError) -> Option<StoreError> {
     match error.code() {

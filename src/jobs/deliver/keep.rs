@@ -1,0 +1,115 @@
+//! Keeping what came of messages.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Run;
+use super::sessions::Answered;
+use super::settle::{given_back, settled};
+use super::supply::Page;
+use crate::mail::Delivery;
+use crate::policy::Instant;
+use crate::store::{self, Message, MessageState, Store, StoreError, Try};
+
+/// How long a database that cannot be written is left alone.
+const WAIT: Duration = Duration::from_secs(1);
+
+impl Run<'_> {
+    /// Keeps what came of messages; `false`: nothing more is to be handed
+    /// over, as the transport or the lease is gone.
+    pub(super) async fn keep(&mut self, answered: Vec<Answered>) -> Result<bool> {
+        let mut goes_on = true;
+        let mut all = Vec::with_capacity(answered.len());
+        for (message, delivery) in answered {
+            let (tried, fault) = match delivery {
+                Some(delivery) => self.settled(&message, delivery),
+                None => (given_back(&message), None),
+            };
+            goes_on &= tried.counts;
+            if let Some(cause) = fault {
+                let why = format!("the mail server cannot be used: {cause}; messages wait");
+                self.outcome.problem.get_or_insert(why);
+            }
+            all.push((message, tried));
+        }
+        let mut kept = self.write(&all).await;
+        if kept.is_err() && all.len() > 1 {
+            // One that cannot be written keeps no other from it.
+            kept = Ok(());
+            for one in &all {
+                kept = kept.and(self.write(std::slice::from_ref(one)).await);
+            }
+        }
+        kept.map(|()| goes_on)
+    }
+
+    fn settled(&self, message: &Message, delivery: Delivery) -> (Try, Option<String>) {
+        let (mut tried, fault) = settled(self.mail, message, delivery, self.now);
+        if self.is_doubted && tried.state == MessageState::Failed && !tried.refused {
+            (tried.state, tried.next_try_at) = (MessageState::Ready, Some(self.now));
+        }
+        (tried, fault)
+    }
+
+    async fn write(&mut self, all: &[(Message, Try)]) -> Result<()> {
+        let written = insist(&self.shop.store, all, self.now).await?;
+        for (message, tried) in all {
+            let header = &message.draft.message_id;
+            if !written.contains(&message.id) {
+                tracing::warn!(message = header, "another node has it by now: nothing kept");
+                self.outcome.count("lost", 1);
+            } else if tried.counts {
+                tracing::info!(message = header, state = %tried.state, "tried");
+                let counted = match tried.state {
+                    MessageState::Ready => "later",
+                    state => state.into(),
+                };
+                self.outcome.count(counted, 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives messages back that nothing was done about.
+    pub(super) async fn give_back(&mut self, page: Page) -> Result<()> {
+        let unsent = page.messages.into_iter();
+        let unsent = unsent.map(|outgoing| (outgoing.message, None)).collect();
+        self.keep(unsent).await.map(drop)
+    }
+}
+
+/// Writes what tries left. The server has answered: this must be written,
+/// however long another process holds the database or its server is away.
+async fn insist(
+    store: &Store,
+    all: &[(Message, Try)],
+    now: Instant,
+) -> Result<HashSet<i64>, StoreError> {
+    loop {
+        match tried(store, all, now).await {
+            Err(
+                error @ (StoreError::Locked
+                | StoreError::Full
+                | StoreError::Again(_)
+                | StoreError::Gone(_)),
+            ) => {
+                tracing::error!(%error, "what became of messages cannot be written yet");
+                tokio::time::sleep(WAIT).await;
+            }
+            written => return written,
+        }
+    }
+}
+
+async fn tried(
+    store: &Store,
+    all: &[(Message, Try)],
+    now: Instant,
+) -> Result<HashSet<i64>, StoreError> {
+    let mut tx = store.write().await?;
+    let written = store::messages_tried(&mut tx, all, now).await?;
+    tx.commit().await?;
+    Ok(written.into_iter().collect())
+}

@@ -1,0 +1,130 @@
+//! Cases as they stand now: what was recorded of them and what is no longer
+//! true.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use anyhow::Result;
+
+use super::Run;
+use super::group::{Groups, Recipients};
+use crate::case::{Case, Disposition, Evaluation, RecordedNotice, overruled};
+use crate::jobs::page::evaluate_page;
+use crate::policy::Audience;
+use crate::store::{self, Tx};
+
+/// A case, what was recorded of it, and what of that no longer stands.
+pub(super) struct Standing {
+    pub case: Case,
+    pub evaluation: Evaluation,
+    pub notices: Vec<RecordedNotice>,
+    pub overruled: Vec<(i64, Disposition)>,
+}
+
+impl Run<'_> {
+    /// Cases by the numbers of their orders. One that cannot be evaluated is
+    /// left out: its notices wait until it can.
+    pub(super) async fn standings(
+        &mut self,
+        tx: &mut Tx<'_>,
+        order_ids: &BTreeSet<i64>,
+    ) -> Result<HashMap<i64, Standing>> {
+        let order_ids: Vec<i64> = order_ids.iter().copied().collect();
+        // Nobody changes a case while it is read.
+        store::agenda_lock(tx, &order_ids).await?;
+        let mut recorded = store::recorded_load(tx, &order_ids).await?;
+        let mut all = HashMap::with_capacity(order_ids.len());
+        for found in evaluate_page(tx, &order_ids, &self.rules, self.now).await? {
+            let notices = recorded.remove(&found.order_id).unwrap_or_default();
+            match found.found {
+                Ok((case, evaluation)) => {
+                    let standing = Standing {
+                        overruled: overruled(&evaluation, &notices.notices, self.now),
+                        notices: notices.notices,
+                        case,
+                        evaluation,
+                    };
+                    all.insert(found.order_id, standing);
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        order_id = found.order_id,
+                        error,
+                        "a case cannot be evaluated"
+                    );
+                    // `enforce` counts it as failed, and says so.
+                    self.outcome.count("skipped", 1);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whoever may be told of cases.
+    pub(super) async fn recipients(
+        &self,
+        tx: &mut Tx<'_>,
+        standings: impl Iterator<Item = &Standing>,
+    ) -> Result<Recipients<'_>> {
+        let for_customers = standings.filter(|standing| {
+            let mut notices = standing.notices.iter();
+            notices.any(|notice| notice.key.audience == Audience::Customer)
+        });
+        let customer_refs: BTreeSet<&str> = for_customers
+            .map(|standing| standing.case.order.customer_ref.as_str())
+            .collect();
+        Ok(Recipients {
+            contacts: &self.shop.config.contacts,
+            customers: store::customers_load(tx, customer_refs).await?,
+        })
+    }
+
+    /// Keeps what became of notices that wait and no longer stand; leaves those
+    /// that stand.
+    pub(super) async fn overrule(
+        &mut self,
+        tx: &mut Tx<'_>,
+        standings: &mut [Standing],
+    ) -> Result<()> {
+        let mut changed = Vec::new();
+        for standing in standings {
+            let gone: HashMap<i64, Disposition> = standing.overruled.drain(..).collect();
+            let waiting = standing.notices.iter();
+            let waiting = waiting.filter(|notice| notice.disposition.is_waiting());
+            changed.extend(waiting.filter_map(|notice| Some((notice.id, *gone.get(&notice.id)?))));
+            standing
+                .notices
+                .retain(|notice| !gone.contains_key(&notice.id));
+        }
+        if self.is_doubted {
+            return Ok(());
+        }
+        store::notices_write(tx, &changed).await?;
+        for (_, disposition) in changed {
+            self.outcome.count(disposition.into(), 1);
+        }
+        Ok(())
+    }
+
+    /// Puts messages into the outbox for what stands of cases, one a recipient
+    /// who was not told.
+    pub(super) async fn compose(&mut self, tx: &mut Tx<'_>, standings: &[Standing]) -> Result<()> {
+        let notices = standings.iter().flat_map(|standing| &standing.notices);
+        let ids: Vec<i64> = notices.map(|notice| notice.id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let told = store::message_recipients(tx, &ids).await?;
+        let told: HashSet<(i64, String)> = told.into_iter().collect();
+        let recipients = self.recipients(tx, standings.iter()).await?;
+        let mut groups = Groups::default();
+        for standing in standings {
+            let calendar = &self.rules.calendar;
+            groups.add(standing, &recipients, &told, calendar, self.now);
+        }
+        let written = self.writer.written(groups.into_vec()).await?;
+        let added = store::messages_add(tx, &written.messages, self.now).await?;
+        self.outcome.count("failed", written.failed);
+        self.outcome.count("composed", added);
+        Ok(())
+    }
+}
