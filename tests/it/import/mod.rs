@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 use warrantyd::case::Entity;
-use warrantyd::intake::{Rules, entity_of};
+use warrantyd::intake::{PAGE_ROWS, Rules, entity_of};
 use warrantyd::jobs::import::{
     FileCounts, ImportError, ImportFile, Imported, Recording, import, record,
 };
@@ -314,6 +314,30 @@ async fn later_rows_of_a_file_lie_over_earlier_ones() {
     assert_eq!(
         shop.rows("SELECT order_ref, total FROM orders").await,
         ["O-1|20000"]
+    );
+}
+
+/// The next page is looked up before this one is staged.
+#[tokio::test]
+async fn rows_lie_over_those_of_the_pages_before() {
+    let mut shop = Shop::open().await;
+    let others = |page: usize| -> String {
+        let names = (1..PAGE_ROWS).map(|at| order(&format!("P{page}-{at}")));
+        names.collect()
+    };
+    let orders = [
+        format!("{ORDERS}{}{}", order("O-1"), others(1)),
+        format!("O-1,,,,,200\n{}", others(2)),
+        others(3),
+        "O-1,,,,,300\n".into(),
+    ];
+    let done = shop.import(&[("orders.csv", &orders.concat())]).await;
+    let new = 3 * (PAGE_ROWS as u64 - 1) + 1;
+    assert_eq!(counts(&done.files[0]), [new + 2, new, 2, 0, 0]);
+    assert_eq!(
+        shop.rows("SELECT total FROM orders WHERE order_ref = 'O-1'")
+            .await,
+        ["30000"]
     );
 }
 
