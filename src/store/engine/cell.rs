@@ -113,7 +113,7 @@ impl Visitor<'_> for CellVisitor {
 }
 
 /// Rows as one set parameter: `{page}` in a statement is a table with these
-/// columns, and with `place`, the row's place in the page.
+/// columns, and with `place`, the row's place in the page, from 0 on.
 #[derive(Debug, Clone)]
 pub struct Page {
     pub columns: Vec<(Cow<'static, str>, Kind)>,

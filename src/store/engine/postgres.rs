@@ -233,5 +233,7 @@ fn page_table(page: &Page, place: usize) -> String {
         names.push(format!("\"{name}\""));
     }
     let (lists, names) = (lists.join(", "), names.join(", "));
-    format!("(SELECT * FROM unnest({lists}) WITH ORDINALITY AS listed({names}, place))")
+    // Places are numbered from 0, as SQLite does.
+    let unnested = format!("unnest({lists}) WITH ORDINALITY AS listed({names}, nth)");
+    format!("(SELECT nth - 1 AS place, {names} FROM {unnested})")
 }
