@@ -11,4 +11,6 @@ mod enforce;
 mod house;
 mod import;
 mod outbox;
+mod postgres;
+
 mod shop;
