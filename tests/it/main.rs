@@ -12,5 +12,6 @@ mod house;
 mod import;
 mod outbox;
 mod postgres;
+mod reconnect;
 
 mod shop;
