@@ -13,5 +13,5 @@ mod import;
 mod outbox;
 mod postgres;
 mod reconnect;
-
 mod shop;
+mod statements;

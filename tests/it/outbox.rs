@@ -9,7 +9,7 @@ use warrantyd::config::JobName;
 use warrantyd::jobs;
 
 /// Mail to a server that nobody runs.
-const NO_SERVER: &str = r#"
+pub const NO_SERVER: &str = r#"
 [mail]
 transport = "smtp"
 url = "smtp://127.0.0.1:1?tls=off"
