@@ -57,7 +57,10 @@ ops = ["ops@example.com"]
 "#;
 
 /// How long anything that is waited for may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Before it is looked for again: others need the processor.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Mail into the directory `outbox`.
 pub const FILE_MAIL: &str = r#"
@@ -303,7 +306,7 @@ impl Shop {
                 break;
             }
             assert!(deadline.elapsed() < PATIENCE, "{sql}: {found:?}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
         connection.close().await;
     }

@@ -216,6 +216,12 @@ async fn slots(shop: &Shop) {
     let when = When::new(Some(slot), slot);
     jobs::run_recorded(&open, job, when).await.unwrap();
     let mut tx = open.store.write().await.unwrap();
+    let held = store::run_start(&mut tx, "import", "node", slot).await;
+    let held = held.unwrap();
+    assert!(store::run_renew(&mut tx, held).await.unwrap());
+    let counted = store::run_counted(&mut tx, held.id, "{}", false);
+    counted.await.unwrap();
+    store::run_give_back(&mut tx, held).await.unwrap();
     store::agenda_lock(&mut tx, &[1]).await.unwrap();
     tx.commit().await.unwrap();
     open.store.close().await;
