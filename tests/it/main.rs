@@ -13,5 +13,7 @@ mod import;
 mod outbox;
 mod postgres;
 mod reconnect;
+mod same_bytes;
+mod sheets;
 mod shop;
 mod statements;

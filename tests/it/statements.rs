@@ -17,7 +17,9 @@ use warrantyd::report::{Format, ReportName};
 use warrantyd::store;
 
 use crate::outbox::NO_SERVER;
-use crate::shop::{CLAIMS, CONFIG, FILE_MAIL, ORDERS, Shop, UNITS, at, by_clock, named};
+use crate::shop::{
+    CLAIMS, CONFIG, Engine, FILE_MAIL, ORDERS, Shop, UNITS, at, by_clock, named, one_unit,
+};
 
 /// Where the store writes a statement: `FILE:LINE`.
 fn written() -> BTreeSet<String> {
@@ -76,6 +78,7 @@ async fn each_is_run() {
     wrong_clock(&shop).await;
     other_rules(&shop).await;
     slots(&shop).await;
+    moved().await;
     drop(logged);
     let never: Vec<_> = written().difference(&run(&log)).cloned().collect();
     assert_eq!(never, [""; 0], "never run");
@@ -219,5 +222,15 @@ async fn slots(shop: &Shop) {
     let mut tx = open.store.write().await.unwrap();
     store::agenda_lock(&mut tx, &[1]).await.unwrap();
     tx.commit().await.unwrap();
+    open.store.close().await;
+}
+
+/// From a file of SQLite to PostgreSQL.
+async fn moved() {
+    let (from, to) = (Shop::on(Engine::Sqlite, ""), Shop::on(Engine::Postgres, ""));
+    from.import(&one_unit("2025-01-05T10:00:00Z")).await;
+    let open = from.open().await;
+    let copied = jobs::copy_to(&open, &to.database(), &mut |_| {}).await;
+    assert!(copied.unwrap().iter().any(|table| table.rows > 0));
     open.store.close().await;
 }
