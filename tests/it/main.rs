@@ -15,5 +15,7 @@ mod outbox;
 mod postgres;
 mod reconnect;
 mod report;
+mod same_bytes;
+mod sheets;
 mod shop;
 mod statements;

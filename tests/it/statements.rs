@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use strum::VariantArray;
-use tracing::subscriber::set_default;
+use tracing::Dispatch;
+use tracing::subscriber::{NoSubscriber, set_default};
 use warrantyd::case::Entity;
 use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
@@ -17,7 +18,9 @@ use warrantyd::report::{Format, ReportName};
 use warrantyd::store;
 
 use crate::outbox::NO_SERVER;
-use crate::shop::{CLAIMS, CONFIG, FILE_MAIL, ORDERS, Shop, UNITS, at, by_clock, named};
+use crate::shop::{
+    CLAIMS, CONFIG, Engine, FILE_MAIL, ORDERS, Shop, UNITS, at, by_clock, named, one_unit,
+};
 
 /// Where the store writes a statement: `FILE:LINE`.
 fn written() -> BTreeSet<String> {
@@ -68,6 +71,9 @@ async fn each_is_run() {
         .with_ansi(false)
         .with_writer(Mutex::new(File::create(&log).unwrap()))
         .finish();
+    // Were there but one, tracing would ask it for the other threads, too, and
+    // keep their answer.
+    let nobody = Dispatch::new(NoSubscriber::new());
     let logged = set_default(subscriber);
     facts(&shop).await;
     reports(&shop).await;
@@ -76,7 +82,8 @@ async fn each_is_run() {
     wrong_clock(&shop).await;
     other_rules(&shop).await;
     slots(&shop).await;
-    drop(logged);
+    moved().await;
+    drop((logged, nobody));
     let never: Vec<_> = written().difference(&run(&log)).cloned().collect();
     assert_eq!(never, [""; 0], "never run");
 }
@@ -224,5 +231,15 @@ async fn slots(shop: &Shop) {
     store::run_give_back(&mut tx, held).await.unwrap();
     store::agenda_lock(&mut tx, &[1]).await.unwrap();
     tx.commit().await.unwrap();
+    open.store.close().await;
+}
+
+/// From a file of SQLite to PostgreSQL.
+async fn moved() {
+    let (from, to) = (Shop::on(Engine::Sqlite, ""), Shop::on(Engine::Postgres, ""));
+    from.import(&one_unit("2025-01-05T10:00:00Z")).await;
+    let open = from.open().await;
+    let copied = jobs::copy_to(&open, &to.database(), &mut |_| {}).await;
+    assert!(copied.unwrap().iter().any(|table| table.rows > 0));
     open.store.close().await;
 }
