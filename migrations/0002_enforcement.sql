@@ -40,7 +40,7 @@ CREATE TABLE deadlines (
     due_at BIGINT, -- NULL while paused
     last_day {text},
     ended_at BIGINT,
-    is_met BOOLEAN NOT NULL, -- ended in time, by what it was for
+    is_met BOOLEAN NOT NULL DEFAULT FALSE, -- ended in time, by what it was for
     policy {text} NOT NULL,
     PRIMARY KEY (order_id, subject, ref, "window")
 );

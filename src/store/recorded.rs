@@ -109,13 +109,24 @@ pub async fn plan_write(
     ready_at: impl Fn(&NoticeKey) -> Instant,
 ) -> Result<(), StoreError> {
     notices_add(tx, plans, now, ready_at).await?;
-    let changed: Vec<_> = plans
-        .iter()
-        .flat_map(|(_, plan)| &plan.changed)
-        .copied()
-        .collect();
-    super::notices::notices_write(tx, &changed).await?;
+    notices_change(tx, plans).await?;
     deadlines_write(tx, plans).await
+}
+
+/// Leaves alone what was sent, or failed to be, since it was read.
+async fn notices_change(tx: &mut Tx<'_>, plans: &[(i64, Plan)]) -> Result<(), StoreError> {
+    let mut page = Page::new(&[("id", Kind::Int), ("disposition", Kind::Text)]);
+    for (id, disposition) in plans.iter().flat_map(|(_, plan)| &plan.changed) {
+        page.push([(*id).into(), disposition.to_string().into()]);
+    }
+    if page.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE notices SET disposition = page.disposition \
+          FROM {page} AS page WHERE notices.id = page.id \
+           AND notices.disposition NOT IN ('sent', 'failed')";
+    write(sql).page(page).execute(tx).await?;
+    Ok(())
 }
 
 async fn notices_add(

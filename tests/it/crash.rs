@@ -10,11 +10,11 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use crate::shop::{FILE_MAIL, Shop, assert_same, many_units, named, stderr};
+use crate::shop::{Engine, FILE_MAIL, Shop, assert_same, many_units, named, stderr};
 
 /// What two runs over the same facts differ in: when facts were recorded, and
 /// the history of runs.
-const WHEN_RECORDED: [&str; 6] = [
+pub const WHEN_RECORDED: [&str; 6] = [
     "change_sets.recorded_at",
     "orders.changed_at",
     "units.changed_at",
@@ -57,8 +57,8 @@ async fn killed_and_run_again(base: &Shop, args: &[&str]) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn enforce() {
-    let base = Shop::new("");
+async fn enforce_killed_at_a_write_of_sqlite() {
+    let base = Shop::on(Engine::Sqlite, "");
     base.import(&many_units(1_200)).await;
     let args = ["run", "enforce", "--at", "2025-06-05T09:00:00Z"];
     let left = killed_and_run_again(&base, &args).await;
@@ -79,8 +79,41 @@ async fn enforce() {
 }
 
 #[tokio::test]
-async fn import_takes_all_or_nothing() {
+async fn enforce_killed_at_a_line_of_its_log() {
     let base = Shop::new("");
+    base.import(&many_units(1_200)).await;
+    let args = ["run", "enforce", "--at", "2025-06-05T09:00:00Z"];
+    let undisturbed = base.copy();
+    undisturbed.run_to(0, &args);
+    let expected = undisturbed.dump(&WHEN_RECORDED).await;
+    for lines in [1, 1_001] {
+        let shop = base.copy();
+        assert!(killed_at_a_line(&shop, &args, "planned", lines).await);
+        shop.run_to(0, &args);
+        let what = format!("killed after {lines} cases");
+        assert_same(&shop.dump(&WHEN_RECORDED).await, &expected, &what);
+    }
+}
+
+/// Runs a command up to so many lines of its log that hold a text.
+/// `false`: it was faster, and ended well.
+async fn killed_at_a_line(shop: &Shop, args: &[&str], text: &str, lines: usize) -> bool {
+    let mut command = shop.command(args);
+    command.env("RUST_LOG", "warrantyd=debug");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let found = log.map_while(Result::ok).filter(|line| line.contains(text));
+    assert_eq!(found.take(lines).count(), lines);
+    child.kill().unwrap();
+    let ended = child.wait().unwrap();
+    assert!(ended.signal() == Some(9) || ended.success(), "{ended}");
+    shop.alone().await;
+    !ended.success()
+}
+
+#[tokio::test]
+async fn import_killed_at_a_write_of_sqlite() {
+    let base = Shop::on(Engine::Sqlite, "");
     base.open().await.store.close().await;
     let before = base.dump(&WHEN_RECORDED).await;
     let [(_, orders), (_, units)] = many_units(2_500);
@@ -107,30 +140,26 @@ async fn import_that_dies_in_its_merge_leaves_nothing() {
         fs::write(facts.path().join(name), text).unwrap();
     }
     let args = ["import", facts.path().to_str().unwrap()];
-    for (table, row) in [
-        ("change_sets", 1),
-        ("orders", 20),
-        ("units", 10),
-        ("agenda", 10),
+    for (table, id, row) in [
+        ("change_sets", "id", 1),
+        ("orders", "id", 20),
+        ("units", "id", 10),
+        ("agenda", "order_id", 10),
     ] {
         let shop = base.copy();
-        let trigger = format!(
-            "CREATE TRIGGER dies AFTER INSERT ON {table} WHEN NEW.rowid = {row} \
-             BEGIN SELECT RAISE(FAIL, 'died here'); END"
-        );
-        shop.execute(&trigger).await;
+        shop.breaks("INSERT", table, &format!("NEW.{id} = {row}"))
+            .await;
         let output = shop.run_to(1, &args);
         assert!(stderr(&output).contains("died here"), "{output:?}");
         assert_same(&shop.dump(&WHEN_RECORDED).await, &before, table);
-        shop.execute("DROP TRIGGER dies").await;
+        shop.mends().await;
         shop.run_to(0, &args);
         assert_eq!(shop.rows("SELECT count(*) FROM agenda").await, ["20"]);
     }
 }
 
-/// A shop with a notice for each of so many customers.
-async fn notices_for(customers: usize) -> Shop {
-    let shop = Shop::new(FILE_MAIL);
+/// The shop with a notice for each of so many customers.
+pub async fn with_notices(shop: Shop, customers: usize) -> Shop {
     shop.import(&many_units(customers)).await;
     shop.enforce(named("2025-06-05T09:00:00Z")).await.unwrap();
     shop
@@ -144,11 +173,11 @@ fn mails(shop: &Shop) -> usize {
         .count()
 }
 
-const DELIVER: [&str; 4] = ["run", "deliver", "--at", "2025-06-05T10:00:00Z"];
+pub const DELIVER: [&str; 4] = ["run", "deliver", "--at", "2025-06-05T10:00:00Z"];
 
 /// Runs `deliver` again after a kill: every message is sent, those of an
 /// undisturbed run, and only what was under way is tried twice.
-async fn delivered_in_the_end(shop: &Shop, expected: &[String], what: &str) {
+pub async fn delivered_in_the_end(shop: &Shop, expected: &[String], what: &str) {
     let sending = "SELECT count(*) FROM messages WHERE state = 'sending'";
     let sending = shop.rows(sending).await;
     shop.run_to(0, &DELIVER);
@@ -169,7 +198,7 @@ async fn outcome(shop: &Shop) -> Vec<String> {
     shop.rows(sql).await
 }
 
-async fn undisturbed(base: &Shop) -> Vec<String> {
+pub async fn undisturbed(base: &Shop) -> Vec<String> {
     let shop = base.copy();
     shop.run_to(0, &DELIVER);
     let outcome = outcome(&shop).await;
@@ -180,24 +209,12 @@ async fn undisturbed(base: &Shop) -> Vec<String> {
 
 #[tokio::test]
 async fn deliver_killed_at_a_line_of_its_log() {
-    let base = notices_for(30).await;
+    let base = with_notices(Shop::new(FILE_MAIL), 30).await;
     let expected = undisturbed(&base).await;
     let mut kills = 0;
     for lines in [1, 2, 7, 14] {
         let shop = base.copy();
-        let mut command = shop.command(&DELIVER);
-        command.env("RUST_LOG", "warrantyd=info");
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let tried = log
-            .map_while(Result::ok)
-            .filter(|line| line.contains("tried"));
-        assert_eq!(tried.take(lines).count(), lines);
-        child.kill().unwrap();
-        let ended = child.wait().unwrap();
-        // Or it was faster.
-        assert!(ended.signal() == Some(9) || ended.success(), "{ended}");
-        kills += usize::from(!ended.success());
+        kills += usize::from(killed_at_a_line(&shop, &DELIVER, "tried", lines).await);
         let what = format!("killed after {lines} messages");
         delivered_in_the_end(&shop, &expected, &what).await;
     }
@@ -205,8 +222,8 @@ async fn deliver_killed_at_a_line_of_its_log() {
 }
 
 #[tokio::test]
-async fn deliver_killed_at_a_write() {
-    let base = notices_for(30).await;
+async fn deliver_killed_at_a_write_of_sqlite() {
+    let base = with_notices(Shop::on(Engine::Sqlite, FILE_MAIL), 30).await;
     let expected = undisturbed(&base).await;
     let mut kills = 0;
     for limit in limits() {
@@ -225,13 +242,11 @@ async fn deliver_killed_at_a_write() {
 
 #[tokio::test]
 async fn deliver_dies_between_handing_over_and_noting_it() {
-    let base = notices_for(30).await;
+    let base = with_notices(Shop::new(FILE_MAIL), 30).await;
     let expected = undisturbed(&base).await;
     let shop = base.copy();
-    let trigger = "CREATE TRIGGER dies BEFORE UPDATE ON messages WHEN NEW.state = 'sent' \
-                   AND (SELECT count(*) FROM messages WHERE state = 'sent') = 3 \
-                   BEGIN SELECT RAISE(FAIL, 'died here'); END";
-    shop.execute(trigger).await;
+    let fourth = "NEW.state = 'sent' AND (SELECT count(*) FROM messages WHERE state = 'sent') = 4";
+    shop.breaks("UPDATE", "messages", fourth).await;
     let output = shop.run_to(1, &DELIVER);
     assert!(stderr(&output).contains("died here"), "{}", stderr(&output));
     // Those that were answered with the fourth share its fate; the others wait.
@@ -241,6 +256,6 @@ async fn deliver_dies_between_handing_over_and_noting_it() {
                     count(*) FILTER (WHERE state <> 'ready') FROM messages";
     assert_eq!(shop.rows(states).await, [format!("3|27|{}", mails(&shop))]);
     assert!(mails(&shop) > 3);
-    shop.execute("DROP TRIGGER dies").await;
+    shop.mends().await;
     delivered_in_the_end(&shop, &expected, "died between").await;
 }

@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use chrono::{Datelike, NaiveDate, NaiveTime};
+use warrantyd::clock;
+
 use crate::shop::{Shop, many_units, one_unit};
 
 /// Jobs that are off.
@@ -12,23 +15,22 @@ fn off(jobs: &[&str]) -> String {
 }
 
 /// `enforce` every second, and nothing else.
-fn every_second() -> String {
+pub fn every_second() -> String {
     let others = off(&["import", "deliver", "report", "housekeeping"]);
     format!("[jobs.enforce]\nschedule = \"* * * * * *\"\n{others}")
 }
 
 /// The process. A test that fails does not leave it behind, nor does it wait
 /// for ever: `timeout` hands signals on.
-struct Daemon {
+pub struct Daemon {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Daemon {
-    fn start(shop: &Shop) -> Self {
-        let mut child = Command::new("timeout")
-            .args(["-k", "5", "60", env!("CARGO_BIN_EXE_warrantyd"), "daemon"])
-            .current_dir(shop.dir())
+    pub fn start(shop: &Shop) -> Self {
+        let mut child = shop
+            .command_by(&["timeout", "-k", "5", "60"], &["daemon"])
             .env("RUST_LOG", "warrantyd=debug")
             .stderr(Stdio::piped())
             .spawn()
@@ -38,7 +40,7 @@ impl Daemon {
     }
 
     /// Reads the log up to a line that holds a text.
-    fn wait_for(&mut self, text: &str) -> String {
+    pub fn wait_for(&mut self, text: &str) -> String {
         let mut read = Vec::new();
         for line in self.log.by_ref().map_while(Result::ok) {
             if line.contains(text) {
@@ -49,14 +51,14 @@ impl Daemon {
         panic!("the daemon ended and never said `{text}`: {read:#?}");
     }
 
-    fn terminate(&self) {
+    pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(status.unwrap().success());
     }
 
     /// Waits for the end, which must be a good one.
-    fn ended(mut self) {
+    pub fn ended(mut self) {
         self.wait_for("stopped");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
@@ -71,7 +73,8 @@ impl Drop for Daemon {
     }
 }
 
-const TWICE: &str = "SELECT job, slot_at FROM job_runs GROUP BY job, slot_at HAVING count(*) > 1";
+pub const TWICE: &str =
+    "SELECT job, slot_at FROM job_runs GROUP BY job, slot_at HAVING count(*) > 1";
 const NOT_DONE: &str = "SELECT job, state, error FROM job_runs WHERE state <> 'done'";
 
 #[tokio::test]
@@ -116,6 +119,13 @@ async fn the_job_at_work_is_finished_before_it_stops() {
 /// A slot a year: no test meets the next one.
 const YEARLY: &str = "schedule = \"0 0 1 1 *\"\n";
 
+/// The slot of so many years ago, in microseconds.
+fn new_year(back: i32) -> i64 {
+    let year = clock::now().year() - back;
+    let day = NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+    day.and_time(NaiveTime::MIN).and_utc().timestamp_micros()
+}
+
 #[tokio::test]
 async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
     let others = off(&["import", "deliver", "housekeeping"]);
@@ -123,11 +133,11 @@ async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
         "[reports]\ndir = \"reports\"\n{others}[jobs.enforce]\n{YEARLY}[jobs.report]\n{YEARLY}"
     ));
     shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
-    shop.execute(
-        "INSERT INTO job_runs (job, slot_at, state) \
-         SELECT value, unixepoch('now', 'start of year', '-3 years') * 1000000, 'done' \
-           FROM json_each('[\"enforce\", \"report\"]')",
-    )
+    let three = new_year(3);
+    let done = format!("('enforce', {three}, 'done'), ('report', {three}, 'done')");
+    shop.execute(&format!(
+        "INSERT INTO job_runs (job, slot_at, state) VALUES {done}"
+    ))
     .await;
     let mut daemon = Daemon::start(&shop);
     // The newest slot of the scan, and each of the three reports.
@@ -136,12 +146,11 @@ async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
     }
     daemon.terminate();
     daemon.ended();
-    let slots = "SELECT job, strftime('%Y', 'now') - strftime('%Y', slot_at / 1000000, 'unixepoch') \
-                   FROM job_runs WHERE started_at IS NOT NULL ORDER BY job, slot_at";
-    assert_eq!(
-        shop.rows(slots).await,
-        ["enforce|0", "report|2", "report|1", "report|0"]
-    );
+    let slots = "SELECT job, slot_at FROM job_runs WHERE started_at IS NOT NULL \
+                  ORDER BY job, slot_at";
+    let expected = [("enforce", 0), ("report", 2), ("report", 1), ("report", 0)];
+    let expected = expected.map(|(job, back)| format!("{job}|{}", new_year(back)));
+    assert_eq!(shop.rows(slots).await, expected);
     assert_eq!(shop.rows(NOT_DONE).await, [""; 0]);
     assert_eq!(shop.rows(TWICE).await, [""; 0]);
     let days = std::fs::read_dir(shop.path("reports")).unwrap().count();
@@ -153,10 +162,11 @@ async fn a_slot_that_a_process_died_over_is_done_again() {
     let others = off(&["import", "deliver", "report", "housekeeping"]);
     let shop = Shop::new(&format!("[jobs.enforce]\n{YEARLY}{others}"));
     shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
-    shop.execute(
+    shop.execute(&format!(
         "INSERT INTO job_runs (job, slot_at, state, started_at) \
-         VALUES ('enforce', unixepoch('now', 'start of year') * 1000000, 'running', 0)",
-    )
+         VALUES ('enforce', {}, 'running', 0)",
+        new_year(0)
+    ))
     .await;
     let mut daemon = Daemon::start(&shop);
     daemon.wait_for(" ran ");

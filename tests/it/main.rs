@@ -11,5 +11,8 @@ mod enforce;
 mod house;
 mod import;
 mod outbox;
+mod postgres;
+mod reconnect;
 mod report;
 mod shop;
+mod statements;

@@ -9,7 +9,7 @@ use warrantyd::config::JobName;
 use warrantyd::jobs;
 
 /// Mail to a server that nobody runs.
-const NO_SERVER: &str = r#"
+pub const NO_SERVER: &str = r#"
 [mail]
 transport = "smtp"
 url = "smtp://127.0.0.1:1?tls=off"
@@ -216,9 +216,9 @@ async fn withdraw_first(shop: &Shop) {
     shop.enforce(named("2025-12-20T11:00:00Z")).await.unwrap();
 }
 
-const MESSAGES: &str = "SELECT recipient, state, (SELECT group_concat(ref, ' ') FROM ( \
+const MESSAGES: &str = "SELECT recipient, state, (SELECT string_agg(ref, ' ') FROM ( \
          SELECT n.ref FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
-          WHERE c.message_id = messages.id ORDER BY n.ref)) \
+          WHERE c.message_id = messages.id ORDER BY n.ref) AS carried) \
     FROM messages WHERE audience = 'lead' ORDER BY id";
 
 #[tokio::test]

@@ -1,19 +1,47 @@
 //! A shop in a directory of its own: its config, its database, the program.
+//!
+//! Its database is on the engine that `WARRANTYD_TEST_ENGINE` names, `sqlite`
+//! or `postgres`, but where a test is about a file of SQLite.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use anyhow::Result;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection as _, Row, TypeInfo, ValueRef};
 use tempfile::TempDir;
+use warrantyd::clock::Stopwatch;
 use warrantyd::config::Config;
 use warrantyd::jobs::import::{Imported, files, import_files};
 use warrantyd::jobs::{self, Enforced, Outcome, When};
 use warrantyd::policy::Instant;
 
-/// The head of every config.
+use crate::postgres::{Database, Server};
+
+/// The engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// The one that this run of the tests is about.
+    pub fn of_this_run() -> Self {
+        let named = std::env::var("WARRANTYD_TEST_ENGINE");
+        match named.as_deref().unwrap_or("sqlite") {
+            "sqlite" => Self::Sqlite,
+            "postgres" => Self::Postgres,
+            other => panic!("WARRANTYD_TEST_ENGINE: found {other}, expected sqlite or postgres"),
+        }
+    }
+}
+
+/// The head of every config. A shop on PostgreSQL names its database in the
+/// environment.
 pub const CONFIG: &str = r#"
 [database]
 url = "sqlite://shop.db"
@@ -27,6 +55,9 @@ manager = ["manager@example.com"]
 director = ["director@example.com"]
 ops = ["ops@example.com"]
 "#;
+
+/// How long anything that is waited for may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Mail into the directory `outbox`.
 pub const FILE_MAIL: &str = r#"
@@ -80,27 +111,73 @@ pub fn many_units(count: usize) -> [(&'static str, String); 2] {
 /// See the module.
 pub struct Shop {
     folder: TempDir,
+    /// `None`: the file `shop.db`.
+    database: Option<Database>,
 }
 
 impl Shop {
-    /// A shop with more settings than [`CONFIG`], and no database yet.
+    /// A shop with more settings than [`CONFIG`], and no rows yet.
     pub fn new(more: &str) -> Self {
+        Self::on(Engine::of_this_run(), more)
+    }
+
+    /// The same on one of the engines.
+    pub fn on(engine: Engine, more: &str) -> Self {
+        Self::with(
+            match engine {
+                Engine::Sqlite => None,
+                Engine::Postgres => Some(Database::empty(Server::shared())),
+            },
+            more,
+        )
+    }
+
+    /// The same with a database on a server, or with a file of SQLite.
+    pub fn with(database: Option<Database>, more: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let shop = Self { folder };
+        let shop = Self { folder, database };
         shop.write("warrantyd.toml", format!("{CONFIG}{more}"));
         shop
     }
 
-    /// Another shop with the same config and the same database, which nobody
-    /// has open.
+    /// Another shop with the same config and the same rows, which nobody has
+    /// open.
     pub fn copy(&self) -> Self {
-        let log = self.path("shop.db-wal");
-        assert!(!log.exists(), "the database is open, or was not closed");
         let folder = TempDir::new().unwrap();
-        for name in ["warrantyd.toml", "shop.db"] {
-            fs::copy(self.path(name), folder.path().join(name)).unwrap();
+        let copy = |name| fs::copy(self.path(name), folder.path().join(name)).unwrap();
+        copy("warrantyd.toml");
+        if self.engine() == Engine::Sqlite {
+            let log = self.path("shop.db-wal");
+            assert!(!log.exists(), "the database is open, or was not closed");
+            if self.path("shop.db").exists() {
+                copy("shop.db");
+            }
         }
-        Self { folder }
+        Self {
+            folder,
+            database: self.database.as_ref().map(Database::copy),
+        }
+    }
+
+    pub fn engine(&self) -> Engine {
+        match self.database {
+            None => Engine::Sqlite,
+            Some(_) => Engine::Postgres,
+        }
+    }
+
+    /// The database as the program calls it.
+    pub fn database(&self) -> String {
+        match &self.database {
+            None => "shop.db".to_owned(),
+            Some(database) => database.url(),
+        }
+    }
+
+    /// What names the database to the program.
+    fn env(&self) -> Option<(String, String)> {
+        let database = self.database.as_ref()?;
+        Some(("WARRANTYD_DATABASE__URL".to_owned(), database.url()))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -118,7 +195,7 @@ impl Shop {
     /// The program, in the shop's directory, with its config.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_warrantyd"));
-        command.args(args).current_dir(self.dir());
+        command.args(args).current_dir(self.dir()).envs(self.env());
         command
     }
 
@@ -126,15 +203,22 @@ impl Shop {
         self.command(args).output().unwrap()
     }
 
-    /// The program, killed when one of its files outgrows so many KiB.
-    pub fn limited(&self, kib: u64, args: &[&str]) -> Command {
-        let mut command = Command::new("bash");
+    /// The program, run by another that is given its path and its arguments.
+    pub fn command_by(&self, by: &[&str], args: &[&str]) -> Command {
+        let mut command = Command::new(by[0]);
         command
-            .args(["-c", r#"ulimit -c 0 -f "$0"; exec "$@""#, &kib.to_string()])
+            .args(&by[1..])
             .arg(env!("CARGO_BIN_EXE_warrantyd"))
             .args(args)
-            .current_dir(self.dir());
+            .current_dir(self.dir())
+            .envs(self.env());
         command
+    }
+
+    /// The program, killed when one of its files outgrows so many KiB.
+    pub fn limited(&self, kib: u64, args: &[&str]) -> Command {
+        let limited = r#"ulimit -c 0 -f "$0"; exec "$@""#;
+        self.command_by(&["bash", "-c", limited, &kib.to_string()], args)
     }
 
     /// Runs the program, which must end with a status.
@@ -146,7 +230,7 @@ impl Shop {
 
     /// The shop as the jobs see it.
     pub async fn open(&self) -> jobs::Shop {
-        let config = Config::load(Some(&self.path("warrantyd.toml")), std::iter::empty());
+        let config = Config::load(Some(&self.path("warrantyd.toml")), self.env().into_iter());
         jobs::Shop::open(config.unwrap()).await.unwrap()
     }
 
@@ -186,41 +270,95 @@ impl Shop {
         outcome
     }
 
-    pub async fn connection(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(self.path("shop.db"));
-        options.connect().await.unwrap()
-    }
-
     /// Changes the database behind the program's back.
     pub async fn execute(&self, sql: &str) {
-        let sql = AssertSqlSafe(sql.to_owned());
-        let mut connection = self.connection().await;
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        self.rows(sql).await;
     }
 
     /// A query's rows, cells with `|` between.
     pub async fn rows(&self, sql: &str) -> Vec<String> {
         let mut connection = self.connection().await;
-        let found = rows(&mut connection, sql).await;
-        connection.close().await.unwrap();
-        found
+        let rows = connection.rows(sql).await;
+        connection.close().await;
+        rows
+    }
+
+    /// Waits until nobody else is connected: a server goes on for a moment
+    /// with what a killed process has asked for.
+    pub async fn alone(&self) {
+        if self.engine() == Engine::Postgres {
+            let others = "SELECT count(*) FROM pg_stat_activity \
+                           WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            self.until(others, &["0"]).await;
+        }
+    }
+
+    /// Waits until a query has an answer.
+    pub async fn until(&self, sql: &str, answer: &[&str]) {
+        let mut connection = self.connection().await;
+        let deadline = Stopwatch::start();
+        loop {
+            let found = connection.rows(sql).await;
+            if found == answer {
+                break;
+            }
+            assert!(deadline.elapsed() < PATIENCE, "{sql}: {found:?}");
+            tokio::task::yield_now().await;
+        }
+        connection.close().await;
+    }
+
+    /// Lets a kind of write (`INSERT`, `UPDATE`) to a table fail with `died
+    /// here` where a condition holds of the row `NEW` once it is written.
+    pub async fn breaks(&self, write: &str, table: &str, condition: &str) {
+        let sql = match self.engine() {
+            Engine::Sqlite => format!(
+                "CREATE TRIGGER dies AFTER {write} ON {table} WHEN {condition} \
+                 BEGIN SELECT RAISE(FAIL, 'died here'); END"
+            ),
+            Engine::Postgres => format!(
+                "CREATE FUNCTION dies() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                     IF {condition} THEN RAISE EXCEPTION 'died here'; END IF; \
+                     RETURN NULL; \
+                 END $$; \
+                 CREATE TRIGGER dies AFTER {write} ON {table} \
+                 FOR EACH ROW EXECUTE FUNCTION dies()"
+            ),
+        };
+        self.execute(&sql).await;
+    }
+
+    /// Takes back what [`Shop::breaks`] did.
+    pub async fn mends(&self) {
+        self.execute(match self.engine() {
+            Engine::Sqlite => "DROP TRIGGER dies",
+            Engine::Postgres => "DROP FUNCTION dies CASCADE",
+        })
+        .await;
+    }
+
+    /// A statement that begins a transaction which nobody can write beside.
+    pub fn take_all(&self) -> &'static str {
+        match self.engine() {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => {
+                "BEGIN; LOCK TABLE change_sets, orders, units, claims, waits, fact_changes, \
+                 agenda, deadlines, notices, messages IN EXCLUSIVE MODE"
+            }
+        }
     }
 
     /// Every row of every table that the program keeps, less columns that two
     /// runs may differ in, in an order that does not depend on them.
     pub async fn dump(&self, without: &[&str]) -> Vec<String> {
         let mut connection = self.connection().await;
-        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' \
-                      ESCAPE '\\' AND name NOT LIKE 'sqlite%' ORDER BY name";
         let mut dump = Vec::new();
-        for table in rows(&mut connection, tables).await {
+        for table in connection.tables().await {
             let is_kept = |column: &String| {
                 let named = format!("{table}.{column}");
                 !without.contains(&named.as_str()) && !without.contains(&table.as_str())
             };
-            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-            let columns = rows(&mut connection, &columns).await.into_iter();
+            let columns = connection.columns(&table).await.into_iter();
             let columns: Vec<String> = columns
                 .filter(is_kept)
                 .map(|column| format!("\"{column}\""))
@@ -229,27 +367,109 @@ impl Shop {
                 continue;
             }
             let sql = format!("SELECT {} FROM {table}", columns.join(", "));
-            let mut found = rows(&mut connection, &sql).await;
+            let mut found = connection.rows(&sql).await;
             found.sort();
             dump.extend(found.into_iter().map(|row| format!("{table}: {row}")));
         }
-        connection.close().await.unwrap();
+        connection.close().await;
         dump
+    }
+
+    /// A connection that is not the program's.
+    pub async fn connection(&self) -> Connection {
+        match &self.database {
+            None => {
+                let file = format!("sqlite://{}?mode=rwc", self.path("shop.db").display());
+                Connection::Sqlite(SqliteConnection::connect(&file).await.unwrap())
+            }
+            Some(database) => {
+                let connection = PgConnection::connect(&database.url());
+                Connection::Postgres(connection.await.unwrap())
+            }
+        }
     }
 }
 
-async fn rows(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
-    let sql = AssertSqlSafe(sql.to_owned());
-    let rows = sqlx::query(sql).fetch_all(connection).await.unwrap();
-    let cell = |row: &SqliteRow, at| {
-        let text = row.try_get_unchecked::<Option<String>, _>(at).unwrap();
-        text.unwrap_or_else(|| "-".to_owned())
-    };
-    let line = |row: &SqliteRow| {
-        let cells: Vec<String> = (0..row.len()).map(|at| cell(row, at)).collect();
-        cells.join("|")
-    };
-    rows.iter().map(line).collect()
+/// A connection to a shop's database.
+pub enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Connection {
+    /// The rows of the last of some statements, cells with `|` between. A flag
+    /// is 0 or 1, nothing is `-`.
+    pub async fn rows(&mut self, sql: &str) -> Vec<String> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Sqlite(connection) => {
+                let rows = sql.fetch_all(connection).await.unwrap();
+                rows.iter().map(|row| line(row, of_sqlite)).collect()
+            }
+            Self::Postgres(connection) => {
+                let rows = sql.fetch_all(connection).await.unwrap();
+                rows.iter().map(|row| line(row, of_postgres)).collect()
+            }
+        }
+    }
+
+    /// The tables that the program keeps.
+    async fn tables(&mut self) -> Vec<String> {
+        let sql = match self {
+            Self::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table'",
+            Self::Postgres(_) => {
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+            }
+        };
+        let mut tables = self.rows(sql).await;
+        tables.retain(|name| !name.starts_with('_') && !name.starts_with("sqlite"));
+        tables.sort();
+        tables
+    }
+
+    async fn columns(&mut self, table: &str) -> Vec<String> {
+        let sql = match self {
+            Self::Sqlite(_) => {
+                format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid")
+            }
+            Self::Postgres(_) => format!(
+                "SELECT column_name FROM information_schema.columns \
+                  WHERE table_schema = 'public' AND table_name = '{table}' \
+                  ORDER BY ordinal_position"
+            ),
+        };
+        self.rows(&sql).await
+    }
+
+    pub async fn close(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
+    }
+}
+
+fn line<R: Row>(row: &R, cell: impl Fn(&R, usize) -> Option<String>) -> String {
+    let cells = (0..row.len()).map(|at| cell(row, at).unwrap_or_else(|| "-".to_owned()));
+    cells.collect::<Vec<_>>().join("|")
+}
+
+fn of_sqlite(row: &SqliteRow, at: usize) -> Option<String> {
+    row.try_get_unchecked(at).unwrap()
+}
+
+/// PostgreSQL answers a text without parameters in texts.
+fn of_postgres(row: &PgRow, at: usize) -> Option<String> {
+    let cell = row.try_get_raw(at).unwrap();
+    if cell.is_null() {
+        return None;
+    }
+    let text = cell.as_str().unwrap();
+    Some(match (cell.type_info().name(), text) {
+        ("BOOL", "t") => "1".to_owned(),
+        ("BOOL", _) => "0".to_owned(),
+        _ => text.to_owned(),
+    })
 }
 
 /// Two dumps are the same; else the first rows that differ are shown.

@@ -88,12 +88,18 @@ pub enum ImportError {
     /// The database failed; it is as it was.
     #[error("nothing was imported: {0}")]
     Store(StoreError),
+    /// The database went away. All was imported or nothing was.
+    #[error("the import broke off: {0}")]
+    Gone(StoreError),
 }
 
 // Not `#[from]`: its text would be said twice, as the cause too.
 impl From<StoreError> for ImportError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::Gone(_) => Self::Gone(error),
+            error => Self::Store(error),
+        }
     }
 }
 

@@ -63,3 +63,37 @@ async fn mark(tx: &mut Tx<'_>) -> Result<sqlite::Mark, StoreError> {
         TxOf::Postgres(_) => Ok(sqlite::Mark::default()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::write;
+    use super::*;
+
+    async fn change(on: &mut Tx<'_>) {
+        let sql = "UPDATE enforcement SET last_at = coalesce(last_at, 0) + 1";
+        write(sql).execute(on).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_page_of_sqlite_holds_until_somebody_else_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shop.db");
+        let store = Store::sqlite(&path).await.unwrap();
+        let other_process = Store::sqlite(&path).await.unwrap();
+        let begun = store.write().await.unwrap();
+        let mut ahead = store.ahead(begun).await.unwrap();
+        let others = [None, Some(&store), None, Some(&other_process), None];
+        for other in others {
+            let read = ahead.read().await.unwrap();
+            if let Some(other) = other {
+                let mut tx = other.write().await.unwrap();
+                change(&mut tx).await;
+                tx.commit().await.unwrap();
+            }
+            let (mut tx, holds) = ahead.write(read).await.unwrap();
+            assert_eq!(holds, other.is_none());
+            change(&mut tx).await;
+            ahead.commit(tx).await.unwrap();
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Why the database did not do what it was asked.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use sqlx::migrate::MigrateError;
@@ -46,9 +47,11 @@ pub enum StoreError {
     /// The server took the transaction back in favour of another.
     #[error("the database took a step back in favour of another: run it again ({0})")]
     Again(String),
-    /// The server went away, or cannot be reached.
+    /// The server went away, or cannot be reached. Whether a commit that was
+    /// under way was made nobody knows.
     #[error(
-        "the database cannot be reached: {0}; nothing of this step was written, run it again when the server is back"
+        "the database cannot be reached: {0}; run it again when the server is back, nothing is \
+         lost or done twice"
     )]
     Gone(String),
     /// A row that this program cannot have written.
@@ -104,7 +107,12 @@ impl From<sqlx::Error> for StoreError {
                     .and_then(postgres::known)
                     .or_else(|| of_sqlite.and_then(sqlite::known))
             }
-            sqlx::Error::Io(cause) => Some(Self::Gone(cause.to_string())),
+            sqlx::Error::Io(cause) => Some(Self::Gone(match cause.kind() {
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                    "the server closed the connection".to_owned()
+                }
+                _ => cause.to_string(),
+            })),
             sqlx::Error::PoolTimedOut => Some(Self::Gone("no connection in time".to_owned())),
             _ => None,
         };

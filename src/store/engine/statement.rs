@@ -16,8 +16,12 @@
 //!
 //! Rows come back as [`Row`]s whatever the engine. SQLite gives a page of them
 //! as one JSON value: a row at a time costs several times as much.
+//!
+//! With `RUST_LOG=warrantyd::store=trace` the log says which statements are
+//! run, by their place in the source; by it a test sees that it met them all.
 
 use std::borrow::Cow;
+use std::panic::Location;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -29,6 +33,8 @@ use super::{StoreError, postgres, sqlite};
 /// A statement with its parameters.
 #[derive(Debug)]
 pub struct Statement {
+    /// Where it is written, for the log.
+    place: &'static Location<'static>,
     pub(super) table: &'static str,
     /// Before `SELECT`.
     with: Cow<'static, str>,
@@ -42,12 +48,14 @@ pub struct Statement {
 
 /// A query of columns; `rest` goes on with `FROM`. `table` is named where a
 /// row cannot be read.
+#[track_caller]
 pub fn select<C: Into<Cow<'static, str>>>(
     table: &'static str,
     columns: impl IntoIterator<Item = C>,
     rest: impl Into<Cow<'static, str>>,
 ) -> Statement {
     Statement {
+        place: Location::caller(),
         table,
         with: Cow::Borrowed(""),
         columns: columns.into_iter().map(C::into).collect(),
@@ -59,8 +67,10 @@ pub fn select<C: Into<Cow<'static, str>>>(
 }
 
 /// A statement that writes.
+#[track_caller]
 pub fn write(text: impl Into<Cow<'static, str>>) -> Statement {
     Statement {
+        place: Location::caller(),
         table: "",
         with: Cow::Borrowed(""),
         columns: Vec::new(),
@@ -99,6 +109,7 @@ impl Statement {
 
     /// Runs it; gives the number of rows that it changed.
     pub async fn execute(self, on: &mut impl Link) -> Result<u64, StoreError> {
+        self.log();
         let reads_only = on.reads_only();
         match on.conn() {
             Conn::Sqlite(conn) => sqlite::execute(self, conn).await,
@@ -108,6 +119,7 @@ impl Statement {
 
     /// Runs it; gives its rows.
     pub async fn rows(self, on: &mut impl Link) -> Result<Vec<Row>, StoreError> {
+        self.log();
         let reads_only = on.reads_only();
         match on.conn() {
             Conn::Sqlite(conn) => sqlite::rows(self, conn).await,
@@ -135,6 +147,10 @@ impl Statement {
     /// Runs it; gives the only column of its first row, if there is one.
     pub async fn value<T: FromCell>(self, on: &mut impl Link) -> Result<Option<T>, StoreError> {
         self.row(on).await?.map(Row::only).transpose()
+    }
+
+    fn log(&self) {
+        tracing::trace!(place = %self.place, "statement");
     }
 
     /// Whether it can be selected from.

@@ -7,20 +7,20 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use sqlx::{AssertSqlSafe, Row};
-use tempfile::TempDir;
 use warrantyd::case::Entity;
-use warrantyd::intake::{Rules, entity_of};
+use warrantyd::intake::{PAGE_ROWS, Rules, entity_of};
 use warrantyd::jobs::import::{
     FileCounts, ImportError, ImportFile, Imported, Recording, import, record,
 };
 use warrantyd::policy::{Calendar, Instant};
+use warrantyd::store::Session;
 use warrantyd::store::import::Merged;
-use warrantyd::store::{Session, Store};
+
+use crate::shop;
 
 struct Shop {
-    folder: TempDir,
     session: Session,
+    shop: shop::Shop,
     calendar: Calendar,
     policies: BTreeSet<String>,
 }
@@ -36,19 +36,19 @@ fn now() -> Instant {
 
 impl Shop {
     async fn open() -> Self {
-        let folder = TempDir::new().unwrap();
-        let store = Store::sqlite(&folder.path().join("shop.db")).await.unwrap();
+        let shop = shop::Shop::new("");
+        let store = shop.open().await.store;
         let session = store.session().await.unwrap();
         Self {
-            folder,
             session,
+            shop,
             calendar: Calendar::new(chrono_tz::Europe::Berlin, vec![], BTreeSet::new()).unwrap(),
             policies: ["standard".to_owned()].into(),
         }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.shop.path(name)
     }
 
     /// Writes files, imports them, and removes them.
@@ -95,24 +95,8 @@ impl Shop {
             .map_err(|error| error.to_string())
     }
 
-    /// A query's rows, cells as text with `|` between.
-    async fn rows(&mut self, sql: &str) -> Vec<String> {
-        let sql = AssertSqlSafe(sql.to_owned());
-        let Session::Sqlite(conn, _) = &mut self.session else {
-            panic!("another engine");
-        };
-        let rows = sqlx::query(sql).fetch_all(&mut **conn).await.unwrap();
-        let cell = |row: &sqlx::sqlite::SqliteRow, at| {
-            row.try_get_unchecked::<Option<String>, _>(at)
-                .unwrap()
-                .unwrap_or_else(|| "-".into())
-        };
-        rows.iter()
-            .map(|row| {
-                let cells: Vec<String> = (0..row.len()).map(|at| cell(row, at)).collect();
-                cells.join("|")
-            })
-            .collect()
+    async fn rows(&self, sql: &str) -> Vec<String> {
+        self.shop.rows(sql).await
     }
 
     fn rejects(&self, name: &str) -> Vec<Vec<String>> {
@@ -126,7 +110,7 @@ impl Shop {
     }
 
     /// All that an import writes to.
-    async fn everything(&mut self) -> Vec<String> {
+    async fn everything(&self) -> Vec<String> {
         let mut all = Vec::new();
         for table in [
             "change_sets",
@@ -234,15 +218,19 @@ async fn twice_changes_nothing_and_takes_no_lock() {
     shop.import(&files).await;
     let before = shop.everything().await;
     // A writer elsewhere would make a write here wait, and fail.
-    let other = Store::sqlite(&shop.path("shop.db")).await.unwrap();
-    let writer = other.write().await.unwrap();
-    let Session::Sqlite(conn, _) = &mut shop.session else {
-        panic!("another engine");
-    };
-    sqlx::query("PRAGMA busy_timeout = 0")
-        .execute(&mut **conn)
-        .await
-        .unwrap();
+    let mut writer = shop.shop.connection().await;
+    writer.rows(shop.shop.take_all()).await;
+    match &mut shop.session {
+        Session::Sqlite(conn, _) => sqlx::query("PRAGMA busy_timeout = 0")
+            .execute(&mut **conn)
+            .await
+            .map(drop),
+        Session::Postgres(conn) => sqlx::query("SET lock_timeout = 1")
+            .execute(&mut **conn)
+            .await
+            .map(drop),
+    }
+    .unwrap();
     let again = shop.import(&files).await;
     assert_eq!((again.change_set, again.orders_woken), (None, 0));
     let unchanged: Vec<_> = again
@@ -251,7 +239,7 @@ async fn twice_changes_nothing_and_takes_no_lock() {
         .map(|file| (file.rows, file.unchanged))
         .collect();
     assert_eq!(unchanged, [(2, 2), (2, 2), (1, 1), (1, 1)]);
-    drop(writer);
+    writer.close().await;
     assert_eq!(shop.everything().await, before);
 }
 
@@ -287,12 +275,14 @@ async fn a_change_is_kept_with_what_it_replaced() {
         ]
     );
     assert_eq!(
-        shop.rows("SELECT unit_ref, serial_key, replaces_unit_id, created_in FROM units")
-            .await,
+        shop.rows(
+            "SELECT unit_ref, serial_key, replaces_unit_id, created_in FROM units ORDER BY id"
+        )
+        .await,
         ["U-1|-|-|1", "U-2|x1|-|1"]
     );
     assert_eq!(
-        shop.rows("SELECT order_id, next_at, failures, error FROM agenda")
+        shop.rows("SELECT order_id, next_at, failures, error FROM agenda ORDER BY 1")
             .await,
         ["1|0|0|-", "2|77|3|x"]
     );
@@ -314,6 +304,30 @@ async fn later_rows_of_a_file_lie_over_earlier_ones() {
     assert_eq!(
         shop.rows("SELECT order_ref, total FROM orders").await,
         ["O-1|20000"]
+    );
+}
+
+/// The next page is looked up before this one is staged.
+#[tokio::test]
+async fn rows_lie_over_those_of_the_pages_before() {
+    let mut shop = Shop::open().await;
+    let others = |page: usize| -> String {
+        let names = (1..PAGE_ROWS).map(|at| order(&format!("P{page}-{at}")));
+        names.collect()
+    };
+    let orders = [
+        format!("{ORDERS}{}{}", order("O-1"), others(1)),
+        format!("O-1,,,,,200\n{}", others(2)),
+        others(3),
+        "O-1,,,,,300\n".into(),
+    ];
+    let done = shop.import(&[("orders.csv", &orders.concat())]).await;
+    let new = 3 * (PAGE_ROWS as u64 - 1) + 1;
+    assert_eq!(counts(&done.files[0]), [new + 2, new, 2, 0, 0]);
+    assert_eq!(
+        shop.rows("SELECT total FROM orders WHERE order_ref = 'O-1'")
+            .await,
+        ["30000"]
     );
 }
 
@@ -393,17 +407,14 @@ async fn a_merge_that_fails_leaves_nothing() {
     let mut shop = Shop::open().await;
     let orders = format!("{ORDERS}{}", order("O-1"));
     let units = format!("{UNITS}U-1,O-1,Lamp,hardware,\n");
-    shop.rows(
-        "CREATE TRIGGER full BEFORE INSERT ON units BEGIN SELECT RAISE(FAIL, 'disk full'); END",
-    )
-    .await;
+    shop.shop.breaks("INSERT", "units", "TRUE").await;
     let files = [
         ("orders.csv", orders.as_str()),
         ("units.csv", units.as_str()),
     ];
     let failed = shop.try_import(&files).await.unwrap_err().to_string();
-    assert!(failed.contains("disk full"), "{failed}");
+    assert!(failed.contains("died here"), "{failed}");
     assert_eq!(shop.everything().await, [""; 0]);
-    shop.rows("DROP TRIGGER full").await;
-    assert_eq!(shop.import(&files).await.change_set, Some(1));
+    shop.shop.mends().await;
+    assert!(shop.import(&files).await.change_set.is_some());
 }

@@ -1,0 +1,222 @@
+//! Every statement of the store is prepared and run, on the engine of this
+//! run of the tests: a life of a shop in which each is met.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Mutex;
+
+use strum::VariantArray;
+use tracing::subscriber::set_default;
+use warrantyd::case::Entity;
+use warrantyd::config::JobName;
+use warrantyd::jobs::import::{Recording, record_fact};
+use warrantyd::jobs::{self, When};
+use warrantyd::policy::STANDARD;
+use warrantyd::report::{Format, ReportName};
+use warrantyd::store;
+
+use crate::outbox::NO_SERVER;
+use crate::shop::{CLAIMS, CONFIG, FILE_MAIL, ORDERS, Shop, UNITS, at, by_clock, named};
+
+/// Where the store writes a statement: `FILE:LINE`.
+fn written() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![Path::new("src/store").to_owned()];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if is_statement(line) {
+                found.insert(format!("{}:{}", path.display(), number + 1));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a line calls `select` or `write`, and is no comment.
+fn is_statement(line: &str) -> bool {
+    let code = line.split("//").next().unwrap();
+    ["select(", "write("].iter().any(|call| {
+        let before = code.split(call).next().unwrap();
+        before.len() < code.len()
+            && !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.')
+            && !before.ends_with("fn ")
+    })
+}
+
+/// Where the statements are written that a log tells of.
+fn run(log: &Path) -> BTreeSet<String> {
+    let log = fs::read_to_string(log).unwrap();
+    let place = |line: &str| {
+        let (_, place) = line.split_once("statement place=")?;
+        Some(place.rsplit_once(':')?.0.to_owned())
+    };
+    log.lines().filter_map(place).collect()
+}
+
+#[tokio::test]
+async fn each_is_run() {
+    let shop = Shop::new(&config(FILE_MAIL));
+    let log = shop.path("log");
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("warrantyd::store=trace")
+        .with_ansi(false)
+        .with_writer(Mutex::new(File::create(&log).unwrap()))
+        .finish();
+    let logged = set_default(subscriber);
+    facts(&shop).await;
+    reports(&shop).await;
+    tried_again(&shop).await;
+    no_longer_true(&shop).await;
+    wrong_clock(&shop).await;
+    other_rules(&shop).await;
+    slots(&shop).await;
+    drop(logged);
+    let never: Vec<_> = written().difference(&run(&log)).cloned().collect();
+    assert_eq!(never, [""; 0], "never run");
+}
+
+fn config(mail: &str) -> String {
+    format!("{mail}[reports]\ndir = \"reports\"\nrecipients = [\"boss@example.com\"]\n")
+}
+
+fn configure(shop: &Shop, more: &str) {
+    shop.write("warrantyd.toml", format!("{CONFIG}{more}"));
+}
+
+async fn run_at(shop: &Shop, when: When) {
+    shop.enforce(when).await.unwrap();
+    shop.deliver(when).await.unwrap();
+}
+
+async fn facts(shop: &Shop) {
+    let orders = "O-1,K-1,Ada,ada@example.com,2025-01-01,2025-01-05T10:00:00Z,EUR,100.00\n\
+                  O-2,K-2,Bob,bob@example.invalid,2025-01-01,2025-01-05T10:00:00Z,EUR,100.00\n";
+    // Two that replace each other are refused.
+    let units = "U-1,O-1,Lamp,hardware,,\nU-2,O-2,Lamp,hardware,,U-1\nU-3,O-1,Lamp,hardware,,\n\
+                 V-1,O-1,Lamp,hardware,,V-2\nV-2,O-1,Lamp,hardware,,V-1\n";
+    let claims = "C-1,U-1,repair,2025-06-01T09:00:00Z,tech@example.com,,2025-06-01T10:00:00Z,,,,\n";
+    let waits = "claim_ref,from,until\nC-1,2025-06-02,2025-06-03\n";
+    let imported = shop
+        .import(&[
+            ("orders.csv", format!("{ORDERS}{orders}")),
+            ("units.csv", format!("{UNITS}{units}")),
+            ("claims.csv", format!("{CLAIMS}{claims}")),
+            ("waits.csv", waits.to_owned()),
+        ])
+        .await;
+    assert_eq!(imported.files[1].rejected, 2);
+    run_at(shop, named("2025-06-05T09:00:00Z")).await;
+}
+
+/// A fact of the claim, recorded as from the command line.
+async fn record(shop: &Shop, fact: &str, now: &str) {
+    let open = shop.open().await;
+    let recording = Recording {
+        entity: Entity::Claims,
+        name: "C-1",
+        facts: &[fact.to_owned()],
+        at: at(now),
+    };
+    record_fact(&open, recording, at(now)).await.unwrap();
+    open.store.close().await;
+}
+
+async fn reports(shop: &Shop) {
+    let open = shop.open().await;
+    let when = named("2025-06-05T09:00:00Z");
+    for name in ReportName::VARIANTS {
+        let request = jobs::ReportRequest {
+            name: *name,
+            at: when.at,
+            from: None,
+            to: None,
+            days: jobs::UPCOMING_DAYS,
+            format: Format::Csv,
+        };
+        let written = jobs::one_report(&open, request, Vec::new()).await;
+        written.unwrap();
+    }
+    jobs::daily_report(&open, when).await.unwrap();
+    let explained = jobs::explain(&open, "C-1", when.at).await.unwrap();
+    assert!(explained.is_some());
+    jobs::status(&open, when.at).await.unwrap();
+    assert_ne!(jobs::messages(&open, None, 10).await.unwrap(), []);
+    open.store.close().await;
+}
+
+/// One message that failed, and one of which nobody knows.
+async fn tried_again(shop: &Shop) {
+    shop.execute("UPDATE messages SET state = 'uncertain', maybe_taken = TRUE WHERE id = 1")
+        .await;
+    let ids = "SELECT id FROM messages WHERE state IN ('failed', 'uncertain') ORDER BY id";
+    let ids = shop.rows(ids).await;
+    assert_eq!(ids.len(), 2);
+    let open = shop.open().await;
+    let now = at("2025-06-05T10:00:00Z");
+    for id in ids {
+        let id = id.parse().unwrap();
+        assert!(jobs::message_retry(&open, id, now).await.unwrap());
+        assert!(jobs::message(&open, id).await.unwrap().is_some());
+    }
+    open.store.close().await;
+    run_at(shop, named("2025-06-05T10:05:00Z")).await;
+}
+
+/// What waits while the server is away loses its reason, and has it again;
+/// in the end there never was a claim.
+async fn no_longer_true(shop: &Shop) {
+    configure(shop, &config(NO_SERVER));
+    run_at(shop, named("2025-06-17T09:00:00Z")).await;
+    configure(shop, &config(FILE_MAIL));
+    let now = "2025-06-17T10:00:00Z";
+    record(shop, "repaired=2025-06-15", now).await;
+    run_at(shop, named(now)).await;
+    record(shop, "repaired=null", now).await;
+    run_at(shop, named(now)).await;
+    record(shop, "withdrawn=true", now).await;
+    run_at(shop, named(now)).await;
+}
+
+async fn wrong_clock(shop: &Shop) {
+    for time in ["2025-06-17T10:00:00Z", "2026-01-05T10:00:00Z"] {
+        run_at(shop, by_clock(time)).await;
+    }
+    run_at(shop, by_clock("2025-06-17T10:10:00Z")).await;
+}
+
+/// Another zone, and a version of the policy that is not in force yet.
+async fn other_rules(shop: &Shop) {
+    fs::create_dir(shop.path("policy")).unwrap();
+    let later = STANDARD.replace("2000-01-01", "2030-01-01");
+    shop.write("policy/later.toml", later);
+    let head = CONFIG.replace("UTC", "Asia/Tokyo");
+    let more = config(FILE_MAIL);
+    shop.write(
+        "warrantyd.toml",
+        format!("{head}[policy]\ndir = \"policy\"\n{more}"),
+    );
+    run_at(shop, named("2025-06-17T10:20:00Z")).await;
+}
+
+async fn slots(shop: &Shop) {
+    let open = shop.open().await;
+    let slot = at("2025-06-17T10:30:00Z");
+    let job = JobName::Housekeeping;
+    jobs::plan_slots(&open, job, &[slot]).await.unwrap();
+    let latest = jobs::slot_latest(&open, job, slot).await.unwrap();
+    assert_eq!(latest, Some(slot));
+    let owed = jobs::slots_owed(&open, slot).await.unwrap();
+    assert!(jobs::run_slot(&open, owed[0]).await.unwrap());
+    let when = When::new(Some(slot), slot);
+    jobs::run_recorded(&open, job, when).await.unwrap();
+    let mut tx = open.store.write().await.unwrap();
+    store::agenda_lock(&mut tx, &[1]).await.unwrap();
+    tx.commit().await.unwrap();
+    open.store.close().await;
+}
