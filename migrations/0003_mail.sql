@@ -48,9 +48,11 @@ CREATE INDEX messages_failed ON messages (id) WHERE state = 'failed';
 
 -- The bytes, the same at every try; apart, as a message changes and they do not.
 CREATE TABLE message_bodies (
-    message_id BIGINT PRIMARY KEY REFERENCES messages (id),
+    message_id {key} REFERENCES messages (id),
     raw {text} NOT NULL
 );
+-- Packing them costs more than the room.
+--{postgres} ALTER TABLE message_bodies ALTER COLUMN raw SET STORAGE EXTERNAL;
 
 -- Which notices a message carries. A notice for an audience with several
 -- addresses is in a message for each.

@@ -4,6 +4,7 @@
 //! renews while it has it at hand, and a fence that each taking raises: what a
 //! node writes of a message that is no longer its own changes nothing.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::StoreError;
@@ -55,11 +56,11 @@ pub struct Taken {
     pub lease: Duration,
 }
 
-/// Takes messages that were found due in this transaction. Left out are those
+/// Takes messages that were found due in this transaction, which holds them. Left out are those
 /// in which a notice is no longer what it was.
 pub async fn messages_take(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Taken, StoreError> {
     let sql = "UPDATE messages SET state = 'sending', fence = fence + 1, lease_until = {lease} \
-         WHERE id IN (SELECT id FROM {page} AS page) AND state = 'ready' \
+         WHERE id IN (SELECT id FROM {page} AS page) \
            AND (maybe_taken OR NOT EXISTS ( \
                SELECT 1 FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
                 WHERE c.message_id = messages.id AND n.disposition NOT IN ('queued', 'sent')))";
@@ -111,7 +112,7 @@ pub async fn messages_tried(
     tx: &mut Tx<'_>,
     tried: &[(Message, Try)],
     now: Instant,
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<HashSet<i64>, StoreError> {
     let mut page = Page::new(&[
         ("id", Kind::Int),
         ("fence", Kind::Int),
@@ -144,34 +145,52 @@ pub async fn messages_tried(
           FROM {page} AS page WHERE messages.id = page.id AND messages.fence = page.fence \
            AND messages.state = 'sending'";
     let writing = write(sql).bind(now).page(page);
-    let rows = writing.returning("messages", &["messages.id"]).rows(tx);
-    let read = |mut row: super::engine::Row| row.get("id");
-    let ids: Vec<i64> = rows
-        .await?
-        .into_iter()
-        .map(read)
-        .collect::<Result<_, _>>()?;
-    notices_follow(tx, &ids).await?;
+    let writing = writing.returning("messages", &["messages.id"]);
+    let ids: HashSet<i64> = writing.values(tx).await?.into_iter().collect();
+    let ended = |states: &[MessageState]| -> Vec<i64> {
+        let ended = tried
+            .iter()
+            .filter(|(message, tried)| states.contains(&tried.state) && ids.contains(&message.id));
+        ended.map(|(message, _)| message.id).collect()
+    };
+    notices_sent(tx, &ended(&[MessageState::Sent])).await?;
+    let others = [MessageState::Failed, MessageState::Uncertain];
+    notices_follow(tx, &ended(&others)).await?;
     Ok(ids)
 }
 
-/// What messages mean for their notices: one is sent if one of its messages
-/// was taken; it is held if none is under way any more and one may have been
-/// taken; it failed if all of them have.
+/// A notice is sent if one of its messages was taken.
+async fn notices_sent(tx: &mut Tx<'_>, message_ids: &[i64]) -> Result<(), StoreError> {
+    if message_ids.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE notices SET disposition = 'sent' WHERE disposition <> 'sent' \
+         AND id IN (SELECT c.notice_id FROM {page} AS page \
+                      {then} message_notices AS c ON c.message_id = page.id)";
+    let page = Page::of_ints("id", message_ids);
+    write(sql).page(page).execute(tx).await?;
+    Ok(())
+}
+
+/// What messages that were not taken mean for their notices: one stays sent if
+/// another message took it; it is held if none is under way any more and one
+/// may have been taken; it failed if all of them have.
 async fn notices_follow(tx: &mut Tx<'_>, message_ids: &[i64]) -> Result<(), StoreError> {
+    if message_ids.is_empty() {
+        return Ok(());
+    }
     let sql = "UPDATE notices SET disposition = told.disposition FROM ( \
            SELECT c.notice_id, CASE \
                     WHEN count(*) FILTER (WHERE m.state = 'sent') > 0 THEN 'sent' \
                     WHEN count(*) FILTER (WHERE m.state IN ('ready', 'sending')) > 0 THEN NULL \
                     WHEN count(*) FILTER (WHERE m.state = 'uncertain') > 0 THEN 'held' \
-                    WHEN count(*) FILTER (WHERE m.state = 'failed') > 0 THEN 'failed' \
-                  END AS disposition \
+                    ELSE 'failed' END AS disposition \
              FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
             WHERE c.notice_id IN (SELECT own.notice_id FROM {page} AS page \
-                    JOIN message_notices AS own ON own.message_id = page.id) \
+                    {then} message_notices AS own ON own.message_id = page.id) \
             GROUP BY c.notice_id) AS told \
-         WHERE notices.id = told.notice_id AND notices.disposition <> told.disposition \
-           AND (notices.disposition IN ('queued', 'held') OR told.disposition = 'sent')";
+         WHERE notices.id = told.notice_id AND notices.disposition IN ('queued', 'held') \
+           AND told.disposition IS NOT NULL";
     let page = Page::of_ints("id", message_ids);
     write(sql).page(page).execute(tx).await?;
     Ok(())

@@ -25,7 +25,7 @@ pub use delivery::*;
 pub use engine::{Ahead, Copied, Lock, Session, Store, StoreError, Tx, copy};
 pub use messages::*;
 pub use notices::*;
-pub use recorded::{plan_write, recorded_load};
+pub use recorded::{plan_write, recorded_load, recorded_notices};
 pub use report::*;
 pub use rules::*;
 pub use runs::*;

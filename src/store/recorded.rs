@@ -43,22 +43,35 @@ pub async fn recorded_load(
     tx: &mut Tx<'_>,
     order_ids: &[i64],
 ) -> Result<HashMap<i64, Recorded>, StoreError> {
-    let page = Page::of_ints("order_id", order_ids);
     let mut recorded: HashMap<i64, Recorded> = HashMap::new();
-    let found = select("notices", NOTICE, NOTICES).page(page.clone());
-    for mut row in found.rows(tx).await? {
-        let order_id = row.get("order_id")?;
-        let of_order: &mut Recorded = recorded.entry(order_id).or_default();
-        of_order.notices.push(recorded_notice(&mut row)?);
+    for (order_id, notices) in recorded_notices(tx, order_ids).await? {
+        recorded.entry(order_id).or_default().notices = notices;
     }
-    for of_order in recorded.values_mut() {
-        of_order.notices.sort_by_key(|notice| notice.id);
-    }
+    let page = Page::of_ints("order_id", order_ids);
     let found = select("deadlines", DEADLINE, DEADLINES).page(page);
     for mut row in found.rows(tx).await? {
         let order_id = row.get("id")?;
         let of_order: &mut Recorded = recorded.entry(order_id).or_default();
         of_order.deadlines.push(recorded_deadline(&mut row)?);
+    }
+    Ok(recorded)
+}
+
+/// Loads the notices of the cases of orders.
+pub async fn recorded_notices(
+    tx: &mut Tx<'_>,
+    order_ids: &[i64],
+) -> Result<HashMap<i64, Vec<RecordedNotice>>, StoreError> {
+    let mut recorded: HashMap<i64, Vec<RecordedNotice>> = HashMap::new();
+    let page = Page::of_ints("order_id", order_ids);
+    let found = select("notices", NOTICE, NOTICES).page(page);
+    for mut row in found.rows(tx).await? {
+        let order_id = row.get("order_id")?;
+        let notice = recorded_notice(&mut row)?;
+        recorded.entry(order_id).or_default().push(notice);
+    }
+    for notices in recorded.values_mut() {
+        notices.sort_by_key(|notice| notice.id);
     }
     Ok(recorded)
 }

@@ -111,5 +111,5 @@ async fn tried(
     let mut tx = store.write().await?;
     let written = store::messages_tried(&mut tx, all, now).await?;
     tx.commit().await?;
-    Ok(written.into_iter().collect())
+    Ok(written)
 }

@@ -31,15 +31,15 @@ impl Run<'_> {
         let order_ids: Vec<i64> = order_ids.iter().copied().collect();
         // Nobody changes a case while it is read.
         store::agenda_lock(tx, &order_ids).await?;
-        let mut recorded = store::recorded_load(tx, &order_ids).await?;
+        let mut recorded = store::recorded_notices(tx, &order_ids).await?;
         let mut all = HashMap::with_capacity(order_ids.len());
         for found in evaluate_page(tx, &order_ids, &self.rules, self.now).await? {
             let notices = recorded.remove(&found.order_id).unwrap_or_default();
             match found.found {
                 Ok((case, evaluation)) => {
                     let standing = Standing {
-                        overruled: overruled(&evaluation, &notices.notices, self.now),
-                        notices: notices.notices,
+                        overruled: overruled(&evaluation, &notices, self.now),
+                        notices,
                         case,
                         evaluation,
                     };

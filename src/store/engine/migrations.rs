@@ -9,12 +9,16 @@ use super::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// What an engine calls a number that it gives itself, a number of another
-/// table that is a row's own, and a text.
+/// What an engine calls things.
 pub struct Words {
+    /// A number that it gives itself.
     pub id: &'static str,
+    /// A number of another table that is a row's own.
     pub key: &'static str,
+    /// A text.
     pub text: &'static str,
+    /// What ends a comment where its rest is for PostgreSQL.
+    pub postgres: &'static str,
 }
 
 /// The migrations in the words of an engine.
@@ -23,6 +27,7 @@ pub fn migrator(words: &Words) -> Migrator {
         let sql = migration.sql.as_str();
         let sql = sql.replace("{id}", words.id).replace("{key}", words.key);
         let sql = sql.replace("{text}", words.text);
+        let sql = sql.replace("{postgres}", words.postgres);
         Migration::new(
             migration.version,
             migration.description.clone(),

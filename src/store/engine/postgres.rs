@@ -64,6 +64,7 @@ pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
         key: "BIGINT PRIMARY KEY",
         // Names are compared and sorted byte for byte.
         text: "TEXT COLLATE \"C\"",
+        postgres: "\n",
     });
     let migrated = migrator.run(&pool).await;
     migrations::checked(migrated, shown)?;

@@ -62,6 +62,7 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         // The row's own place: no index beside the table.
         key: "INTEGER PRIMARY KEY",
         text: "TEXT",
+        postgres: "",
     });
     let migrated = migrator.run(&writer).await;
     migrations::checked(migrated, &path.display().to_string())?;
