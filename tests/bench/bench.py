@@ -44,14 +44,16 @@ def note(text: str) -> None:
     print(text, flush=True)
 
 
+# Of each contender, in turn; the table shows medians.
+REPETITIONS = 3
+
 # Puts one contender to work, from the same state as the others.
 Contender = Callable[[], Measure]
 
 
 class Bench:
-    def __init__(self, engine, shop: Shop, folder: Path, record: Record, repetitions: int):
-        self.engine, self.shop, self.folder = engine, shop, folder
-        self.record, self.repetitions = record, repetitions
+    def __init__(self, engine, shop: Shop, folder: Path, record: Record):
+        self.engine, self.shop, self.folder, self.record = engine, shop, folder, record
 
     def facts(self, shape: Shape) -> Path:
         """The folder of the import files."""
@@ -120,7 +122,7 @@ class Bench:
         afterwards must be the same for all."""
         measures: dict[str, list[Measure]] = {who: [] for who in contenders}
         ours = None
-        for _ in range(self.repetitions):
+        for _ in range(REPETITIONS):
             for who, contender in contenders.items():
                 measures[who].append(contender())
                 self.note(work, shape, who, measures[who][-1])

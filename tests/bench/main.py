@@ -56,9 +56,7 @@ def measure(args: argparse.Namespace, folder: Path, record: Record) -> tuple[lis
     rows, failed = [], []
     for engine_type in engines:
         with engine_type(folder) as engine:
-            # The longest works are measured less often.
-            repetitions = 3 if shape.orders > 1_000_000 else 5
-            bench = Bench(engine, Shop(args.binary, folder), folder, record, repetitions)
+            bench = Bench(engine, Shop(args.binary.resolve(), folder), folder, record)
             for name in chosen:
                 try:
                     for row in WORKS[name](bench, shape):

@@ -16,10 +16,15 @@ CHECKED = [
          FROM orders""",
     """SELECT count(*), min(unit_ref), max(unit_ref), sum(price), count(serial),
               min(serial_key), max(serial_key), sum(company_confirmed_at % 1000003),
-              sum(customer_confirmed_at % 1000003), sum(order_id) FROM units""",
+              sum(customer_confirmed_at % 1000003) FROM units""",
     """SELECT count(*), min(claim_ref), max(claim_ref), sum(opened_at % 1000003),
               sum(confirmed_at % 1000003), sum(received_at % 1000003),
-              sum(repaired_at % 1000003), sum(closed_at % 1000003), sum(unit_id) FROM claims""",
+              sum(repaired_at % 1000003), sum(closed_at % 1000003) FROM claims""",
+    # A unit and a claim bear the number of their order.
+    """SELECT count(*) FROM orders AS o JOIN units AS u ON u.order_id = o.id
+        WHERE substr(o.order_ref, 3) = substr(u.unit_ref, 3)""",
+    """SELECT count(*) FROM units AS u JOIN claims AS c ON c.unit_id = u.id
+        WHERE substr(u.unit_ref, 3) = substr(c.claim_ref, 3)""",
     "SELECT count(*), sum(next_at % 1000003) FROM agenda",
 ]
 
