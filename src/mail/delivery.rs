@@ -58,6 +58,15 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// The same way out once more, for use at the same time: with a connection
+    /// of its own, which is made when it is first needed.
+    pub fn another(&self) -> Self {
+        match self {
+            Self::Smtp(smtp) => Self::Smtp(Box::new(smtp.another())),
+            Self::File(file) => Self::File(file.clone()),
+        }
+    }
+
     /// Tries once to deliver `raw`, a whole message with CRLF line ends.
     /// `message_name` names the file where messages become files. A recipient
     /// below `.invalid` is refused for good by either transport.

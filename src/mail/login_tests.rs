@@ -71,6 +71,69 @@ async fn a_login_is_sent_over_tls() {
 }
 
 #[tokio::test]
+async fn the_older_login_is_known() {
+    let acts = script([
+        greet_with("250-mail.example\r\n250 AUTH CRAM-MD5 login"),
+        // Base64 of `Username:` and shop, `Password:` and secret.
+        vec![Hear("AUTH LOGIN\r\n"), Say("334 VXNlcm5hbWU6")],
+        vec![Hear("c2hvcA==\r\n"), Say("334 UGFzc3dvcmQ6")],
+        vec![Hear("c2VjcmV0\r\n"), Say("235 welcome")],
+        take(),
+        part(),
+    ]);
+    let (port, server) = serve(vec![acts]).await;
+    let mut transport = transport(SmtpSettings {
+        login: login(),
+        ..settings(port, "off")
+    });
+    assert_eq!(send(&mut transport).await, delivered());
+    transport.close().await;
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_offered_in_the_clear_counts_no_more_after_starttls() {
+    let (config, ca_file) = certificate();
+    let acts = script([
+        greet_with("250-mail.example\r\n250-PIPELINING\r\n250 STARTTLS"),
+        vec![Hear("STARTTLS"), Say("220 go on"), Encrypt(config)],
+        vec![Hear("EHLO"), Say("250 mail.example")],
+        take(),
+        part(),
+    ]);
+    let (port, server) = serve(vec![acts]).await;
+    let mut transport = transport(SmtpSettings {
+        ca_file: Some(ca_file.path().to_owned()),
+        ..settings(port, "required")
+    });
+    assert_eq!(send(&mut transport).await, delivered());
+    transport.close().await;
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_slipped_in_before_the_encryption_is_refused() {
+    let (_, ca_file) = certificate();
+    let injected = "220 go on\r\n250-mail.example\r\n250 AUTH PLAIN";
+    let acts = script([
+        greet_with(OFFERS_TLS),
+        vec![Hear("STARTTLS"), Say(injected), Stall],
+    ]);
+    let (port, _server) = serve(vec![acts]).await;
+    let mut transport = transport(SmtpSettings {
+        ca_file: Some(ca_file.path().to_owned()),
+        ..settings(port, "required")
+    });
+    let problem = "expected the TLS handshake, found more in the clear";
+    let cause = format!("STARTTLS at localhost:{port}: {problem}");
+    let expected = Delivery::NotSent {
+        cause,
+        transport_fault: true,
+    };
+    assert_eq!(send(&mut transport).await, expected);
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_the_transport_s_fault() {
     for tls in ["implicit", "required", "opportunistic"] {
         let (config, _) = certificate();

@@ -11,6 +11,7 @@
 //! the server's answer to its last byte says so.
 
 mod address;
+mod answer;
 mod choose;
 mod conversation;
 mod delivery;
@@ -18,12 +19,16 @@ mod file;
 mod letter;
 mod message;
 mod notice;
+mod opening;
 mod server;
 mod session;
 mod stream;
 mod templates;
 mod text;
+mod wire;
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod letter_tests;
 #[cfg(test)]

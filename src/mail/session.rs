@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::Address;
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 
-use super::conversation::{Conversation, Fault, HandOver};
+use super::answer::Fault;
+use super::conversation::{Conversation, HandOver, Stop};
 use super::stream::Encryption;
 use super::{Delivery, Login, Server, ServerError};
 
@@ -31,9 +32,10 @@ pub struct SmtpSettings {
 pub struct Timeouts {
     /// Connecting, with TLS from the first byte.
     pub connect: Duration,
-    /// The greeting with EHLO, STARTTLS and the login, each.
+    /// One answer before the first message: the greeting, to EHLO, to STARTTLS,
+    /// to the login.
     pub hello: Duration,
-    /// One command (MAIL, RCPT, DATA …).
+    /// The answer to one command (MAIL, RCPT, DATA …).
     pub command: Duration,
     /// 64 kB of the message.
     pub data: Duration,
@@ -56,7 +58,7 @@ impl Default for Timeouts {
 
 /// Sends messages to one server, over one connection as long as it lasts.
 pub struct SmtpTransport {
-    settings: SmtpSettings,
+    settings: Arc<SmtpSettings>,
     encryption: Encryption,
     kept: Option<Conversation>,
 }
@@ -69,25 +71,24 @@ impl fmt::Debug for SmtpTransport {
     }
 }
 
-/// What the connection is good for after a message.
-enum After {
-    /// The next message.
-    Ready,
-    /// The next message, once the server has forgotten this one.
-    Reset,
-    /// Nothing.
-    Drop,
-}
-
 impl SmtpTransport {
     /// Prepares the way to a server; connects with the first message.
     pub fn new(settings: SmtpSettings) -> Result<Self, ServerError> {
         let encryption = Encryption::new(&settings.server, settings.ca_file.as_deref())?;
         Ok(Self {
-            settings,
+            settings: Arc::new(settings),
             encryption,
             kept: None,
         })
+    }
+
+    /// The same way once more, with a connection of its own.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            encryption: self.encryption.clone(),
+            kept: None,
+        }
     }
 
     /// Connects, encrypts and logs in, or says what went wrong. The connection
@@ -99,42 +100,40 @@ impl SmtpTransport {
 
     /// Tries once to send a message.
     pub(super) async fn send(&mut self, from: &Address, to: &Address, raw: &[u8]) -> Delivery {
-        let (mut conversation, sender_taken) = match self.begin(from).await {
+        let (mut conversation, announced) = match self.begin(from, to).await {
             Ok(begun) => begun,
-            Err(cause) => {
-                return Delivery::NotSent {
-                    cause,
-                    transport_fault: true,
-                };
-            }
+            Err(cause) => return not_sent(cause, true),
         };
-        let (delivery, after) = match sender_taken {
-            Ok(()) => transfer(&mut conversation, to, raw).await,
-            Err(fault) => sender_refused(fault),
+        let (delivery, is_usable) = match announced {
+            Ok(()) => handed_over(conversation.hand_over(raw).await),
+            // The server still has the envelope in mind.
+            Err(stop) => (stopped(stop), conversation.reset().await),
         };
-        let usable = match after {
-            After::Ready => true,
-            After::Reset => conversation.reset().await,
-            After::Drop => false,
-        };
-        self.kept = usable.then_some(conversation);
+        self.kept = is_usable.then_some(conversation);
         delivery
     }
 
-    /// A conversation on which the sender was announced, and the answer to
+    /// A conversation on which the message was announced, and what came of
     /// that. A kept connection that turns out to be dead is replaced: nothing
     /// of the message was sent on it.
-    async fn begin(&mut self, from: &Address) -> Result<(Conversation, Result<(), Fault>), String> {
-        let mail = Mail::new(Some(from.clone()), vec![]);
+    async fn begin(
+        &mut self,
+        from: &Address,
+        to: &Address,
+    ) -> Result<(Conversation, Result<(), Stop>), String> {
         if let Some(mut kept) = self.kept.take() {
-            let answer = kept.command(&mail, &[250]).await;
-            if let Ok(()) | Err(Fault::Refused { .. }) = answer {
-                return Ok((kept, answer));
+            let announced = kept.announce(from, to).await;
+            let is_dead = matches!(
+                announced,
+                Err(Stop::Sender(Fault::Closing(_) | Fault::Broken(_)))
+            );
+            if !is_dead {
+                return Ok((kept, announced));
             }
         }
         let mut opened = Conversation::open(&self.settings, &self.encryption).await?;
-        let answer = opened.command(&mail, &[250]).await;
-        Ok((opened, answer))
+        let announced = opened.announce(from, to).await;
+        Ok((opened, announced))
     }
 
     /// Says QUIT and closes the connection.
@@ -145,73 +144,50 @@ impl SmtpTransport {
     }
 }
 
-/// A sender that is refused for good is refused for every message.
-fn sender_refused(fault: Fault) -> (Delivery, After) {
-    match fault {
-        Fault::Refused {
-            for_good: false,
-            answer,
-        } => (Delivery::RefusedForNow { answer }, After::Reset),
-        Fault::Refused { answer: cause, .. } => {
-            let cause = format!("the sender is refused: {cause}");
-            (
-                Delivery::NotSent {
-                    cause,
-                    transport_fault: true,
-                },
-                After::Reset,
-            )
-        }
-        Fault::Closing(cause) | Fault::Broken(cause) => (
-            Delivery::NotSent {
-                cause,
-                transport_fault: true,
-            },
-            After::Drop,
-        ),
+fn not_sent(cause: String, transport_fault: bool) -> Delivery {
+    Delivery::NotSent {
+        cause,
+        transport_fault,
     }
 }
 
-/// 251: the server will forward to another address that it knows.
-const RECIPIENT_TAKEN: [u16; 2] = [250, 251];
+fn stopped(stop: Stop) -> Delivery {
+    match stop {
+        // A sender that is refused for good is refused for every message.
+        Stop::Sender(Fault::Refused {
+            for_good: true,
+            answer,
+        }) => not_sent(format!("the sender is refused: {answer}"), true),
+        Stop::Sender(Fault::Closing(cause) | Fault::Broken(cause)) => not_sent(cause, true),
+        Stop::Sender(fault) | Stop::Recipient(fault) => message_refused(fault),
+    }
+}
 
-/// Names the recipient and hands the message over.
-async fn transfer(conversation: &mut Conversation, to: &Address, raw: &[u8]) -> (Delivery, After) {
-    if let Err(fault) = conversation
-        .command(&Rcpt::new(to.clone(), vec![]), &RECIPIENT_TAKEN)
-        .await
-    {
-        return message_refused(fault, After::Reset);
-    }
-    if let Err(fault) = conversation.command(&Data, &[354]).await {
-        return message_refused(fault, After::Reset);
-    }
-    match conversation.hand_over(raw).await {
-        HandOver::Taken(answer) => (Delivery::Delivered { answer }, After::Ready),
-        HandOver::Failed(fault) => message_refused(fault, After::Ready),
-        HandOver::Unanswered(cause) => (Delivery::Uncertain { cause }, After::Drop),
+/// What became of the message, and whether the connection is good for another.
+fn handed_over(end: HandOver) -> (Delivery, bool) {
+    match end {
+        HandOver::Taken(answer) => (Delivery::Delivered { answer }, true),
+        HandOver::Failed(fault) => {
+            let goes_on = matches!(fault, Fault::Refused { .. });
+            (message_refused(fault), goes_on)
+        }
+        HandOver::Unanswered(cause) => (Delivery::Uncertain { cause }, false),
     }
 }
 
 /// What a fault after the sender was taken means. A connection that breaks
 /// or is closed here uses up a try: it may be this very message that does it,
 /// and the next one shall have its turn.
-fn message_refused(fault: Fault, after: After) -> (Delivery, After) {
+fn message_refused(fault: Fault) -> Delivery {
     match fault {
         Fault::Refused {
             for_good: true,
             answer,
-        } => (Delivery::RefusedForGood { answer }, after),
+        } => Delivery::RefusedForGood { answer },
         Fault::Refused {
             for_good: false,
             answer,
-        } => (Delivery::RefusedForNow { answer }, after),
-        Fault::Closing(cause) | Fault::Broken(cause) => (
-            Delivery::NotSent {
-                cause,
-                transport_fault: false,
-            },
-            After::Drop,
-        ),
+        } => Delivery::RefusedForNow { answer },
+        Fault::Closing(cause) | Fault::Broken(cause) => not_sent(cause, false),
     }
 }
