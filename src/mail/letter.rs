@@ -1,11 +1,14 @@
 //! Notices become a letter: one greeting, a section for each notice, one end.
 
+use std::collections::BTreeMap;
+
 use chrono::{Datelike, NaiveDate};
 use minijinja::{Value, context};
 
 use crate::policy::{Audience, Money, Step};
 
 use super::choose::letter_name;
+use super::layout::{Page, Section, shop_values};
 use super::notice::{Addressee, NoticeText, Shop};
 use super::templates::Templates;
 use super::text::one_line;
@@ -82,15 +85,16 @@ impl Letters {
         if notices.is_empty() || notices.len() > NOTICES_PER_LETTER {
             return Err(ComposeError::Count(notices.len()));
         }
+        let shop = clean_shop(shop);
         let mut sections = Vec::with_capacity(notices.len());
         for notice in notices {
-            sections.push(self.section(shop, addressee, today, notice)?);
+            sections.push(self.section(&shop, addressee, today, notice)?);
         }
         let subject = match sections.as_slice() {
             [only] => only.title.clone(),
             _ => self.digest_subject(notices)?,
         };
-        self.lay_out(shop, addressee, subject, &sections)
+        self.lay_out(shop, addressee, subject, sections)
     }
 
     /// The managers' daily mail: figures as label and value, and the names of
@@ -103,7 +107,7 @@ impl Letters {
         files: &[String],
     ) -> Result<Letter, ComposeError> {
         let lines = clean_lines(files);
-        let values = context! { date => day(date), lines => &lines };
+        let values = context! { date => self.date(date)?, lines => &lines };
         let (title, paragraphs) = self.0.letter(&path("report"), &values)?;
         let facts = figures
             .iter()
@@ -115,7 +119,7 @@ impl Letters {
             facts,
             lines,
         };
-        self.lay_out(shop, &Addressee::Inside, section.title.clone(), &[section])
+        self.about_one(shop, section)
     }
 
     /// A mail to ops: what happened and what to do, a line each.
@@ -128,7 +132,13 @@ impl Letters {
             facts: Vec::new(),
             lines: clean_lines(lines),
         };
-        self.lay_out(shop, &Addressee::Inside, section.title.clone(), &[section])
+        self.about_one(shop, section)
+    }
+
+    /// A letter inside the shop, of one section.
+    fn about_one(&self, shop: &Shop, section: Section) -> Result<Letter, ComposeError> {
+        let subject = section.title.clone();
+        self.lay_out(clean_shop(shop), &Addressee::Inside, subject, vec![section])
     }
 
     fn section(
@@ -154,14 +164,13 @@ impl Letters {
                 step: notice.step,
                 subject_ref: one_line(&notice.subject_ref),
             })?;
-        let values = context! { n => notice_values(notice, today), shop => shop_values(shop) };
+        let n = self.notice_values(notice, today)?;
+        let shop = shop_values(shop);
+        let values = context! { n => n.clone(), shop => shop.clone() };
+        let words: BTreeMap<_, _> = self.0.pairs(&path("words"), &values)?.into_iter().collect();
+        let facts = self.0.pairs(&path("facts"), &values)?;
+        let values = context! { n, shop, words };
         let (title, paragraphs) = self.0.letter(&path(name), &values)?;
-        let facts = self.0.render(&path("facts"), &values)?;
-        let facts = facts
-            .lines()
-            .filter_map(|line| line.split_once(": "))
-            .map(|(label, value)| (label.trim().to_owned(), value.trim().to_owned()))
-            .collect();
         Ok(Section {
             title,
             paragraphs,
@@ -184,10 +193,10 @@ impl Letters {
 
     fn lay_out(
         &self,
-        shop: &Shop,
+        shop: Shop,
         addressee: &Addressee,
         subject: String,
-        sections: &[Section],
+        sections: Vec<Section>,
     ) -> Result<Letter, ComposeError> {
         let (customer_ref, name) = match addressee {
             Addressee::Customer { customer_ref, name } => {
@@ -196,46 +205,64 @@ impl Letters {
             Addressee::Inside => (None, None),
         };
         let frame = context! {
-            shop => shop_values(shop),
+            shop => shop_values(&shop),
             addressee => context! { customer_ref, name },
             notices => sections.len(),
         };
-        let values = context! {
-            locale => LOCALE,
-            subject => &subject,
-            greeting => self.0.paragraphs(&path("greeting"), &frame)?,
-            closing => self.0.paragraphs(&path("closing"), &frame)?,
-            footnote => self.0.paragraphs(&path("footnote"), &frame)?,
-            sections => sections.iter().map(Section::values).collect::<Vec<_>>(),
-            ..frame
-        };
-        let text = self.0.render("layout.txt", &values)?;
-        let html = self.0.render("layout.html", &values)?;
-        Ok(Letter {
+        let page = Page {
             subject,
-            text,
-            html,
+            greeting: self.0.paragraphs(&path("greeting"), &frame)?,
+            sections,
+            closing: self.0.paragraphs(&path("closing"), &frame)?,
+            shop,
+            footnote: self.0.paragraphs(&path("footnote"), &frame)?,
+        };
+        Ok(Letter {
+            html: self.0.render("layout.html", &page.values(LOCALE))?,
+            text: page.text(),
+            subject: page.subject,
         })
     }
-}
 
-/// What a letter says about one notice.
-struct Section {
-    title: String,
-    paragraphs: Vec<String>,
-    facts: Vec<(String, String)>,
-    lines: Vec<String>,
-}
+    fn notice_values(&self, notice: &NoticeText, today: NaiveDate) -> Result<Value, ComposeError> {
+        let clean = |text: &Option<String>| text.as_deref().map(one_line);
+        let date = |date: Option<NaiveDate>| date.map(|date| self.date(date)).transpose();
+        let outcome = match notice.step {
+            Step::Outcome(outcome) | Step::Withdrawn(outcome) => Some(outcome.to_string()),
+            _ => None,
+        };
+        Ok(context! {
+            for_customer => notice.audience == Audience::Customer,
+            subject => notice.subject.to_string(),
+            subject_ref => one_line(&notice.subject_ref),
+            order_ref => one_line(&notice.order_ref),
+            unit_ref => clean(&notice.unit_ref),
+            window => notice.window.map(|window| window.to_string()),
+            outcome,
+            clause => one_line(&notice.clause),
+            product_name => clean(&notice.product_name),
+            last_day => date(notice.last_day)?,
+            due_days => notice.last_day.map(|last_day| (last_day - today).num_days()),
+            level => notice.level,
+            amount => notice.amount.map(amount),
+            deductions => notice.deductions.map(amount),
+            reason => clean(&notice.reason),
+            goods_at_shop => notice.goods_at_shop,
+            accessories_missing => notice.accessories_missing,
+            assignee => clean(&notice.assignee),
+            started_on => date(notice.started_on)?,
+        })
+    }
 
-impl Section {
-    fn values(&self) -> Value {
-        let Self {
-            title,
-            paragraphs,
-            facts,
-            lines,
-        } = self;
-        context! { title, paragraphs, facts, lines }
+    /// A date in the locale's words.
+    fn date(&self, date: NaiveDate) -> Result<String, ComposeError> {
+        let values = context! {
+            weekday => date.weekday().num_days_from_monday(),
+            day => date.day(),
+            month => date.month0(),
+            year => date.year(),
+        };
+        Ok(self.0.render(&path("date"), &values)?)
     }
 }
 
@@ -247,51 +274,11 @@ fn clean_lines(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| one_line(line)).collect()
 }
 
-fn shop_values(shop: &Shop) -> Value {
-    context! {
-        name => one_line(&shop.name),
-        address => clean_lines(&shop.address),
-        phone => shop.phone.as_deref().map(one_line),
-    }
-}
-
-fn notice_values(notice: &NoticeText, today: NaiveDate) -> Value {
-    let clean = |text: &Option<String>| text.as_deref().map(one_line);
-    let outcome = match notice.step {
-        Step::Outcome(outcome) | Step::Withdrawn(outcome) => Some(outcome.to_string()),
-        _ => None,
-    };
-    context! {
-        for_customer => notice.audience == Audience::Customer,
-        subject => notice.subject.to_string(),
-        subject_ref => one_line(&notice.subject_ref),
-        order_ref => one_line(&notice.order_ref),
-        unit_ref => clean(&notice.unit_ref),
-        window => notice.window.map(|window| window.to_string()),
-        outcome,
-        clause => one_line(&notice.clause),
-        product_name => clean(&notice.product_name),
-        last_day => notice.last_day.map(day),
-        due_days => notice.last_day.map(|last_day| (last_day - today).num_days()),
-        level => notice.level,
-        amount => notice.amount.map(amount),
-        deductions => notice.deductions.map(amount),
-        reason => clean(&notice.reason),
-        goods_at_shop => notice.goods_at_shop,
-        accessories_missing => notice.accessories_missing,
-        assignee => clean(&notice.assignee),
-        started_on => notice.started_on.map(day),
-    }
-}
-
-/// A date in numbers; the words are the locale's. `weekday` (from Monday) and
-/// `month` count from 0.
-fn day(date: NaiveDate) -> Value {
-    context! {
-        weekday => date.weekday().num_days_from_monday(),
-        day => date.day(),
-        month => date.month0(),
-        year => date.year(),
+fn clean_shop(shop: &Shop) -> Shop {
+    Shop {
+        name: one_line(&shop.name),
+        address: clean_lines(&shop.address),
+        phone: shop.phone.as_deref().map(one_line),
     }
 }
 

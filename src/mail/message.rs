@@ -3,9 +3,8 @@
 use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::Message;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment as Part, MultiPart, SinglePart};
+use lettre::message::header::{self, ContentTransferEncoding, ContentType};
+use lettre::message::{Attachment as Part, Body, Mailboxes, MultiPart, SinglePart};
 
 use crate::policy::{Instant, sha256_hex};
 
@@ -45,7 +44,7 @@ impl FromStr for Mailbox {
 }
 
 impl Mailbox {
-    fn to_header(&self) -> Result<lettre::message::Mailbox, BuildError> {
+    fn parsed(&self) -> Result<lettre::message::Mailbox, BuildError> {
         let address =
             parse_address(&self.address).map_err(|_| BuildError::Address(self.address.clone()))?;
         let name = self
@@ -97,15 +96,12 @@ pub enum BuildError {
         /// What was found.
         found: String,
     },
-    /// Refused by the builder.
-    #[error("message: {0}")]
-    Message(#[from] lettre::error::Error),
 }
 
 /// A Message-ID (RFC 5322, 3.6.4) in the sender's domain; `id` is unique and
 /// made of letters, digits, `.`, `_` and `-`.
 pub fn message_id(id: &str, from: &Mailbox) -> Result<String, BuildError> {
-    let sender = from.to_header()?;
+    let sender = from.parsed()?;
     Ok(format!("<{id}@{}>", sender.email.domain()))
 }
 
@@ -116,26 +112,14 @@ pub fn build(
     headers: &Headers,
     attachments: &[Attachment],
 ) -> Result<Vec<u8>, BuildError> {
-    let mut builder = Message::builder()
-        .from(headers.from.to_header()?)
-        .to(headers.to.to_header()?)
-        .subject(one_line(&letter.subject))
-        .message_id(Some(headers.message_id.clone()))
-        .date(UNIX_EPOCH + Duration::from_secs(header_seconds(headers.date)))
-        .raw_header(HeaderValue::new(
-            HeaderName::new_from_ascii_str("Auto-Submitted"),
-            "auto-generated".to_owned(),
-        ));
-    if let Some(reply_to) = &headers.reply_to {
-        builder = builder.reply_to(reply_to.to_header()?);
-    }
+    let head = head(&letter.subject, headers)?;
     let boundary = |role| sha256_hex(format!("{role} {}", headers.message_id).as_bytes());
     let words = MultiPart::alternative()
         .boundary(boundary("alternative"))
-        .singlepart(SinglePart::plain(letter.text.clone()))
-        .singlepart(SinglePart::html(letter.html.clone()));
+        .singlepart(SinglePart::plain(encoded(&letter.text)))
+        .singlepart(SinglePart::html(encoded(&letter.html)));
     if attachments.is_empty() {
-        return Ok(builder.multipart(words)?.formatted());
+        return Ok([head.into_bytes(), words.formatted()].concat());
     }
     let mut mixed = MultiPart::mixed()
         .boundary(boundary("mixed"))
@@ -143,7 +127,48 @@ pub fn build(
     for attachment in attachments {
         mixed = mixed.singlepart(attached(attachment)?);
     }
-    Ok(builder.multipart(mixed)?.formatted())
+    Ok([head.into_bytes(), mixed.formatted()].concat())
+}
+
+/// The lines before those of the first part.
+fn head(subject: &str, headers: &Headers) -> Result<String, BuildError> {
+    let mailboxes = |mailbox: &Mailbox| mailbox.parsed().map(Mailboxes::from);
+    let automatic = header::HeaderValue::new(
+        header::HeaderName::new_from_ascii_str("Auto-Submitted"),
+        "auto-generated".to_owned(),
+    );
+    let date = UNIX_EPOCH + Duration::from_secs(header_seconds(headers.date));
+    let mut head = header::Headers::new();
+    head.set(header::From::from(mailboxes(&headers.from)?));
+    head.set(header::To::from(mailboxes(&headers.to)?));
+    if let Some(reply_to) = &headers.reply_to {
+        head.set(header::ReplyTo::from(mailboxes(reply_to)?));
+    }
+    head.set(header::Subject::from(one_line(subject)));
+    head.set(header::MessageId::from(headers.message_id.clone()));
+    head.set(header::Date::new(date));
+    head.insert_raw(automatic);
+    head.set(header::MIME_VERSION_1_0);
+    Ok(head.to_string())
+}
+
+/// ASCII in lines that every server takes goes as it is; lettre would encode
+/// it from 77 characters a line on, which most HTML has.
+fn encoded(text: &str) -> Body {
+    // RFC 5322, 2.1.1, without the CRLF.
+    const LONGEST_LINE: usize = 998;
+    if !text.is_ascii() {
+        return Body::new(text.to_owned());
+    }
+    let mut plain = Vec::with_capacity(text.len() + text.len() / 16);
+    for line in text.lines() {
+        if line.len() > LONGEST_LINE {
+            return Body::new(text.to_owned());
+        }
+        plain.extend_from_slice(line.as_bytes());
+        plain.extend_from_slice(b"\r\n");
+    }
+    Body::dangerous_pre_encoded(plain, ContentTransferEncoding::SevenBit)
 }
 
 fn attached(attachment: &Attachment) -> Result<SinglePart, BuildError> {
@@ -242,6 +267,32 @@ mod tests {
             raw.split(|byte| *byte == b'\n')
                 .all(|line| line.len() < 1_000)
         );
+    }
+
+    #[test]
+    fn ascii_in_short_lines_goes_as_it_is() {
+        let line = |character: &str| character.repeat(998) + "\n.\n";
+        for (text, is_plain) in [
+            (line("a"), true),
+            (line("a") + "a\r\nb", true),
+            (line("ab"), false),
+            (line("ü"), false),
+        ] {
+            let both = Letter {
+                text: text.clone(),
+                html: text.clone(),
+                ..letter()
+            };
+            let raw = build(&both, &headers(), &[]).unwrap();
+            let found = String::from_utf8(raw.clone()).unwrap();
+            let plain = found.matches("Content-Transfer-Encoding: 7bit").count();
+            assert_eq!(plain, if is_plain { 2 } else { 0 }, "{text:?}");
+            let parsed = MessageParser::default().parse(&raw).unwrap();
+            for part in [parsed.body_text(0), parsed.body_html(0)] {
+                let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+                assert_eq!(lines(&part.unwrap()), lines(&text));
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod choose;
 mod conversation;
 mod delivery;
 mod file;
+mod layout;
 mod letter;
 mod message;
 mod notice;

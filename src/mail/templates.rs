@@ -1,13 +1,12 @@
 //! The letters' templates, embedded, and the engine that fills them.
 //!
 //! A letter is one file, `<locale>/<letter>.txt`: its first line is the
-//! subject, the rest are paragraphs. `layout.txt` and `layout.html` put the
-//! same paragraphs into the two parts of the message, so that the parts never
-//! tell different things.
+//! subject, the rest are paragraphs. The two parts of the message are laid out
+//! from the same paragraphs, so that they never tell different things.
 
 use minijinja::{Environment, Error, UndefinedBehavior, Value};
 
-use super::text::{capfirst, paragraphs, shorten, wrap};
+use super::text::{capfirst, paragraphs, shorten};
 
 macro_rules! template {
     ($name:literal) => {
@@ -16,9 +15,9 @@ macro_rules! template {
 }
 
 const TEMPLATES: &[(&str, &str)] = &[
-    template!("layout.txt"),
     template!("layout.html"),
     template!("en/closing.txt"),
+    template!("en/date.txt"),
     template!("en/declined.txt"),
     template!("en/digest.txt"),
     template!("en/exchange_due.txt"),
@@ -69,9 +68,6 @@ impl Templates {
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         engine.set_fuel(Some(FUEL));
         engine.add_filter("capfirst", |text: &str| capfirst(text));
-        engine.add_filter("wrap", |text: &str, indent: Option<usize>| {
-            wrap(text, indent.unwrap_or(0))
-        });
         for (name, source) in TEMPLATES {
             engine.add_template(name, source)?;
         }
@@ -86,6 +82,15 @@ impl Templates {
     /// The paragraphs of a template.
     pub(super) fn paragraphs(&self, name: &str, values: &Value) -> Result<Vec<String>, Error> {
         Ok(paragraphs(&self.render(name, values)?))
+    }
+
+    /// The lines `label: text` of a template.
+    pub(super) fn pairs(&self, name: &str, values: &Value) -> Result<Vec<(String, String)>, Error> {
+        let text = self.render(name, values)?;
+        let pairs = text.lines().filter_map(|line| line.split_once(':'));
+        Ok(pairs
+            .map(|(label, text)| (label.trim().to_owned(), text.trim().to_owned()))
+            .collect())
     }
 
     /// The subject (the first line) and the paragraphs of a letter.

@@ -4,15 +4,18 @@
 /// writing become spaces, runs of white space one space.
 pub(super) fn one_line(text: &str) -> String {
     let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let spaced: String = text
-        .chars()
-        .map(|c| if c.is_control() || turns(c) { ' ' } else { c })
-        .collect();
-    join_words(spaced.split_whitespace())
+    join_words(text.split(|c: char| c.is_whitespace() || c.is_control() || turns(c)))
 }
 
 fn join_words<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.collect::<Vec<_>>().join(" ")
+    let mut line = String::new();
+    for word in words.filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
 }
 
 /// At most `limit` characters; what is cut off shows as `…`.
@@ -34,18 +37,20 @@ pub(super) fn paragraphs(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Breaks a paragraph into lines of at most 72 characters (longer words stay
-/// whole); the lines after the first are indented by `indent` spaces.
+/// Breaks a paragraph, in which single spaces part the words, into lines of at
+/// most 72 characters (longer words stay whole); the lines after the first are
+/// indented by `indent` spaces.
 pub(super) fn wrap(text: &str, indent: usize) -> String {
     const WIDTH: usize = 72;
-    let lead = text.len() - text.trim_start().len();
-    let mut wrapped = " ".repeat(lead);
-    let mut column = lead;
-    for (index, word) in text.split_whitespace().enumerate() {
+    let words = text.trim_start_matches(' ');
+    let mut column = text.len() - words.len();
+    let mut wrapped = String::with_capacity(text.len() + indent);
+    wrapped.push_str(&text[..column]);
+    for (index, word) in words.split(' ').enumerate() {
         let length = word.chars().count();
         if index > 0 && column + 1 + length > WIDTH {
             wrapped.push('\n');
-            wrapped.push_str(&" ".repeat(indent));
+            wrapped.extend(std::iter::repeat_n(' ', indent));
             column = indent;
         } else if index > 0 {
             wrapped.push(' ');

@@ -1,0 +1,123 @@
+//! What a letter says, in order, and its plain text part. `layout.html` puts
+//! the same into the HTML part.
+
+use minijinja::{Value, context};
+
+use super::Shop;
+use super::text::wrap;
+
+/// What a letter says, whatever it looks like. All texts are clean.
+pub(super) struct Page {
+    pub subject: String,
+    pub greeting: Vec<String>,
+    pub sections: Vec<Section>,
+    pub closing: Vec<String>,
+    pub shop: Shop,
+    pub footnote: Vec<String>,
+}
+
+/// What a letter says about one matter.
+pub(super) struct Section {
+    pub title: String,
+    pub paragraphs: Vec<String>,
+    /// Labels and values.
+    pub facts: Vec<(String, String)>,
+    pub lines: Vec<String>,
+}
+
+impl Page {
+    /// The plain text part.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for paragraph in &self.greeting {
+            text += &wrap(paragraph, 0);
+            text += "\n\n";
+        }
+        for (index, section) in self.sections.iter().enumerate() {
+            if self.sections.len() > 1 {
+                let title = format!("{}. {}", index + 1, section.title);
+                text += &wrap(&title, 0);
+                text += "\n\n";
+            }
+            section.add_to(&mut text);
+        }
+        for paragraph in &self.closing {
+            text += &wrap(paragraph, 0);
+            text += "\n";
+        }
+        let Shop {
+            name,
+            address,
+            phone,
+        } = &self.shop;
+        for line in [name].into_iter().chain(address).chain(phone) {
+            text += line;
+            text += "\n";
+        }
+        // Mail programs know the line before a footnote by its space.
+        text += "\n-- \n";
+        for paragraph in &self.footnote {
+            text += &wrap(paragraph, 0);
+            text += "\n";
+        }
+        text
+    }
+
+    /// The same as values for a template.
+    pub(super) fn values(&self, locale: &str) -> Value {
+        let Self {
+            subject,
+            greeting,
+            sections,
+            closing,
+            shop,
+            footnote,
+        } = self;
+        let sections: Vec<Value> = sections.iter().map(Section::values).collect();
+        let shop = shop_values(shop);
+        context! { locale, subject, greeting, sections, closing, shop, footnote }
+    }
+}
+
+impl Section {
+    fn add_to(&self, text: &mut String) {
+        for paragraph in &self.paragraphs {
+            *text += &wrap(paragraph, 0);
+            *text += "\n\n";
+        }
+        for (label, value) in &self.facts {
+            *text += &wrap(&format!("  {label}: {value}"), 4);
+            *text += "\n";
+        }
+        if !self.facts.is_empty() {
+            *text += "\n";
+        }
+        for line in &self.lines {
+            *text += &wrap(&format!("- {line}"), 2);
+            *text += "\n";
+        }
+        if !self.lines.is_empty() {
+            *text += "\n";
+        }
+    }
+
+    fn values(&self) -> Value {
+        let Self {
+            title,
+            paragraphs,
+            facts,
+            lines,
+        } = self;
+        context! { title, paragraphs, facts, lines }
+    }
+}
+
+/// The shop as values for a template.
+pub(super) fn shop_values(shop: &Shop) -> Value {
+    let Shop {
+        name,
+        address,
+        phone,
+    } = shop;
+    context! { name, address, phone }
+}
