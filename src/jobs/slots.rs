@@ -12,7 +12,7 @@ use super::{Outcome, Shop, When, job};
 use crate::clock::{self, Stopwatch};
 use crate::config::JobName;
 use crate::policy::Instant;
-use crate::store::{self, Held, StoreError, Taken};
+use crate::store::{self, Held, StoreError, TakenSlot};
 
 /// A run whose node died goes on at its own time, as if it had not been
 /// disturbed, unless it lay for longer than this: then it finds its work at
@@ -98,7 +98,7 @@ pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
 
 /// Lets any node take a slot whose run lost its database, once that can be
 /// reached, or until the lease has ended by itself.
-async fn give_back(shop: Shop, taken: Taken) {
+async fn give_back(shop: Shop, taken: TakenSlot) {
     let since = Stopwatch::start();
     while since.elapsed() < taken.lease {
         tokio::time::sleep(PAUSE).await;
