@@ -10,7 +10,10 @@ use warrantyd::jobs;
 use warrantyd::store::{self, RunState};
 
 use crate::daemon::{YEARLY, off};
-use crate::shop::{Engine, LOOK_AGAIN, PATIENCE, Shop, assert_same, at, many_units, named, stderr};
+use crate::shop::{
+    CLAIMS, Engine, FILE_MAIL, LOOK_AGAIN, PATIENCE, Shop, assert_same, at, many_units, named,
+    stderr,
+};
 
 /// How long a node that is to be given up may be silent.
 const SILENCE: &str = "5s";
@@ -126,6 +129,9 @@ async fn a_run_is_shared_though_one_node_dies_and_one_freezes() {
     shop.until(WAITING, &["3"]).await;
     let owner = shop.rows("SELECT node, started_at FROM job_runs").await;
     let (owner, started_at) = owner[0].split_once('|').unwrap();
+    let status = shop.run_to(0, &["status"]).stdout;
+    let status = String::from_utf8(status).unwrap();
+    assert!(status.contains(&format!("running on {owner}")), "{status}");
     nodes.sort_by_key(|node| !node.is(owner));
     let [frozen, mut killed, left] = nodes;
     frozen.signal("-STOP");
@@ -183,6 +189,37 @@ async fn each_slot_is_run_once_by_one_of_the_nodes() {
 }
 
 #[tokio::test]
+async fn each_message_is_sent_once_by_one_of_the_nodes() {
+    let others = off(&["import", "report", "housekeeping"]);
+    let settings = format!(
+        "{FILE_MAIL}{others}[jobs.enforce]\nschedule = \"* * * * * *\"\n\
+         [jobs.deliver]\nschedule = \"* * * * * *\"\n"
+    );
+    let shop = Shop::on(Engine::Postgres, &settings);
+    // Repairs that are late: technicians, lead, manager and director are told.
+    let [orders, units] = many_units(300);
+    let mut claims = CLAIMS.to_owned();
+    for n in 0..300 {
+        let times = "2025-02-01T09:00:00Z,tech@example.com,,2025-02-02T09:00:00Z";
+        let times = times.replace("tech", &format!("tech{n}"));
+        claims += &format!("C-{n},U-{n},repair,{times},,,,\n");
+    }
+    shop.import(&[orders, units, ("claims.csv", claims)]).await;
+    let nodes =
+        ["node-1", "node-2", "node-3"].map(|name| Node::start(&shop, name, shop.database()));
+    let sent = "SELECT count(*) FROM notices WHERE disposition = 'sent'";
+    shop.until(sent, &["1200"]).await;
+    for node in nodes {
+        node.ended().await;
+    }
+    let carried = "SELECT count(*), count(DISTINCT notice_id) FROM message_notices";
+    assert_eq!(shop.rows(carried).await, ["1200|1200"]);
+    let messages = "SELECT state, max(tries), count(*) FROM messages GROUP BY state";
+    let mails = fs::read_dir(shop.path("outbox")).unwrap().count();
+    assert_eq!(shop.rows(messages).await, [format!("sent|1|{mails}")]);
+}
+
+#[tokio::test]
 async fn a_run_is_not_done_while_another_node_has_a_page() {
     let shop = one_slot(50).await;
     let (mut page, mut block) = (shop.connection().await, shop.connection().await);
@@ -204,6 +241,28 @@ async fn a_run_is_not_done_while_another_node_has_a_page() {
     shop.until(state, &["done"]).await;
     assert_eq!(shop.rows(left).await, ["0"]);
     node.ended().await;
+}
+
+#[tokio::test]
+async fn a_page_that_loses_a_deadlock_is_done_again() {
+    let shop = one_slot(50).await;
+    let mut other = shop.connection().await;
+    // The page, and not the other, looks for a deadlock.
+    other
+        .rows(&format!("SET deadlock_timeout = '1h'; {BLOCK}"))
+        .await;
+    let patient = format!("{}&options[deadlock_timeout]=3s", address(&shop, "node"));
+    let node = Node::start(&shop, "node", patient);
+    shop.until(WAITING, &["1"]).await;
+    other
+        .rows("SELECT 1 FROM agenda FOR UPDATE; ROLLBACK")
+        .await;
+    shop.until("SELECT state FROM job_runs", &["done"]).await;
+    node.ended().await;
+    let counts = shop.rows("SELECT counts FROM job_runs").await;
+    assert!(counts[0].contains(r#""found":50,"#), "{counts:?}");
+    let waiting = "SELECT count(*) FROM agenda WHERE next_at = 0";
+    assert_eq!(shop.rows(waiting).await, ["0"]);
 }
 
 #[tokio::test]
