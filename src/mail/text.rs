@@ -1,15 +1,18 @@
 //! Text that came from outside, and text that is laid out.
 
+use std::iter;
+
 /// One clean line: control characters and those that turn the direction of
 /// writing become spaces, runs of white space one space.
 pub(super) fn one_line(text: &str) -> String {
     let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    join_words(text.split(|c: char| c.is_whitespace() || c.is_control() || turns(c)))
+    let is_gap = |c: char| c.is_whitespace() || c.is_control() || turns(c);
+    join_words(text, is_gap)
 }
 
-fn join_words<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let mut line = String::new();
-    for word in words.filter(|word| !word.is_empty()) {
+fn join_words(text: &str, is_gap: impl Fn(char) -> bool) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split(is_gap).filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -32,7 +35,7 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
 /// The paragraphs of a rendered text: what blank lines part, each on one line.
 pub(super) fn paragraphs(text: &str) -> Vec<String> {
     text.split("\n\n")
-        .map(|part| join_words(part.split_whitespace()))
+        .map(|part| join_words(part, char::is_whitespace))
         .filter(|part| !part.is_empty())
         .collect()
 }
@@ -42,24 +45,33 @@ pub(super) fn paragraphs(text: &str) -> Vec<String> {
 /// indented by `indent` spaces.
 pub(super) fn wrap(text: &str, indent: usize) -> String {
     const WIDTH: usize = 72;
-    let words = text.trim_start_matches(' ');
-    let mut column = text.len() - words.len();
     let mut wrapped = String::with_capacity(text.len() + indent);
-    wrapped.push_str(&text[..column]);
-    for (index, word) in words.split(' ').enumerate() {
-        let length = word.chars().count();
-        if index > 0 && column + 1 + length > WIDTH {
-            wrapped.push('\n');
-            wrapped.extend(std::iter::repeat_n(' ', indent));
-            column = indent;
-        } else if index > 0 {
-            wrapped.push(' ');
-            column += 1;
-        }
-        wrapped.push_str(word);
-        column += length;
+    let mut rest = text;
+    let mut width = WIDTH;
+    while let Some(space) = last_space(rest, width) {
+        wrapped.push_str(&rest[..space]);
+        wrapped.push('\n');
+        wrapped.extend(iter::repeat_n(' ', indent));
+        rest = &rest[space + 1..];
+        width = WIDTH - indent;
     }
+    wrapped.push_str(rest);
     wrapped
+}
+
+/// Where a text of more than `width` characters is broken: at the last space
+/// that leaves no more of them before it, or else at the first.
+fn last_space(text: &str, width: usize) -> Option<usize> {
+    let (end, character) = text.char_indices().nth(width)?;
+    let lead = text.len() - text.trim_start_matches(' ').len();
+    if character == ' ' {
+        return Some(end);
+    }
+    let before = text.get(lead..end).and_then(|line| line.rfind(' '));
+    let after = || text.get(end..).and_then(|tail| tail.find(' '));
+    before
+        .map(|space| lead + space)
+        .or_else(|| Some(end + after()?))
 }
 
 /// The text with its first letter in upper case.
@@ -95,6 +107,21 @@ mod tests {
         let expected = format!("  {}\n    bb\n    {}", "a".repeat(70), "c".repeat(90));
         assert_eq!(wrap(&text, 4), expected);
         assert_eq!(wrap("", 4), "");
+        // The 72nd character still fits; it is characters that count.
+        let fits = "ż".repeat(72);
+        assert_eq!(wrap(&fits, 0), fits);
+        assert_eq!(wrap(&format!("{fits} b"), 0), format!("{fits}\nb"));
+        let two = format!("{} ó", "ż".repeat(70));
+        assert_eq!(wrap(&format!("{two} b"), 0), format!("{two}\nb"));
+        assert_eq!(
+            wrap(&format!("{two}ó b"), 0),
+            two.replacen(' ', "\n", 1) + "ó b"
+        );
+        // The indent takes its part of the line.
+        let long = format!("a {} b", "ż".repeat(70));
+        assert_eq!(wrap(&long, 2), format!("a {}\n  b", "ż".repeat(70)));
+        let long = format!("{long} {}", "ż".repeat(69));
+        assert!(wrap(&long, 2).ends_with(&format!("  b\n  {}", "ż".repeat(69))));
     }
 
     #[test]
