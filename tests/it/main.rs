@@ -16,6 +16,7 @@ mod postgres;
 mod reconnect;
 mod report;
 mod same_bytes;
+mod senders;
 mod sheets;
 mod shop;
 mod statements;
