@@ -245,20 +245,24 @@ async fn a_run_is_not_done_while_another_node_has_a_page() {
 
 #[tokio::test]
 async fn a_page_that_loses_a_deadlock_is_done_again() {
-    let shop = one_slot(50).await;
+    let shop = Shop::on(Engine::Postgres, "");
+    shop.import(&many_units(50)).await;
     let mut other = shop.connection().await;
     // The page, and not the other, looks for a deadlock.
     other
         .rows(&format!("SET deadlock_timeout = '1h'; {BLOCK}"))
         .await;
     let patient = format!("{}&options[deadlock_timeout]=3s", address(&shop, "node"));
-    let node = Node::start(&shop, "node", patient);
+    let mut run = shop
+        .command_by(&GOES_WITH_THE_TEST, &["run", "enforce"])
+        .env("WARRANTYD_DATABASE__URL", patient)
+        .spawn()
+        .unwrap();
     shop.until(WAITING, &["1"]).await;
     other
         .rows("SELECT 1 FROM agenda FOR UPDATE; ROLLBACK")
         .await;
-    shop.until("SELECT state FROM job_runs", &["done"]).await;
-    node.ended().await;
+    assert!(run.wait().unwrap().success());
     let counts = shop.rows("SELECT counts FROM job_runs").await;
     assert!(counts[0].contains(r#""found":50,"#), "{counts:?}");
     let waiting = "SELECT count(*) FROM agenda WHERE next_at = 0";
