@@ -1,13 +1,15 @@
 """A mail server that is not ours, for tests: aiosmtpd on a free port of the loopback.
 
-Prints its port, then appends a line `message-id<TAB>sender<TAB>recipients` to
-RECORD for each message that it takes, and keeps the bytes in a file of the
-record's name and the line's number. It stops when its input is closed.
+Prints its port, then appends a line `message-id<TAB>sender<TAB>recipients<TAB>
+the client's port` to RECORD for each message that it takes, and keeps the bytes
+in a file of the record's name and the line's number. It stops when its input is
+closed.
 
 The recipient's name says what goes wrong:
     later-…    refused for now, the first time
     never-…    refused for good
     broken-…   taken, but the connection breaks before the answer, the first time
+    last-…     taken, and no other is after it
 """
 
 import asyncio
@@ -23,11 +25,18 @@ class Handler:
         self.record = record
         self.count = 0
         self.met = set()
+        self.is_closing = False
 
     def first_time(self, address):
         is_first = address not in self.met
         self.met.add(address)
         return is_first
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if self.is_closing:
+            return "421 4.3.2 going down"
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("never-"):
@@ -44,8 +53,10 @@ class Handler:
         message_id = email.message_from_bytes(envelope.content)["Message-ID"]
         recipients = ",".join(envelope.rcpt_tos)
         with open(self.record, "a") as file:
-            print(message_id, envelope.mail_from, recipients, sep="\t", file=file)
+            cells = message_id, envelope.mail_from, recipients, session.peer[1]
+            print(*cells, sep="\t", file=file)
         for address in envelope.rcpt_tos:
+            self.is_closing |= address.startswith("last-")
             if address.startswith("broken-") and self.first_time(address):
                 server.transport.abort()
         return "250 OK"

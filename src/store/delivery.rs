@@ -140,7 +140,7 @@ pub async fn messages_tried(
            first_try_at = CASE WHEN page.counts > 0 THEN coalesce(messages.first_try_at, $1) \
                                ELSE messages.first_try_at END, \
            answer = coalesce(page.answer, messages.answer), refused = page.refused, \
-           maybe_taken = messages.maybe_taken OR page.maybe_taken, \
+           maybe_taken = messages.maybe_taken OR page.maybe_taken, lease_until = 0, \
            sent_at = CASE WHEN page.state = 'sent' THEN $1 END \
           FROM {page} AS page WHERE messages.id = page.id AND messages.fence = page.fence \
            AND messages.state = 'sending'";

@@ -180,6 +180,8 @@ pub const DELIVER: [&str; 4] = ["run", "deliver", "--at", "2025-06-05T10:00:00Z"
 pub async fn delivered_in_the_end(shop: &Shop, expected: &[String], what: &str) {
     let sending = "SELECT count(*) FROM messages WHERE state = 'sending'";
     let sending = shop.rows(sending).await;
+    // The dead node's lease has run out.
+    shop.execute("UPDATE messages SET lease_until = 0").await;
     shop.run_to(0, &DELIVER);
     assert_same(&outcome(shop).await, expected, what);
     let twice = "SELECT count(*) FROM messages WHERE tries > 1";
@@ -245,7 +247,7 @@ async fn deliver_dies_between_handing_over_and_noting_it() {
     let base = with_notices(Shop::new(FILE_MAIL), 30).await;
     let expected = undisturbed(&base).await;
     let shop = base.copy();
-    let fourth = "NEW.state = 'sent' AND (SELECT count(*) FROM messages WHERE state = 'sent') = 4";
+    let fourth = "NEW.state = 'sent' AND (SELECT count(*) FROM messages WHERE state = 'sent') >= 4";
     shop.breaks("UPDATE", "messages", fourth).await;
     let output = shop.run_to(1, &DELIVER);
     assert!(stderr(&output).contains("died here"), "{}", stderr(&output));

@@ -13,14 +13,14 @@ use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, named, one_unit};
 const RECORD: &str = "taken";
 
 /// The server's process; it ends with its input.
-struct Server {
+pub struct Server {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Server {
     /// Starts a server that writes what it takes into the shop's directory.
-    fn start(shop: &Shop, certificate: &[&Path]) -> Self {
+    pub fn start(shop: &Shop, certificate: &[&Path]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("target/venv/bin/python");
         let missing = "there is no mail server: run `bash tests/run.sh`";
@@ -42,20 +42,20 @@ impl Server {
         Self { child, port }
     }
 
-    fn stop(mut self) {
+    pub fn stop(mut self) {
         drop(self.child.stdin.take());
         self.child.wait().unwrap();
     }
 }
 
-/// What the server took: Message-ID, sender, recipients.
-fn taken(shop: &Shop) -> Vec<Vec<String>> {
+/// What the server took: Message-ID, sender, recipients, the client's port.
+pub fn taken(shop: &Shop) -> Vec<Vec<String>> {
     let record = fs::read_to_string(shop.path(RECORD)).unwrap_or_default();
     let cells = |line: &str| line.split('\t').map(str::to_owned).collect();
     record.lines().map(cells).collect()
 }
 
-fn recipients(shop: &Shop) -> Vec<String> {
+pub fn recipients(shop: &Shop) -> Vec<String> {
     taken(shop)
         .into_iter()
         .map(|line| line[2].clone())
@@ -67,7 +67,7 @@ fn bytes(shop: &Shop, nth: usize) -> Vec<u8> {
     fs::read(shop.path(&format!("{RECORD}.{nth}"))).unwrap()
 }
 
-fn mail(port: u16, more: &str) -> String {
+pub fn mail(port: u16, more: &str) -> String {
     format!(
         "[mail]\ntransport = \"smtp\"\nurl = \"smtp://127.0.0.1:{port}?tls=off\"\n\
          from = \"shop@example.com\"\n{more}"
@@ -75,13 +75,13 @@ fn mail(port: u16, more: &str) -> String {
 }
 
 /// Adds to the config.
-fn configure(shop: &Shop, more: &str) {
+pub fn configure(shop: &Shop, more: &str) {
     shop.write("warrantyd.toml", format!("{}{more}", crate::shop::CONFIG));
 }
 
 /// A shop with customers of these names, each with a unit whose warranty ends
 /// on 4 July; enforced on 5 June at nine.
-async fn customers(names: &[&str]) -> Shop {
+pub async fn customers(names: &[&str]) -> Shop {
     let shop = Shop::new("");
     let (mut orders, mut units) = (ORDERS.to_owned(), UNITS.to_owned());
     for name in names {
@@ -95,7 +95,7 @@ async fn customers(names: &[&str]) -> Shop {
     shop
 }
 
-const STATES: &str = "SELECT recipient, state, tries FROM messages ORDER BY recipient, id";
+pub const STATES: &str = "SELECT recipient, state, tries FROM messages ORDER BY recipient, id";
 
 #[tokio::test]
 async fn every_message_is_taken_once() {

@@ -14,5 +14,6 @@ mod outbox;
 mod postgres;
 mod reconnect;
 mod report;
+mod senders;
 mod shop;
 mod statements;

@@ -36,7 +36,7 @@ enum Fault {
 const FAULTS: [Fault; 3] = [Fault::Cut, Fault::Crash, Fault::Kill];
 
 /// A statement that halts in the midst of what it writes.
-struct Halt<'s> {
+pub struct Halt<'s> {
     shop: &'s Shop,
     holder: Connection,
 }
@@ -44,7 +44,7 @@ struct Halt<'s> {
 impl<'s> Halt<'s> {
     /// Halts a kind of write (`INSERT`, `UPDATE`) to a table at the row `NEW`
     /// of which a condition holds.
-    async fn at(shop: &'s Shop, write: &str, table: &str, condition: &str) -> Self {
+    pub async fn at(shop: &'s Shop, write: &str, table: &str, condition: &str) -> Self {
         let sql = format!(
             "CREATE FUNCTION halts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                  IF {condition} THEN PERFORM pg_advisory_xact_lock_shared(1); END IF; \
@@ -60,10 +60,15 @@ impl<'s> Halt<'s> {
     }
 
     /// Waits until a statement has halted.
-    async fn is_reached(&self) {
+    pub async fn is_reached(&self) {
         let halted = "SELECT count(*) > 0 FROM pg_stat_activity \
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
         self.shop.until(halted, &["1"]).await;
+    }
+
+    /// Lets the statement go on, if it still can.
+    pub async fn released(self) {
+        self.holder.close().await;
     }
 
     /// Lets everything happen in the middle of a program's work; gives what
@@ -83,10 +88,10 @@ impl<'s> Halt<'s> {
             }
             Fault::Kill => child.kill().unwrap(),
         }
-        let output = child.wait_with_output().unwrap();
         if fault != Fault::Crash {
             self.holder.close().await;
         }
+        let output = child.wait_with_output().unwrap();
         self.shop.alone().await;
         self.shop.execute("DROP FUNCTION halts CASCADE").await;
         output
@@ -195,17 +200,24 @@ async fn deliver() {
         let shop = base.copy();
         // The message was handed over, and nobody has noted it yet.
         let fourth = "NEW.state = 'sent' AND \
-                      (SELECT count(*) FROM messages WHERE state = 'sent') = 4";
-        interrupted(
-            &shop,
-            &server,
-            &DELIVER,
-            ("UPDATE", "messages", fourth),
-            fault,
-        )
-        .await;
-        let sending = "SELECT count(*) > 0 FROM messages WHERE state = 'sending'";
-        assert_eq!(shop.rows(sending).await, ["1"], "{fault:?}");
+                      (SELECT count(*) FROM messages WHERE state = 'sent') >= 4";
+        let halt = Halt::at(&shop, "UPDATE", "messages", fourth).await;
+        let mut command = shop.command(&DELIVER);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = halt.interrupted(fault, &server, command.spawn().unwrap());
+        let output = output.await;
+        let sending = shop.rows("SELECT count(*) > 0 FROM messages WHERE state = 'sending'");
+        let sending = sending.await;
+        match fault {
+            Fault::Kill => assert_eq!(sending, ["1"]),
+            // Answers are kept until the database is back.
+            Fault::Cut | Fault::Crash => {
+                assert!(output.status.success(), "{}", stderr(&output));
+                let said = "what became of messages cannot be written yet";
+                assert!(stderr(&output).contains(said), "{}", stderr(&output));
+                assert_eq!(sending, ["0"]);
+            }
+        }
         delivered_in_the_end(&shop, &expected, &format!("{fault:?}")).await;
     }
 }

@@ -217,6 +217,7 @@ async fn slots(shop: &Shop) {
     jobs::run_recorded(&open, job, when).await.unwrap();
     let mut tx = open.store.write().await.unwrap();
     store::agenda_lock(&mut tx, &[1]).await.unwrap();
+    store::messages_renew(&mut tx, [(1, 1)]).await.unwrap();
     tx.commit().await.unwrap();
     open.store.close().await;
 }
