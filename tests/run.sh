@@ -53,6 +53,8 @@ if [ "$full" = yes ]; then export WARRANTYD_FULL=1; fi
 step cargo test
 cargo test --locked
 step cargo test, with shops on PostgreSQL
-# Without what has no database, or one of a named engine.
+# Without what has no database, or one of a named engine. Half of the time they
+# wait for the server.
 WARRANTYD_TEST_ENGINE=postgres cargo test --locked --test it -- \
+    --test-threads $((2 * $(nproc))) \
     --skip case:: --skip demo:: --skip reconnect:: --skip sqlite

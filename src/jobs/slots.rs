@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 
 use super::run::{keep, keep_share, node, run};
 use super::{Outcome, Shop, When, job};
-use crate::clock;
+use crate::clock::{self, Stopwatch};
 use crate::config::JobName;
 use crate::policy::Instant;
-use crate::store::{self, Held, StoreError};
+use crate::store::{self, Held, StoreError, TakenSlot};
 
 /// A run whose node died goes on at its own time, as if it had not been
 /// disturbed, unless it lay for longer than this: then it finds its work at
@@ -21,6 +21,9 @@ const GOES_ON: TimeDelta = TimeDelta::minutes(5);
 
 /// A lease is renewed so many times before it would end.
 const RENEWALS: u32 = 4;
+
+/// Before work that lost its database is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A slot that was planned and is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +89,29 @@ pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
     }
     let when = When::of_slot(job(owed.job), owed.slot_at, taken.started_at, now);
     let ran = run(shop, owed.job, when).await;
-    // Without its database it is owed still: its lease ends, and a node takes it.
-    if !ran.as_ref().is_err_and(lost_the_database) {
-        keep(shop, owed.job, taken.held, &ran).await?;
+    match ran.as_ref().is_err_and(lost_the_database) {
+        true => drop(tokio::spawn(give_back(shop.clone(), taken))),
+        false => keep(shop, owed.job, taken.held, &ran).await?,
     }
     ran.map(|_| true)
+}
+
+/// Lets any node take a slot whose run lost its database, once that can be
+/// reached, or until the lease has ended by itself.
+async fn give_back(shop: Shop, taken: TakenSlot) {
+    let since = Stopwatch::start();
+    while since.elapsed() < taken.lease {
+        tokio::time::sleep(PAUSE).await;
+        if given_back(&shop, taken.held).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn given_back(shop: &Shop, held: Held) -> Result<(), StoreError> {
+    let mut tx = shop.store.write().await?;
+    store::run_give_back(&mut tx, held).await?;
+    tx.commit().await
 }
 
 /// Renews a lease for as long as the run is this node's.

@@ -86,14 +86,14 @@ impl Section {
             *text += "\n\n";
         }
         for (label, value) in &self.facts {
-            *text += &wrap(&format!("  {label}: {value}"), 4);
+            *text += &wrap(&["  ", label, ": ", value].concat(), 4);
             *text += "\n";
         }
         if !self.facts.is_empty() {
             *text += "\n";
         }
         for line in &self.lines {
-            *text += &wrap(&format!("- {line}"), 2);
+            *text += &wrap(&["- ", line].concat(), 2);
             *text += "\n";
         }
         if !self.lines.is_empty() {

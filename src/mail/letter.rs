@@ -267,7 +267,7 @@ impl Letters {
 }
 
 fn path(letter: &str) -> String {
-    format!("{LOCALE}/{letter}.txt")
+    [LOCALE, "/", letter, ".txt"].concat()
 }
 
 fn clean_lines(lines: &[String]) -> Vec<String> {

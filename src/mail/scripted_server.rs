@@ -27,7 +27,7 @@ pub(super) enum Act {
     Meet(Arc<Barrier>),
     /// Encrypts the connection.
     Encrypt(Arc<ServerConfig>),
-    /// Says nothing until the client goes away.
+    /// Says nothing until the client goes away, which must say nothing more.
     Stall,
 }
 use Act::{Body, Hear, HearGroup, Say};
@@ -135,7 +135,12 @@ async fn play(stream: TcpStream, script: Vec<Act>) -> Vec<String> {
                     Err(_) => return bodies,
                 }
             }
-            Act::Stall => while stream.read_u8().await.is_ok() {},
+            Act::Stall => {
+                let mut more = Vec::new();
+                let _gone = stream.read_to_end(&mut more).await;
+                let more = String::from_utf8_lossy(&more);
+                assert!(more.is_empty(), "expected nothing more, heard {more:?}");
+            }
         }
     }
     let _closed = stream.shutdown().await;

@@ -6,12 +6,13 @@ use std::iter;
 /// writing become spaces, runs of white space one space.
 pub(super) fn one_line(text: &str) -> String {
     let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    join_words(text.split(|c: char| c.is_whitespace() || c.is_control() || turns(c)))
+    let is_gap = |c: char| c.is_whitespace() || c.is_control() || turns(c);
+    join_words(text, is_gap)
 }
 
-fn join_words<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let mut line = String::new();
-    for word in words.filter(|word| !word.is_empty()) {
+fn join_words(text: &str, is_gap: impl Fn(char) -> bool) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split(is_gap).filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -34,7 +35,7 @@ pub(super) fn shorten(text: &str, limit: usize) -> String {
 /// The paragraphs of a rendered text: what blank lines part, each on one line.
 pub(super) fn paragraphs(text: &str) -> Vec<String> {
     text.split("\n\n")
-        .map(|part| join_words(part.split_whitespace()))
+        .map(|part| join_words(part, char::is_whitespace))
         .filter(|part| !part.is_empty())
         .collect()
 }

@@ -222,6 +222,15 @@ pub async fn run_renew(tx: &mut Tx<'_>, held: Held) -> Result<bool, StoreError> 
     Ok(renewed.execute(tx).await? == 1)
 }
 
+/// Ends the lease of a run that is not done: any node may take it.
+pub async fn run_give_back(tx: &mut Tx<'_>, held: Held) -> Result<(), StoreError> {
+    let sql = "UPDATE job_runs SET lease_until = {clock} - 1 \
+         WHERE id = $1 AND fence = $2 AND state = 'running'";
+    let query = write(sql).bind(held.id).bind(held.fence);
+    query.execute(tx).await?;
+    Ok(())
+}
+
 /// What a run did so far, as JSON; nobody else adds to it until the
 /// transaction ends.
 pub async fn run_counts(tx: &mut Tx<'_>, id: i64) -> Result<String, StoreError> {

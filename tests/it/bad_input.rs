@@ -436,6 +436,20 @@ async fn what_is_no_database_is_told() {
     }
 }
 
+#[tokio::test]
+async fn a_database_that_the_server_does_not_have_is_told() {
+    let shop = Shop::on(Engine::Postgres, "");
+    let url = format!("{}_too", shop.database());
+    let mut command = shop.command(&["status"]);
+    let output = command.env("WARRANTYD_DATABASE__URL", &url).output();
+    let output = output.unwrap();
+    let (_, name) = url.rsplit_once('/').unwrap();
+    let message =
+        format!("error: {url}: cannot open the database: database \"{name}\" does not exist\n");
+    assert_eq!(stderr(&output), message);
+    assert_eq!(output.status.code(), Some(1));
+}
+
 /// Runs the program on a copy of a shop: what it says is what it should.
 async fn told(base: &Shop, bad: &Bad) -> Shop {
     let shop = base.copy();

@@ -9,7 +9,7 @@ use warrantyd::clock;
 use crate::shop::{Shop, many_units, one_unit};
 
 /// Jobs that are off.
-fn off(jobs: &[&str]) -> String {
+pub fn off(jobs: &[&str]) -> String {
     let off = |job: &&str| format!("[jobs.{job}]\nenabled = false\n");
     jobs.iter().map(off).collect()
 }
@@ -117,7 +117,7 @@ async fn the_job_at_work_is_finished_before_it_stops() {
 }
 
 /// A slot a year: no test meets the next one.
-const YEARLY: &str = "schedule = \"0 0 1 1 *\"\n";
+pub const YEARLY: &str = "schedule = \"0 0 1 1 *\"\n";
 
 /// The slot of so many years ago, in microseconds.
 fn new_year(back: i32) -> i64 {

@@ -156,7 +156,9 @@ impl Database {
     fn copy_of(server: Arc<Server>, name: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let copy = format!("shop_{}", COUNT.fetch_add(1, Relaxed));
-        server.admin(format!("CREATE DATABASE {copy} TEMPLATE {name}"));
+        // Three times as fast as through the log.
+        let how = "STRATEGY file_copy";
+        server.admin(format!("CREATE DATABASE {copy} TEMPLATE {name} {how}"));
         Self { server, name: copy }
     }
 

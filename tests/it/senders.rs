@@ -92,8 +92,10 @@ async fn a_node_that_was_frozen_past_its_lease_overwrites_nothing() {
     let expired = "SELECT count(*) > 0 FROM messages WHERE state = 'sending' AND \
                    lease_until < extract(epoch FROM clock_timestamp()) * 1000000";
     shop.until(expired, &["1"]).await;
+    let in_hand = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND pid <> pg_backend_pid() AND state <> 'idle'";
     // Its transaction is taken back.
-    shop.alone().await;
+    shop.until(in_hand, &["0"]).await;
     shop.run_to(0, &DELIVER);
     let states = "SELECT state, count(*) FROM messages GROUP BY 1";
     assert_eq!(shop.rows(states).await, ["sent|60"]);

@@ -57,7 +57,10 @@ ops = ["ops@example.com"]
 "#;
 
 /// How long anything that is waited for may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Before it is looked for again: others need the processor.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Mail into the directory `outbox`.
 pub const FILE_MAIL: &str = r#"
@@ -303,7 +306,7 @@ impl Shop {
                 break;
             }
             assert!(deadline.elapsed() < PATIENCE, "{sql}: {found:?}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
         connection.close().await;
     }
@@ -475,9 +478,11 @@ fn of_postgres(row: &PgRow, at: usize) -> Option<String> {
 /// Two dumps are the same; else the first rows that differ are shown.
 pub fn assert_same(found: &[String], expected: &[String], what: &str) {
     if found != expected {
+        let shown = |row: &String| row.chars().take(300).collect::<String>();
         let lacks = expected.iter().filter(|row| !found.contains(row)).take(5);
         let adds = found.iter().filter(|row| !expected.contains(row)).take(5);
-        let (lacks, adds): (Vec<_>, Vec<_>) = (lacks.collect(), adds.collect());
+        let lacks: Vec<_> = lacks.map(shown).collect();
+        let adds: Vec<_> = adds.map(shown).collect();
         panic!(
             "{what}: {} rows, expected {}\nlacks {lacks:#?}\nadds {adds:#?}",
             found.len(),

@@ -216,7 +216,7 @@ impl Run {
                 Page::Decided(decided) => decided,
                 Page::Empty => break,
                 Page::Overtaken => {
-                    self.done.outcome.count("overtaken", 1);
+                    self.done.outcome.counts.insert("overtaken".into(), 1);
                     break;
                 }
             };

@@ -9,7 +9,7 @@ mod changes;
 mod decline;
 mod entitlements;
 mod exceptions;
-mod generate;
+pub mod generate;
 mod handling;
 mod ledger;
 mod life;

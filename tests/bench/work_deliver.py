@@ -1,0 +1,80 @@
+"""`deliver` to a mail server on this machine that takes everything."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+from bench import Bench, Row, ratio_row
+from history import MEASURED_AT, Shape
+from process import Failed, Measure
+
+GOALS = {1: 0.8, 4: 0.6}
+# What smtp-source adds to the bytes that it is asked for.
+SOURCE_HEADERS = 200
+
+
+def delivered(bench: Bench, shape: Shape) -> Iterator[Row]:
+    template = bench.started(shape)
+    at = MEASURED_AT.isoformat()
+    for sessions, goal in GOALS.items():
+        size, more = 2_000, "" if sessions == 1 else f"sessions = {sessions}\n"
+
+        def ours() -> Measure:
+            nonlocal size
+            database = bench.fresh(template)
+            bench.ours(database, "run", "enforce", "--at", at)
+            bench.settle(database)
+            with sink() as port:
+                took = bench.ours(database, "run", "deliver", "--at", at, port=port, more=more)
+            [(sent, length)] = bench.engine.rows(
+                database,
+                "SELECT count(*), coalesce(sum(length(raw)), 0) FROM messages "
+                "WHERE state = 'sent'",
+            )
+            if sent != shape.due:
+                raise Failed(f"{sent} messages were sent, expected {shape.due}")
+            size = int(length) // sent
+            return took
+
+        def source() -> Measure:
+            with sink() as port:
+                return bench.measure(
+                    argv=["smtp-source", "-d", "-s", sessions, "-m", shape.due,
+                     "-l", size - SOURCE_HEADERS, "-f", "warranty@shop.example",
+                     "-t", "customer@customers.example", f"127.0.0.1:{port}"]
+                )
+
+        both = {"warrantyd": ours, "smtp-source": source}
+        measures = bench.compare(f"deliver, sessions {sessions}", shape, both)
+        named = f"`deliver`, {shape.due:,} messages of {size / 1000:.1f} kB, sessions: {sessions}"
+        yield ratio_row(named, bench, measures, "smtp-source", shape.due, "messages", goal)
+
+
+@contextlib.contextmanager
+def sink() -> Iterator[int]:
+    """A server that takes every message; gives its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # It refuses to go on as root.
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    server = subprocess.Popen([shutil.which("smtp-sink"), *user, f"127.0.0.1:{port}", "100"])
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(port: int) -> None:
+    for _ in range(500):
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.01)
+    raise Failed(f"no mail server answers on port {port}")
