@@ -28,7 +28,7 @@ CREATE TABLE agenda (
     error {text}
 );
 CREATE INDEX agenda_next ON agenda (next_at, order_id) WHERE next_at IS NOT NULL;
-CREATE INDEX agenda_rules ON agenda (rules_id) WHERE is_open;
+CREATE INDEX agenda_rules ON agenda (rules_id, order_id) WHERE is_open;
 
 -- What time alone does not change of a deadline.
 CREATE TABLE deadlines (

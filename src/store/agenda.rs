@@ -10,8 +10,9 @@ use crate::policy::Instant;
 pub struct DueCase {
     /// The order.
     pub order_id: i64,
-    /// Its place on the agenda: microseconds, or 0 after a change of facts.
-    pub next_at: i64,
+    /// Its place among those that are looked at: its time in microseconds (0
+    /// after a change of facts), or the rules that it was evaluated under.
+    pub place: i64,
     /// How many times in a row its evaluation failed.
     pub failures: i64,
     /// How many units it has: pages are bounded by rows, not by cases.
@@ -39,7 +40,7 @@ const UNITS: &str = "(SELECT count(*) FROM units WHERE units.order_id = agenda.o
 fn due_case(mut row: Row) -> Result<DueCase, StoreError> {
     Ok(DueCase {
         order_id: row.get("order_id")?,
-        next_at: row.get("next_at")?,
+        place: row.get("place")?,
         failures: row.get("failures")?,
         units: row.get("units")?,
     })
@@ -53,7 +54,7 @@ pub async fn agenda_due(
     after: (i64, i64),
     at_most: i64,
 ) -> Result<Vec<DueCase>, StoreError> {
-    let columns = ["order_id", "next_at", "failures", UNITS];
+    let columns = ["order_id", "next_at AS place", "failures", UNITS];
     let rest = "FROM agenda WHERE next_at <= $1 AND (next_at, order_id) > ($2, $3) \
          ORDER BY next_at, order_id LIMIT $4 {lock free}";
     let query = select("agenda", columns, rest)
@@ -65,26 +66,22 @@ pub async fn agenda_due(
 }
 
 /// The next open cases that were evaluated under older rules and are not due
-/// by `now` all the same, after an order.
+/// by `now` all the same, after a place: rules and order.
 pub async fn agenda_stale(
     tx: &mut Tx<'_>,
     now: Instant,
     rules_id: i64,
-    after: i64,
+    after: (i64, i64),
     at_most: i64,
 ) -> Result<Vec<DueCase>, StoreError> {
-    let columns = [
-        "order_id",
-        "CAST(0 AS BIGINT) AS next_at",
-        "failures",
-        UNITS,
-    ];
-    let rest = "FROM agenda WHERE is_open AND rules_id < $1 AND order_id > $2 \
-           AND (next_at IS NULL OR next_at > $4) \
-         ORDER BY order_id LIMIT $3 {lock free}";
+    let columns = ["order_id", "rules_id AS place", "failures", UNITS];
+    let rest = "FROM agenda WHERE is_open AND rules_id < $1 \
+           AND (rules_id, order_id) > ($2, $3) AND (next_at IS NULL OR next_at > $5) \
+         ORDER BY rules_id, order_id LIMIT $4 {lock free}";
     let query = select("agenda", columns, rest)
         .bind(rules_id)
-        .bind(after)
+        .bind(after.0)
+        .bind(after.1)
         .bind(at_most)
         .bind(now);
     query.rows(tx).await?.into_iter().map(due_case).collect()

@@ -40,21 +40,28 @@ pub enum Hold {
     Alone,
 }
 
+/// Before the first place.
+const FIRST: (i64, i64) = (i64::MIN, i64::MIN);
+
 /// Which cases of the agenda come next.
 #[derive(Debug, Clone, Copy)]
 pub enum Next {
     /// Those whose time has come, after a place on the agenda.
     Due { after: (i64, i64), hold: Hold },
-    /// Open ones that were evaluated under older rules, after an order, so
-    /// many at most.
-    Stale { after: i64, left: usize },
+    /// Open ones that were evaluated under older rules, after a place among
+    /// them, so many at most.
+    Stale { after: (i64, i64), left: usize },
 }
 
 impl Next {
     /// All whose time has come.
     pub fn due(hold: Hold) -> Self {
-        let after = (i64::MIN, i64::MIN);
-        Self::Due { after, hold }
+        Self::Due { after: FIRST, hold }
+    }
+
+    /// Those of older rules.
+    pub fn stale(left: usize) -> Self {
+        Self::Stale { after: FIRST, left }
     }
 }
 
@@ -92,6 +99,7 @@ impl Decider {
         let Some(last) = due.last() else {
             return Ok(Page::Empty);
         };
+        let after = (last.place, last.order_id);
         let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
         let page = evaluate_page(tx, &order_ids, &self.rules, self.context.now).await?;
         let mut recorded = store::recorded_load(tx, &order_ids).await?;
@@ -101,12 +109,9 @@ impl Decider {
             .collect();
         let mut decided = Decided {
             next: match next {
-                Next::Due { hold, .. } => Next::Due {
-                    after: (last.next_at, last.order_id),
-                    hold,
-                },
+                Next::Due { hold, .. } => Next::Due { after, hold },
                 Next::Stale { left, .. } => Next::Stale {
-                    after: last.order_id,
+                    after,
                     left: left.saturating_sub(due.len()),
                 },
             },

@@ -98,8 +98,7 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
     if !dry_run {
         run.pages(Next::due(Hold::Alone)).await?;
     }
-    let left = STALE_CASES_A_RUN;
-    if let Next::Stale { left: 0, .. } = run.pages(Next::Stale { after: 0, left }).await? {
+    if let Next::Stale { left: 0, .. } = run.pages(Next::stale(STALE_CASES_A_RUN)).await? {
         run.done.outcome.count("at_limit", 1);
     }
     Ok(run.done)
