@@ -28,6 +28,13 @@ pub fn page_len(units: impl Iterator<Item = i64>) -> usize {
     fits.count().max(1)
 }
 
+/// A case that was loaded, or why it cannot be read.
+pub struct Loaded {
+    /// The order's number.
+    pub order_id: i64,
+    found: Result<Case, String>,
+}
+
 /// Loads and evaluates the cases of a page.
 pub async fn evaluate_page(
     tx: &mut Tx<'_>,
@@ -35,49 +42,52 @@ pub async fn evaluate_page(
     rules: &Rules,
     now: Instant,
 ) -> Result<Vec<Evaluated>> {
-    let cases = match store::case_load(tx, order_ids).await {
-        Err(StoreError::Row { .. }) => return evaluate_singly(tx, order_ids, rules, now).await,
-        cases => cases?,
-    };
-    Ok(cases
-        .into_iter()
-        .map(|(order_id, case)| one(order_id, case, rules, now))
-        .collect())
+    let loaded = load_page(tx, order_ids).await?.into_iter();
+    Ok(loaded.map(|loaded| loaded.evaluate(rules, now)).collect())
 }
 
-fn one(order_id: i64, case: Case, rules: &Rules, now: Instant) -> Evaluated {
-    let found = match evaluate(&case, rules, now) {
-        Ok(evaluation) => Ok((case, evaluation)),
-        Err(error) => Err(error.to_string()),
+/// Loads the cases of a page.
+pub async fn load_page(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<Loaded>> {
+    let cases = match store::case_load(tx, order_ids).await {
+        Err(StoreError::Row { .. }) => return load_singly(tx, order_ids).await,
+        cases => cases?.into_iter(),
     };
-    Evaluated { order_id, found }
+    Ok(cases.map(loaded).collect())
+}
+
+fn loaded((order_id, case): (i64, Case)) -> Loaded {
+    Loaded {
+        order_id,
+        found: Ok(case),
+    }
 }
 
 /// A row that cannot be read fails its own case alone.
-async fn evaluate_singly(
-    tx: &mut Tx<'_>,
-    order_ids: &[i64],
-    rules: &Rules,
-    now: Instant,
-) -> Result<Vec<Evaluated>> {
+async fn load_singly(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<Loaded>> {
     let mut all = Vec::with_capacity(order_ids.len());
     for order_id in order_ids {
         match store::case_load(tx, &[*order_id]).await {
-            Ok(cases) => {
-                all.extend(
-                    cases
-                        .into_iter()
-                        .map(|(id, case)| one(id, case, rules, now)),
-                );
-            }
-            Err(error @ StoreError::Row { .. }) => {
-                all.push(Evaluated {
-                    order_id: *order_id,
-                    found: Err(error.to_string()),
-                });
-            }
+            Ok(cases) => all.extend(cases.into_iter().map(loaded)),
+            Err(error @ StoreError::Row { .. }) => all.push(Loaded {
+                order_id: *order_id,
+                found: Err(error.to_string()),
+            }),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(all)
+}
+
+impl Loaded {
+    /// Works out what follows from the case.
+    pub fn evaluate(self, rules: &Rules, now: Instant) -> Evaluated {
+        let found = self.found.and_then(|case| {
+            let evaluation = evaluate(&case, rules, now).map_err(|error| error.to_string())?;
+            Ok((case, evaluation))
+        });
+        Evaluated {
+            order_id: self.order_id,
+            found,
+        }
+    }
 }

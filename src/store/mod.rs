@@ -45,7 +45,7 @@ mod runs;
 pub use agenda::*;
 pub use cases::*;
 pub use delivery::*;
-pub use engine::{Ahead, Copied, Lock, Session, Store, StoreError, Tx, copy};
+pub use engine::{Ahead, Copied, Lock, ReadAhead, Reader, Session, Store, StoreError, Tx, copy};
 pub use messages::*;
 pub use notices::*;
 pub use recorded::{plan_write, recorded_load, recorded_notices};

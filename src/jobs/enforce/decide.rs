@@ -1,4 +1,4 @@
-//! A page of the agenda: read and decided, while the one before is written.
+//! A page of the agenda: read, then decided.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use anyhow::Result;
 use chrono::TimeDelta;
 
 use super::super::Shop;
-use super::super::page::{Evaluated, evaluate_page, page_len};
+use super::super::page::{Evaluated, Loaded, load_page, page_len};
 use super::{Enforced, Moved};
 use crate::case::{
     Disposition, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, Rules, plan,
@@ -44,7 +44,7 @@ pub enum Hold {
 const FIRST: (i64, i64) = (i64::MIN, i64::MIN);
 
 /// Which cases of the agenda come next.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Those whose time has come, after a place on the agenda.
     Due { after: (i64, i64), hold: Hold },
@@ -63,21 +63,41 @@ impl Next {
     pub fn stale(left: usize) -> Self {
         Self::Stale { after: FIRST, left }
     }
+
+    /// What comes after a page of so many that ends with a case.
+    fn after(self, last: &DueCase, found: usize) -> Self {
+        let after = (last.place, last.order_id);
+        match self {
+            Self::Due { hold, .. } => Self::Due { after, hold },
+            Self::Stale { left, .. } => Self::Stale {
+                after,
+                left: left.saturating_sub(found),
+            },
+        }
+    }
 }
 
-/// A page that was read.
-pub enum Page {
-    Decided(Box<Decided>),
+/// What was found on the agenda.
+pub enum Found<C> {
+    /// The place after these cases, and they.
+    Cases(Next, C),
     /// There is nothing left.
-    Empty,
+    Nothing,
     /// Another run has begun, and the rest is its.
     Overtaken,
 }
 
+/// The cases of a page, as they were read.
+pub struct Cases {
+    loaded: Vec<Loaded>,
+    /// How many times in a row the evaluation failed of those that did.
+    failures: HashMap<i64, i64>,
+    recorded: HashMap<i64, Recorded>,
+}
+
 /// What follows for the cases of a page.
+#[derive(Default)]
 pub struct Decided {
-    /// The cases after these.
-    pub next: Next,
     /// What was counted, and what a dry run keeps.
     pub done: Enforced,
     pub agenda: Vec<AgendaRow>,
@@ -89,44 +109,41 @@ pub struct Decided {
 }
 
 impl Decider {
-    /// Reads the next cases, as many as make a page, and decides.
-    pub async fn decide(&self, tx: &mut Tx<'_>, next: Next) -> Result<Page> {
+    /// Reads the next cases, as many as make a page.
+    pub async fn read(&self, tx: &mut Tx<'_>, next: Next) -> Result<Found<Cases>> {
         if !self.dry_run && self.guard(tx, next).await? != self.guard {
-            return Ok(Page::Overtaken);
+            return Ok(Found::Overtaken);
         }
         let due = self.due(tx, next).await?;
         let due = &due[..page_len(due.iter().map(|case| case.units)).min(due.len())];
         let Some(last) = due.last() else {
-            return Ok(Page::Empty);
+            return Ok(Found::Nothing);
         };
-        let after = (last.place, last.order_id);
         let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
-        let page = evaluate_page(tx, &order_ids, &self.rules, self.context.now).await?;
-        let mut recorded = store::recorded_load(tx, &order_ids).await?;
-        let failures: HashMap<i64, i64> = due
-            .iter()
-            .map(|case| (case.order_id, case.failures))
-            .collect();
-        let mut decided = Decided {
-            next: match next {
-                Next::Due { hold, .. } => Next::Due { after, hold },
-                Next::Stale { left, .. } => Next::Stale {
-                    after,
-                    left: left.saturating_sub(due.len()),
-                },
-            },
-            done: Enforced::default(),
-            agenda: Vec::with_capacity(page.len()),
-            plans: Vec::with_capacity(page.len()),
-            again: Vec::new(),
-            policies: BTreeMap::new(),
+        let failed = due.iter().filter(|case| case.failures > 0);
+        let cases = Cases {
+            loaded: load_page(tx, &order_ids).await?,
+            failures: failed.map(|case| (case.order_id, case.failures)).collect(),
+            recorded: store::recorded_load(tx, &order_ids).await?,
         };
-        for evaluated in page {
+        Ok(Found::Cases(next.after(last, due.len()), cases))
+    }
+
+    /// What follows for the cases of a page.
+    pub fn decide(&self, cases: Cases) -> Decided {
+        let Cases {
+            loaded,
+            failures,
+            mut recorded,
+        } = cases;
+        let mut decided = Decided::default();
+        for loaded in loaded {
+            let evaluated = loaded.evaluate(&self.rules, self.context.now);
             let failures = failures.get(&evaluated.order_id).copied().unwrap_or(0);
             let recorded = recorded.remove(&evaluated.order_id).unwrap_or_default();
             self.decide_one(evaluated, failures, &recorded, &mut decided);
         }
-        Ok(Page::Decided(Box::new(decided)))
+        decided
     }
 
     async fn guard(&self, tx: &mut Tx<'_>, next: Next) -> Result<Guard> {

@@ -3,7 +3,7 @@
 //!
 //! A page is one transaction, and takes cases that no other has in hand: so
 //! several nodes share the work of a run. While one is written, the next is
-//! read and decided. What keeps the nodes together is the guard (up to when was
+//! decided and those after it are read. What keeps the nodes together is the guard (up to when was
 //! enforced): a run begins when it has it alone, its pages share it and are
 //! written only while it says their run's time. So pages of one time are all
 //! written before those of the next, and a node that was frozen and wakes up
@@ -11,13 +11,13 @@
 //! that is due while it has the guard alone.
 
 mod decide;
+mod pages;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
 use chrono::NaiveDate;
-use tokio::task::JoinSet;
 
 use super::book::rules;
 use super::guard::{Guarded, guarded};
@@ -26,7 +26,8 @@ use crate::case::{Notice, NoticeKey, PlanContext, Rules};
 use crate::config::Config;
 use crate::policy::{PolicyId, Subject, Window};
 use crate::store::{self, Ahead, StoreError, Tx};
-use decide::{Decided, Decider, Hold, Next, Page};
+use decide::{Decided, Decider, Found, Hold, Next};
+use pages::Pages;
 
 /// How many times a page is tried that the database takes back in favour of
 /// another transaction.
@@ -166,14 +167,6 @@ struct Run {
     done: Enforced,
 }
 
-/// A page that was read, in its transaction.
-type Read = Result<(Tx<'static>, Page)>;
-
-async fn read(mut tx: Tx<'static>, decider: Arc<Decider>, next: Next) -> Read {
-    let page = decider.decide(&mut tx, next).await?;
-    Ok((tx, page))
-}
-
 impl Run {
     /// Commits what a run began with, and goes on to its pages.
     async fn new(tx: Tx<'_>, decider: Decider) -> Result<Self> {
@@ -199,38 +192,39 @@ impl Run {
     }
 
     async fn try_pages(&mut self, next: &mut Next) -> Result<()> {
-        let mut reading = JoinSet::new();
-        self.read_ahead(&mut reading, *next).await?;
-        while let Some(read) = reading.join_next().await {
-            let (tx, page) = read??;
-            if matches!(page, Page::Empty) {
-                break;
+        let mut pages = self.read_ahead(*next);
+        loop {
+            let (read, found) = pages.next().await?;
+            let (after, decided) = match found {
+                Found::Cases(after, decided) => (after, decided.await?),
+                Found::Nothing => return Ok(()),
+                Found::Overtaken => return Ok(self.overtaken()),
+            };
+            let (mut tx, holds) = self.ahead.write(read).await?;
+            if holds {
+                self.write(tx, decided).await?;
+                *next = after;
+                continue;
             }
-            let (mut tx, holds) = self.ahead.write(tx).await?;
-            let page = match holds {
-                true => page,
-                false => self.decider.decide(&mut tx, *next).await?,
-            };
-            let decided = match page {
-                Page::Decided(decided) => decided,
-                Page::Empty => break,
-                Page::Overtaken => {
-                    self.done.outcome.counts.insert("overtaken".into(), 1);
-                    break;
+            match self.decider.read(&mut tx, *next).await? {
+                Found::Cases(after, cases) => {
+                    self.write(tx, self.decider.decide(cases)).await?;
+                    *next = after;
                 }
-            };
-            let after = decided.next;
-            self.read_ahead(&mut reading, after).await?;
-            self.write(tx, *decided).await?;
-            *next = after;
+                Found::Nothing => return Ok(()),
+                Found::Overtaken => return Ok(self.overtaken()),
+            }
+            // The pages that were read ahead do not follow it.
+            pages = self.read_ahead(*next);
         }
-        Ok(())
     }
 
-    async fn read_ahead(&self, reading: &mut JoinSet<Read>, next: Next) -> Result<()> {
-        let tx = self.ahead.read().await?;
-        reading.spawn(read(tx, Arc::clone(&self.decider), next));
-        Ok(())
+    fn read_ahead(&self, next: Next) -> Pages {
+        Pages::read(self.ahead.reader(), Arc::clone(&self.decider), next)
+    }
+
+    fn overtaken(&mut self) {
+        self.done.outcome.counts.insert("overtaken".into(), 1);
     }
 
     async fn write(&mut self, mut tx: Tx<'static>, decided: Decided) -> Result<()> {

@@ -1,16 +1,43 @@
-//! Pages of which one is read while the one before is written.
+//! Pages that are read while those before are written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::link::TxOf;
 use super::{Db, Store, StoreError, Tx, sqlite};
 
-/// See the module. On PostgreSQL a page is read in the transaction that writes
-/// it, which locks what it takes. SQLite has one writer: a page is read from a
-/// snapshot, and holds if nobody else has written since it was taken.
+/// Writes pages that were read ahead. On PostgreSQL a page is read in the
+/// transaction that writes it, which locks what it takes. SQLite has one
+/// writer: a page is read from a snapshot, and holds if nobody else has
+/// written since it was taken.
 #[derive(Debug)]
 pub struct Ahead {
+    reader: Reader,
+    mark: sqlite::Mark,
+}
+
+/// Reads the pages of an [`Ahead`].
+#[derive(Debug, Clone)]
+pub struct Reader {
     store: Store,
     reads_only: bool,
-    mark: sqlite::Mark,
+    /// How many times somebody else's writes were seen.
+    others: Arc<AtomicU64>,
+}
+
+/// A page that is being read.
+#[derive(Debug)]
+pub struct Reading {
+    /// Where it is read.
+    pub tx: Tx<'static>,
+    others: u64,
+}
+
+/// A page that was read: what is left of where it was.
+#[derive(Debug)]
+pub struct ReadAhead {
+    tx: Option<Tx<'static>>,
+    others: u64,
 }
 
 impl Store {
@@ -18,8 +45,11 @@ impl Store {
     /// pages do, too.
     pub async fn ahead(&self, tx: Tx<'_>) -> Result<Ahead, StoreError> {
         let mut ahead = Ahead {
-            store: self.clone(),
-            reads_only: tx.reads_only,
+            reader: Reader {
+                store: self.clone(),
+                reads_only: tx.reads_only,
+                others: Arc::default(),
+            },
             mark: sqlite::Mark::default(),
         };
         ahead.commit(tx).await?;
@@ -27,30 +57,62 @@ impl Store {
     }
 }
 
+impl Reader {
+    /// Begins to read a page.
+    pub async fn begin(&self) -> Result<Reading, StoreError> {
+        // Before the snapshot: what is written in between is met again.
+        let others = self.others.load(Ordering::SeqCst);
+        let tx = match self.store.db {
+            Db::Postgres(_) if !self.reads_only => self.store.write().await?,
+            _ => self.store.read().await?,
+        };
+        Ok(Reading { tx, others })
+    }
+
+    /// Has read a page: a snapshot is let go.
+    pub async fn end(&self, page: Reading) -> Result<ReadAhead, StoreError> {
+        let Reading { tx, others } = page;
+        let tx = match tx.reads_only {
+            true => {
+                tx.commit().await?;
+                None
+            }
+            false => Some(tx),
+        };
+        Ok(ReadAhead { tx, others })
+    }
+}
+
 impl Ahead {
-    /// Begins to read a page: the first, or the next one while one is written.
-    pub async fn read(&self) -> Result<Tx<'static>, StoreError> {
-        match self.store.db {
-            Db::Postgres(_) if !self.reads_only => self.store.write().await,
-            _ => self.store.read().await,
-        }
+    /// Whatever reads the pages.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
     }
 
     /// Goes on to write a page, and says whether what was read holds. If not,
     /// it must be read again in the transaction given.
-    pub async fn write(&self, read: Tx<'static>) -> Result<(Tx<'static>, bool), StoreError> {
-        if self.reads_only || !read.reads_only {
-            return Ok((read, true));
+    pub async fn write(&self, read: ReadAhead) -> Result<(Tx<'static>, bool), StoreError> {
+        let Reader {
+            store,
+            reads_only,
+            others,
+        } = &self.reader;
+        if let Some(tx) = read.tx {
+            return Ok((tx, true));
         }
-        read.commit().await?;
-        let mut tx = self.store.write().await?;
-        let holds = mark(&mut tx).await? == self.mark;
-        Ok((tx, holds))
+        if *reads_only {
+            return Ok((store.read().await?, true));
+        }
+        let mut tx = store.write().await?;
+        if mark(&mut tx).await? != self.mark {
+            others.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok((tx, others.load(Ordering::SeqCst) == read.others))
     }
 
     /// Makes what was written last.
     pub async fn commit(&mut self, mut tx: Tx<'_>) -> Result<(), StoreError> {
-        if !self.reads_only {
+        if !self.reader.reads_only {
             self.mark = mark(&mut tx).await?;
         }
         tx.commit().await
@@ -74,26 +136,37 @@ mod tests {
         write(sql).execute(on).await.unwrap();
     }
 
+    async fn written_by(other: Option<&Store>) {
+        if let Some(other) = other {
+            let mut tx = other.write().await.unwrap();
+            change(&mut tx).await;
+            tx.commit().await.unwrap();
+        }
+    }
+
     #[tokio::test]
-    async fn a_page_of_sqlite_holds_until_somebody_else_writes() {
+    async fn pages_of_sqlite_hold_until_somebody_else_writes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shop.db");
         let store = Store::sqlite(&path).await.unwrap();
         let other_process = Store::sqlite(&path).await.unwrap();
         let begun = store.write().await.unwrap();
         let mut ahead = store.ahead(begun).await.unwrap();
+        let reader = ahead.reader();
         let others = [None, Some(&store), None, Some(&other_process), None];
         for other in others {
-            let read = ahead.read().await.unwrap();
-            if let Some(other) = other {
-                let mut tx = other.write().await.unwrap();
+            // Two are read ahead; the other writes before both or between them.
+            let first = reader.begin().await.unwrap();
+            let first = reader.end(first).await.unwrap();
+            written_by(other).await;
+            let second = reader.begin().await.unwrap();
+            let second = reader.end(second).await.unwrap();
+            for page in [first, second] {
+                let (mut tx, holds) = ahead.write(page).await.unwrap();
+                assert_eq!(holds, other.is_none());
                 change(&mut tx).await;
-                tx.commit().await.unwrap();
+                ahead.commit(tx).await.unwrap();
             }
-            let (mut tx, holds) = ahead.write(read).await.unwrap();
-            assert_eq!(holds, other.is_none());
-            change(&mut tx).await;
-            ahead.commit(tx).await.unwrap();
         }
     }
 }

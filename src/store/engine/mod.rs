@@ -22,7 +22,7 @@ use std::path::Path;
 
 use sqlx::postgres::{PgConnection, PgPool};
 
-pub use ahead::Ahead;
+pub use ahead::{Ahead, ReadAhead, Reader};
 pub(super) use cell::{Cell, Kind, Page};
 pub use copy::{Copied, copy};
 pub use error::StoreError;

@@ -240,7 +240,7 @@ fn page_table(page: &Page, place: usize) -> String {
         .collect();
     let columns = columns.join(", ");
     // The limit keeps SQLite from writing a row's text anew for each column.
-    let rows = format!("(SELECT key, value FROM json_each(${place}) LIMIT -1)");
+    let rows = format!("(SELECT key, value FROM jsonb_each(${place}) LIMIT -1)");
     format!("(SELECT key AS place, {columns} FROM {rows})")
 }
 
