@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Range;
 
 use chrono::NaiveDate;
+use ring::digest::{Digest, SHA256, digest};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use strum::VariantArray;
 use toml::Spanned;
 
@@ -297,10 +297,15 @@ impl Policy {
 
 /// SHA-256 in hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .into_iter()
+    hex(digest(&SHA256, bytes))
+}
+
+/// A digest in hex.
+pub fn hex(digest: Digest) -> String {
+    let bytes = digest.as_ref().iter();
+    bytes
         .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
         .collect()
 }
 

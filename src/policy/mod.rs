@@ -14,7 +14,7 @@ mod terms;
 
 pub use book::{Book, BookError};
 pub use calendar::{Calendar, CalendarError, Instant};
-pub use check::{PolicyError, sha256_hex};
+pub use check::{PolicyError, hex, sha256_hex};
 pub(crate) use check::{place, problem};
 pub use count::{Counted, SkipReason, Skipped, Wait, count_days};
 pub(crate) use money::percent_of;

@@ -5,17 +5,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
+
+use crate::policy::hex;
 
 /// A file that is written under a temporary name in the directory of its own
 /// and takes its name in [`AtomicFile::commit`]. Dropped before that, it
 /// leaves nothing behind. Every error names the path.
-#[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
     temporary: NamedTempFile,
-    sha256: Sha256,
+    sha256: Context,
 }
 
 impl AtomicFile {
@@ -30,7 +31,7 @@ impl AtomicFile {
         Ok(Self {
             path: path.to_owned(),
             temporary,
-            sha256: Sha256::new(),
+            sha256: Context::new(&SHA256),
         })
     }
 
@@ -43,8 +44,7 @@ impl AtomicFile {
         let persisted = self.temporary.persist(&path);
         persisted.map_err(|error| naming(&path, error.error))?;
         sync_directory(directory(&path))?;
-        let digest = self.sha256.finalize();
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(self.sha256.finish()))
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
     fn an_error_names_the_path() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("missing/a.csv");
-        let error = AtomicFile::create(&path).unwrap_err().to_string();
+        let error = AtomicFile::create(&path).err().unwrap().to_string();
         assert!(error.starts_with(&path.display().to_string()), "{error}");
     }
 }

@@ -33,6 +33,7 @@ def delivered(bench: Bench, shape: Shape) -> Iterator[Row]:
             [(sent, length)] = bench.engine.rows(
                 database,
                 "SELECT count(*), coalesce(sum(length(raw)), 0) FROM messages "
+                "JOIN message_bodies ON message_bodies.message_id = messages.id "
                 "WHERE state = 'sent'",
             )
             if sent != shape.due:

@@ -17,7 +17,7 @@ use crate::policy::{Audience, Instant, Policy, PolicyId};
 use crate::store::{self, AgendaRow, DueCase, Guard, Tx};
 
 /// Cases read ahead of a page.
-const CASES_A_PAGE: usize = 1_000;
+const CASES_A_PAGE: usize = 2_000;
 
 /// What the pages of a run have in common.
 pub struct Decider {

@@ -198,7 +198,7 @@ impl Run {
             let (after, decided) = match found {
                 Found::Cases(after, decided) => (after, decided.await?),
                 Found::Nothing => return Ok(()),
-                Found::Overtaken => return Ok(self.overtaken()),
+                Found::Overtaken => return self.overtaken(),
             };
             let (mut tx, holds) = self.ahead.write(read).await?;
             if holds {
@@ -212,7 +212,7 @@ impl Run {
                     *next = after;
                 }
                 Found::Nothing => return Ok(()),
-                Found::Overtaken => return Ok(self.overtaken()),
+                Found::Overtaken => return self.overtaken(),
             }
             // The pages that were read ahead do not follow it.
             pages = self.read_ahead(*next);
@@ -223,8 +223,10 @@ impl Run {
         Pages::read(self.ahead.reader(), Arc::clone(&self.decider), next)
     }
 
-    fn overtaken(&mut self) {
+    /// Ends this run's pages: the rest is another run's.
+    fn overtaken(&mut self) -> Result<()> {
         self.done.outcome.counts.insert("overtaken".into(), 1);
+        Ok(())
     }
 
     async fn write(&mut self, mut tx: Tx<'static>, decided: Decided) -> Result<()> {

@@ -38,9 +38,9 @@ impl Pages {
     }
 }
 
-async fn read(reader: Reader, decider: Arc<Decider>, mut next: Next, to: Sender<Result<Page>>) {
+async fn read(mut reader: Reader, decider: Arc<Decider>, mut next: Next, to: Sender<Result<Page>>) {
     loop {
-        let page = read_page(&reader, &decider, next).await;
+        let page = read_page(&mut reader, &decider, next).await;
         let after = match &page {
             Ok((_, Found::Cases(after, _))) => Some(*after),
             _ => None,
@@ -55,10 +55,10 @@ async fn read(reader: Reader, decider: Arc<Decider>, mut next: Next, to: Sender<
     }
 }
 
-async fn read_page(reader: &Reader, decider: &Arc<Decider>, next: Next) -> Result<Page> {
+async fn read_page(reader: &mut Reader, decider: &Arc<Decider>, next: Next) -> Result<Page> {
     let mut begun = reader.begin().await?;
     let found = decider.read(&mut begun.tx, next).await?;
-    let read = reader.end(begun).await?;
+    let read = reader.end(begun);
     let found = match found {
         Found::Cases(after, cases) => {
             let decider = Arc::clone(decider);

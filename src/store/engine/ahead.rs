@@ -12,18 +12,24 @@ use super::{Db, Store, StoreError, Tx, sqlite};
 /// written since it was taken.
 #[derive(Debug)]
 pub struct Ahead {
-    reader: Reader,
+    store: Store,
+    reads_only: bool,
+    others: Others,
     mark: sqlite::Mark,
 }
 
 /// Reads the pages of an [`Ahead`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Reader {
     store: Store,
     reads_only: bool,
-    /// How many times somebody else's writes were seen.
-    others: Arc<AtomicU64>,
+    others: Others,
+    /// The snapshot that the last page was read from, for the next.
+    snapshot: Option<Reading>,
 }
+
+/// How many times somebody else's writes were seen.
+type Others = Arc<AtomicU64>;
 
 /// A page that is being read.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub struct Reading {
     /// Where it is read.
     pub tx: Tx<'static>,
     others: u64,
+    /// How many pages were read there before.
+    pages: usize,
 }
 
 /// A page that was read: what is left of where it was.
@@ -40,16 +48,18 @@ pub struct ReadAhead {
     others: u64,
 }
 
+/// Pages that are read from one snapshot: what is in memory of the database
+/// serves them all. SQLite's log grows for as long.
+const PAGES_A_SNAPSHOT: usize = 16;
+
 impl Store {
     /// Commits a transaction and goes on page by page. If that reads only, the
     /// pages do, too.
     pub async fn ahead(&self, tx: Tx<'_>) -> Result<Ahead, StoreError> {
         let mut ahead = Ahead {
-            reader: Reader {
-                store: self.clone(),
-                reads_only: tx.reads_only,
-                others: Arc::default(),
-            },
+            store: self.clone(),
+            reads_only: tx.reads_only,
+            others: Arc::default(),
             mark: sqlite::Mark::default(),
         };
         ahead.commit(tx).await?;
@@ -59,60 +69,64 @@ impl Store {
 
 impl Reader {
     /// Begins to read a page.
-    pub async fn begin(&self) -> Result<Reading, StoreError> {
+    pub async fn begin(&mut self) -> Result<Reading, StoreError> {
+        if let Some(snapshot) = self.snapshot.take() {
+            return Ok(snapshot);
+        }
         // Before the snapshot: what is written in between is met again.
         let others = self.others.load(Ordering::SeqCst);
         let tx = match self.store.db {
             Db::Postgres(_) if !self.reads_only => self.store.write().await?,
             _ => self.store.read().await?,
         };
-        Ok(Reading { tx, others })
+        let pages = 0;
+        Ok(Reading { tx, others, pages })
     }
 
-    /// Has read a page: a snapshot is let go.
-    pub async fn end(&self, page: Reading) -> Result<ReadAhead, StoreError> {
-        let Reading { tx, others } = page;
-        let tx = match tx.reads_only {
-            true => {
-                tx.commit().await?;
-                None
-            }
-            false => Some(tx),
-        };
-        Ok(ReadAhead { tx, others })
+    /// Has read a page.
+    pub fn end(&mut self, page: Reading) -> ReadAhead {
+        let Reading { tx, others, pages } = page;
+        if !tx.reads_only {
+            let tx = Some(tx);
+            return ReadAhead { tx, others };
+        }
+        let pages = pages + 1;
+        let again = pages < PAGES_A_SNAPSHOT;
+        self.snapshot = again.then_some(Reading { tx, others, pages });
+        ReadAhead { tx: None, others }
     }
 }
 
 impl Ahead {
     /// Whatever reads the pages.
     pub fn reader(&self) -> Reader {
-        self.reader.clone()
+        Reader {
+            store: self.store.clone(),
+            reads_only: self.reads_only,
+            others: Arc::clone(&self.others),
+            snapshot: None,
+        }
     }
 
     /// Goes on to write a page, and says whether what was read holds. If not,
     /// it must be read again in the transaction given.
     pub async fn write(&self, read: ReadAhead) -> Result<(Tx<'static>, bool), StoreError> {
-        let Reader {
-            store,
-            reads_only,
-            others,
-        } = &self.reader;
         if let Some(tx) = read.tx {
             return Ok((tx, true));
         }
-        if *reads_only {
-            return Ok((store.read().await?, true));
+        if self.reads_only {
+            return Ok((self.store.read().await?, true));
         }
-        let mut tx = store.write().await?;
+        let mut tx = self.store.write().await?;
         if mark(&mut tx).await? != self.mark {
-            others.fetch_add(1, Ordering::SeqCst);
+            self.others.fetch_add(1, Ordering::SeqCst);
         }
-        Ok((tx, others.load(Ordering::SeqCst) == read.others))
+        Ok((tx, self.others.load(Ordering::SeqCst) == read.others))
     }
 
     /// Makes what was written last.
     pub async fn commit(&mut self, mut tx: Tx<'_>) -> Result<(), StoreError> {
-        if !self.reader.reads_only {
+        if !self.reads_only {
             self.mark = mark(&mut tx).await?;
         }
         tx.commit().await
@@ -152,15 +166,15 @@ mod tests {
         let other_process = Store::sqlite(&path).await.unwrap();
         let begun = store.write().await.unwrap();
         let mut ahead = store.ahead(begun).await.unwrap();
-        let reader = ahead.reader();
         let others = [None, Some(&store), None, Some(&other_process), None];
         for other in others {
-            // Two are read ahead; the other writes before both or between them.
+            // Two are read ahead; the other writes between them.
+            let mut reader = ahead.reader();
             let first = reader.begin().await.unwrap();
-            let first = reader.end(first).await.unwrap();
+            let first = reader.end(first);
             written_by(other).await;
             let second = reader.begin().await.unwrap();
-            let second = reader.end(second).await.unwrap();
+            let second = reader.end(second);
             for page in [first, second] {
                 let (mut tx, holds) = ahead.write(page).await.unwrap();
                 assert_eq!(holds, other.is_none());
