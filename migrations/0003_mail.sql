@@ -48,7 +48,7 @@ CREATE INDEX messages_failed ON messages (id) WHERE state = 'failed';
 
 -- The bytes, the same at every try; apart, as a message changes and they do not.
 CREATE TABLE message_bodies (
-    message_id {key} REFERENCES messages (id),
+    message_id {key},
     raw {text} NOT NULL
 );
 -- Packing them costs more than the room.
@@ -57,8 +57,8 @@ CREATE TABLE message_bodies (
 -- Which notices a message carries. A notice for an audience with several
 -- addresses is in a message for each.
 CREATE TABLE message_notices (
-    message_id BIGINT NOT NULL REFERENCES messages (id),
-    notice_id BIGINT NOT NULL REFERENCES notices (id),
+    message_id BIGINT NOT NULL,
+    notice_id BIGINT NOT NULL,
     PRIMARY KEY (message_id, notice_id)
 );
 CREATE INDEX message_notices_notice ON message_notices (notice_id);
