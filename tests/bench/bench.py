@@ -111,8 +111,11 @@ class Bench:
 
     def note(self, work: str, shape: Shape, who: str, measure: Measure) -> None:
         self.record.add(work, self.engine.word, shape.orders, who, measure)
-        took = f"{measure.wall:8.2f} s wall {measure.cpu:8.2f} s cpu {measure.peak_mb:6.0f} MB"
-        note(f"{self.engine.word:10} {shape.orders:>10,} {work:24} {who:18} {took}")
+        note(
+            f"{self.engine.word:9}{shape.orders:>11,} {work:21} {who:16}"
+            f"{measure.wall:8.2f} s, cpu{measure.cpu:8.2f} s, server{measure.server_cpu:8.2f} s,"
+            f"{measure.peak_mb:5.0f} MB"
+        )
 
     def compare(
         self, work: str, shape: Shape, contenders: dict[str, Contender],

@@ -27,7 +27,7 @@ class Postgres:
     settings = ", ".join(f"{key} {value}" for key, value in SETTINGS.items())
 
     def __init__(self, folder: Path):
-        self.folder = folder / "postgres"
+        self.folder = folder / "cluster"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -39,7 +39,8 @@ class Postgres:
         if not self.folder.exists():
             self.folder.mkdir()
             if user:
-                self.folder.parent.chmod(0o711)
+                for parent in self.folder.parents[:2]:
+                    parent.chmod(0o711)
                 shutil.chown(self.folder, **user)
             initdb = [programs / "initdb", "-D", self.folder, "-U", "bench", "-A", "trust",
                       "--encoding=UTF8", "--locale=C.UTF-8"]

@@ -3,6 +3,7 @@
 import argparse
 import json
 import platform
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -55,7 +56,9 @@ def measure(args: argparse.Namespace, folder: Path, record: Record) -> tuple[lis
     engines = [engine for engine in ENGINES if engine.word in args.only] or ENGINES
     rows, failed = [], []
     for engine_type in engines:
-        with engine_type(folder) as engine:
+        data = folder / engine_type.word
+        data.mkdir(exist_ok=True)
+        with engine_type(data) as engine:
             bench = Bench(engine, Shop(args.binary.resolve(), folder), folder, record)
             for name in chosen:
                 try:
@@ -66,6 +69,8 @@ def measure(args: argparse.Namespace, folder: Path, record: Record) -> tuple[lis
                     failed.append(f"{name} on {engine.name}: {error}")
                     note(f"failed: {failed[-1]}")
                 engine.drop("measured")
+        if args.dir is None:
+            shutil.rmtree(data)  # the other engine needs the room
     return rows, failed
 
 

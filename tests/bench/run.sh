@@ -32,10 +32,11 @@ fi
 # take the place of the machine's own.
 if ! command -v smtp-sink >/dev/null; then
     if [ ! -x "$tools/postfix/usr/sbin/smtp-sink" ]; then
+        echo "unpacking smtp-sink and smtp-source"
         as_root apt-get update -q
         (cd "$tools" && apt-get download -q postfix && dpkg -x postfix_*.deb postfix)
-        as_root apt-get satisfy -yq --no-install-recommends \
-            "$(dpkg-deb -f "$tools"/postfix_*.deb Depends)"
+        libraries=$(dpkg-deb -f "$tools"/postfix_*.deb Depends | tr ',' '\n' | grep '^ *lib')
+        as_root apt-get satisfy -yq --no-install-recommends "$(paste -sd, <<<"$libraries")"
     fi
     export PATH=$PATH:$tools/postfix/usr/sbin
     export LD_LIBRARY_PATH=$tools/postfix/usr/lib/postfix

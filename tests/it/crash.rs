@@ -83,15 +83,16 @@ async fn enforce_killed_at_a_line_of_its_log() {
     let base = Shop::new("");
     base.import(&many_units(1_200)).await;
     let args = ["run", "enforce", "--at", "2025-06-05T09:00:00Z"];
+    let without = [WHEN_RECORDED.as_slice(), &["notices.id"]].concat();
     let undisturbed = base.copy();
     undisturbed.run_to(0, &args);
-    let expected = undisturbed.dump(&WHEN_RECORDED).await;
+    let expected = undisturbed.dump(&without).await;
     for lines in [1, 1_001] {
         let shop = base.copy();
         assert!(killed_at_a_line(&shop, &args, "planned", lines).await);
         shop.run_to(0, &args);
         let what = format!("killed after {lines} cases");
-        assert_same(&shop.dump(&WHEN_RECORDED).await, &expected, &what);
+        assert_same(&shop.dump(&without).await, &expected, &what);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::shop::{
-    CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, at, by_clock, named, one_unit,
+    CLAIMS, Engine, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, at, by_clock, named, one_unit,
 };
 use warrantyd::config::JobName;
 use warrantyd::jobs;
@@ -314,7 +314,8 @@ async fn a_message_that_a_run_died_over_long_ago_is_sent_again() {
     let shop = Shop::new(NO_SERVER);
     repair(&shop).await;
     shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
-    shop.execute("UPDATE messages SET state = 'sending'").await;
+    shop.execute("UPDATE messages SET state = 'sending', lease_until = 0")
+        .await;
     let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
     shop.write("warrantyd.toml", config.replace(NO_SERVER, FILE_MAIL));
     shop.deliver(named("2025-06-25T10:00:00Z")).await.unwrap();
@@ -347,8 +348,8 @@ async fn a_case_that_cannot_be_evaluated_keeps_no_other_from_being_told() {
 }
 
 #[tokio::test]
-async fn a_second_deliver_leaves_the_work_to_the_first() {
-    let shop = Shop::new(FILE_MAIL);
+async fn a_second_deliver_on_sqlite_leaves_the_work_to_the_first() {
+    let shop = Shop::on(Engine::Sqlite, FILE_MAIL);
     repair(&shop).await;
     let open = shop.open().await;
     let first = open.store.job_lock("deliver").await.unwrap();

@@ -110,8 +110,8 @@ async fn made_on(engine: Engine, facts: &[Sheet; 4]) -> (Shop, Made) {
 }
 
 /// What is not a fact: numbers that the database gives in an order that nobody
-/// promises, and the name of a message's file.
-const SURROGATES: [&str; 18] = [
+/// promises, the name of a message's file, and leases.
+const SURROGATES: [&str; 19] = [
     "orders.id",
     "units.id",
     "units.order_id",
@@ -128,6 +128,7 @@ const SURROGATES: [&str; 18] = [
     "notices.order_id",
     "messages.id",
     "messages.answer",
+    "messages.lease_until",
     "message_notices.message_id",
     "message_notices.notice_id",
 ];

@@ -22,6 +22,7 @@ CREATE TEMP TABLE staged_units (
 CREATE TEMP TABLE staged_claims (
     claim_ref text, unit_ref text, type text, opened_at text, assignee_email text,
     confirmed_at text, received_at text, repaired_at text, closed_at text) ON COMMIT DROP;
+CREATE TEMP TABLE woken (order_id bigint) ON COMMIT DROP;
 \copy staged_orders FROM 'orders.csv' (FORMAT csv, HEADER)
 \copy staged_units FROM 'units.csv' (FORMAT csv, HEADER)
 \copy staged_claims FROM 'claims.csv' (FORMAT csv, HEADER)
@@ -29,7 +30,6 @@ ANALYZE staged_orders, staged_units, staged_claims;
 
 INSERT INTO change_sets (recorded_at, source) VALUES (:now, 'by hand');
 
--- Who was written is to be looked at again.
 WITH written AS (
     INSERT INTO orders AS t (order_ref, customer_ref, customer_name, customer_email,
             customer_locale, placed_at, paid_at, shipped_at, delivered_at, cancelled_at,
@@ -71,9 +71,7 @@ WITH written AS (
             t.placed_at, t.paid_at, t.shipped_at, t.delivered_at, t.cancelled_at,
             t.cancel_refunded_at, t.currency, t.total, t.shipping_out, t.shipping_back)
     RETURNING id)
-INSERT INTO agenda AS a (order_id, next_at) SELECT id, 0 FROM written
-    ON CONFLICT (order_id) DO UPDATE SET next_at = 0, failures = 0, error = NULL
- WHERE a.next_at IS DISTINCT FROM 0;
+INSERT INTO woken SELECT id FROM written;
 
 WITH written AS (
     INSERT INTO units AS t (unit_ref, order_id, sku, product_name, kind, serial, serial_key,
@@ -101,9 +99,7 @@ WITH written AS (
         IS DISTINCT FROM (t.sku, t.product_name, t.kind, t.serial, t.price,
             t.company_confirmed_at, t.customer_confirmed_at)
     RETURNING order_id)
-INSERT INTO agenda AS a (order_id, next_at) SELECT DISTINCT order_id, 0 FROM written
-    ON CONFLICT (order_id) DO UPDATE SET next_at = 0, failures = 0, error = NULL
- WHERE a.next_at IS DISTINCT FROM 0;
+INSERT INTO woken SELECT order_id FROM written;
 
 WITH written AS (
     INSERT INTO claims AS t (claim_ref, unit_id, type, opened_at, assignee_email, confirmed_at,
@@ -131,8 +127,9 @@ WITH written AS (
         IS DISTINCT FROM (t.type, t.opened_at, t.assignee_email, t.confirmed_at, t.received_at,
             t.repaired_at, t.closed_at)
     RETURNING unit_id)
-INSERT INTO agenda AS a (order_id, next_at)
-SELECT DISTINCT u.order_id, 0 FROM written JOIN units AS u ON u.id = written.unit_id
-    ON CONFLICT (order_id) DO UPDATE SET next_at = 0, failures = 0, error = NULL
- WHERE a.next_at IS DISTINCT FROM 0;
+INSERT INTO woken SELECT u.order_id FROM written JOIN units AS u ON u.id = written.unit_id;
+
+-- The cases to be looked at again.
+INSERT INTO agenda (order_id, next_at) SELECT DISTINCT order_id, 0 FROM woken
+    ON CONFLICT (order_id) DO UPDATE SET next_at = 0, failures = 0, error = NULL;
 COMMIT;
