@@ -109,7 +109,9 @@ async fn a_node_that_was_frozen_past_its_lease_overwrites_nothing() {
     let said = stderr(&output);
     assert!(said.contains("another node has it by now"), "{said}");
     assert_same(&shop.dump(&["job_runs"]).await, &rows, "woken up");
-    assert_eq!(taken(&shop).len(), handed_over, "{said}");
+    // But what its only session was in the middle of.
+    let more = taken(&shop).len() - handed_over;
+    assert!(more <= 1, "{more}: {said}");
 }
 
 #[tokio::test]
