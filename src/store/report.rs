@@ -1,5 +1,7 @@
 //! What reports read: orders page by page, and what was recorded of them.
 
+use std::collections::HashMap;
+
 use super::StoreError;
 use super::engine::{Page, Row, Tx, select};
 use super::recorded::recorded_deadline;
@@ -25,8 +27,6 @@ pub struct ReportOrder {
 /// A deadline as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportDeadline {
-    /// The order.
-    pub order_id: i64,
     /// The deadline.
     pub recorded: RecordedDeadline,
     /// The technician who has its claim.
@@ -86,25 +86,42 @@ const DEADLINE: [&str; 11] = [
     "c.assignee_email",
 ];
 
+/// Deadlines that were read, before they are made out row by row.
+#[derive(Debug, Default)]
+pub struct ReportDeadlines(Vec<Row>);
+
 /// The recorded deadlines of orders, in no order, so many at most.
 pub async fn report_deadlines(
     tx: &mut Tx<'_>,
     order_ids: &[i64],
     at_most: i64,
-) -> Result<Vec<ReportDeadline>, StoreError> {
+) -> Result<ReportDeadlines, StoreError> {
     // Only what hangs on a claim looks for one.
     let rest = "FROM {page} AS page {then} deadlines AS d ON d.order_id = page.order_id \
           LEFT JOIN claims AS c \
                  ON c.claim_ref = CASE WHEN d.subject = 'claim' THEN d.ref END \
          LIMIT $1";
     let query = select("deadlines", DEADLINE, rest).bind(at_most);
-    let deadline = |mut row: Row| {
-        Ok(ReportDeadline {
-            order_id: row.get("id")?,
-            recorded: recorded_deadline(&mut row)?,
-            assignee: row.get("assignee_email")?,
-        })
-    };
     let found = query.page(Page::of_ints("order_id", order_ids));
-    found.rows(tx).await?.into_iter().map(deadline).collect()
+    Ok(ReportDeadlines(found.rows(tx).await?))
+}
+
+impl ReportDeadlines {
+    /// Whether there are more than so many.
+    pub fn exceed(&self, at_most: usize) -> bool {
+        self.0.len() > at_most
+    }
+
+    /// Each order's.
+    pub fn by_order(self) -> Result<HashMap<i64, Vec<ReportDeadline>>, StoreError> {
+        let mut by_order: HashMap<i64, Vec<ReportDeadline>> = HashMap::new();
+        for mut row in self.0 {
+            let of_order = by_order.entry(row.get("id")?).or_default();
+            of_order.push(ReportDeadline {
+                recorded: recorded_deadline(&mut row)?,
+                assignee: row.get("assignee_email")?,
+            });
+        }
+        Ok(by_order)
+    }
 }

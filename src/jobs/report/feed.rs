@@ -1,18 +1,20 @@
 //! What reports are made of, from one state of the database. One task reads
-//! and evaluates ahead, a few pages, while the caller writes.
+//! ahead, a few pages; each is evaluated beside it, while the caller writes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::super::book::InForce;
-use super::super::page::{Evaluated, evaluate_page, page_len};
+use super::super::page::{Evaluated, Loaded, load_page, page_len};
 use super::super::{Shop, compose::addresses};
 use crate::case::{Case, Deadline, Disposition, Evaluation, Exception, ExceptionCode, Rules};
 use crate::policy::{Audience, Instant, Step, Subject};
 use crate::report::{NoticeRow, OrderDeadlines, Source};
-use crate::store::{self, NoticeLine, ReportDeadline, ReportOrder, Tx};
+use crate::store::{self, NoticeLine, ReportDeadline, ReportDeadlines, ReportOrder, Tx};
 
 /// Orders, and notices, in a page.
 const ROWS_A_PAGE: i64 = 1_000;
@@ -73,14 +75,14 @@ pub async fn feed(
     let reader = Reader {
         shop: shop.clone(),
         tx,
-        rules: in_force.rules.clone(),
+        rules: Arc::new(in_force.rules.clone()),
         rules_id: in_force.rules_id,
         at,
         pages,
     };
     let reading = tokio::spawn(reader.read(source));
     while let Some(page) = read.recv().await {
-        page.into_iter().try_for_each(&mut take)?;
+        page.await??.into_iter().try_for_each(&mut take)?;
     }
     reading.await.context("reading for a report")?
 }
@@ -88,11 +90,14 @@ pub async fn feed(
 struct Reader {
     shop: Shop,
     tx: Tx<'static>,
-    rules: Rules,
+    rules: Arc<Rules>,
     rules_id: Option<i64>,
     at: Instant,
-    pages: mpsc::Sender<Vec<Item>>,
+    pages: mpsc::Sender<Page>,
 }
+
+/// A page, as soon as it is made.
+type Page = JoinHandle<Result<Vec<Item>>>;
 
 impl Reader {
     async fn read(mut self, source: Source) -> Result<()> {
@@ -120,8 +125,8 @@ impl Reader {
         Ok(self.rules_id.filter(|_| !is_past))
     }
 
-    async fn send(&self, page: Vec<Item>) -> Result<()> {
-        match self.pages.send(page).await {
+    async fn send(&self, make: impl FnOnce() -> Result<Vec<Item>> + Send + 'static) -> Result<()> {
+        match self.pages.send(spawn_blocking(make)).await {
             Ok(()) => Ok(()),
             // Whoever wrote has failed and says why.
             Err(_) => bail!("nobody writes the report any more"),
@@ -137,86 +142,45 @@ impl Reader {
             let mut orders = store::report_orders(tx, &after, holding, at, ROWS_A_PAGE).await?;
             let units = orders.iter().map(|order| order.units.unwrap_or(0));
             orders.truncate(page_len(units));
-            let mut recorded = self.recorded(&mut orders).await?;
+            let recorded = self.recorded(&mut orders).await?;
             let Some(last) = orders.last() else {
                 return Ok(());
             };
             after.clone_from(&last.order_ref);
-            let mut evaluated = self.evaluated(&orders).await?.into_iter();
-            let mut page = Vec::with_capacity(orders.len());
-            for order in orders {
-                page.push(match order.units {
-                    None => {
-                        let found = recorded.remove(&order.order_id).unwrap_or_default();
-                        Item::Recorded(self.standing(order, found)?)
-                    }
-                    Some(_) => {
-                        let evaluated = evaluated.next().context("a case was not evaluated")?;
-                        item(order, evaluated)
-                    }
-                });
-            }
-            self.send(page).await?;
+            let loaded = self.loaded(&orders).await?;
+            let rules = Arc::clone(&self.rules);
+            self.send(move || items(orders, recorded, loaded, &rules, at))
+                .await?;
         }
     }
 
-    /// The orders whose records do not hold, evaluated.
-    async fn evaluated(&mut self, orders: &[ReportOrder]) -> Result<Vec<Evaluated>> {
+    /// The orders whose records do not hold.
+    async fn loaded(&mut self, orders: &[ReportOrder]) -> Result<Vec<Loaded>> {
         let due = orders.iter().filter(|order| order.units.is_some());
         let due: Vec<i64> = due.map(|order| order.order_id).collect();
         match due.is_empty() {
             true => Ok(Vec::new()),
-            false => evaluate_page(&mut self.tx, &due, &self.rules, self.at).await,
+            false => load_page(&mut self.tx, &due).await,
         }
     }
 
     /// What was recorded of orders. Where that is too much for a page, fewer
     /// of them are left.
-    async fn recorded(
-        &mut self,
-        orders: &mut Vec<ReportOrder>,
-    ) -> Result<HashMap<i64, Vec<ReportDeadline>>> {
-        let found = loop {
+    async fn recorded(&mut self, orders: &mut Vec<ReportOrder>) -> Result<ReportDeadlines> {
+        loop {
             let holds = orders.iter().filter(|order| order.units.is_none());
             let ids: Vec<i64> = holds.map(|order| order.order_id).collect();
             let at_most = match ids.len() {
-                0 => return Ok(HashMap::new()),
+                0 => return Ok(ReportDeadlines::default()),
                 1 => i64::MAX,
                 _ => DEADLINES_A_PAGE as i64 + 1,
             };
             let found = store::report_deadlines(&mut self.tx, &ids, at_most).await?;
-            if ids.len() == 1 || found.len() <= DEADLINES_A_PAGE {
-                break found;
+            if ids.len() == 1 || !found.exceed(DEADLINES_A_PAGE) {
+                return Ok(found);
             }
             orders.truncate(orders.len().div_ceil(2));
-        };
-        let mut recorded: HashMap<i64, Vec<ReportDeadline>> = HashMap::new();
-        for deadline in found {
-            recorded
-                .entry(deadline.order_id)
-                .or_default()
-                .push(deadline);
         }
-        Ok(recorded)
-    }
-
-    fn standing(&self, order: ReportOrder, found: Vec<ReportDeadline>) -> Result<RecordedOrder> {
-        let calendar = &self.rules.calendar;
-        let standing = found.into_iter().map(|found| {
-            let id = &found.recorded.policy;
-            let policy = self.rules.policies.get(id);
-            let policy = policy.with_context(|| {
-                format!(
-                    "order {}: a deadline follows policy {id}, which is unknown",
-                    order.order_ref
-                )
-            })?;
-            let deadline =
-                Deadline::of_recorded(found.recorded, policy, order.placed_at, calendar, self.at);
-            Ok((deadline, found.assignee))
-        });
-        let deadlines = standing.collect::<Result<_>>()?;
-        Ok(RecordedOrder { order, deadlines })
     }
 
     /// All notices, and what their fate makes somebody look at.
@@ -241,7 +205,7 @@ impl Reader {
             if with_exceptions {
                 page.extend(self.refused(&lines).await?);
             }
-            self.send(page).await?;
+            self.send(move || Ok(page)).await?;
         }
     }
 
@@ -278,8 +242,56 @@ impl Reader {
                 detail: format!("the same serial as {first}"),
             })
         };
-        self.send(found.into_iter().map(exception).collect()).await
+        let page = found.into_iter().map(exception).collect();
+        self.send(move || Ok(page)).await
     }
+}
+
+/// The orders of a page: what was recorded where it holds, the others
+/// evaluated.
+fn items(
+    orders: Vec<ReportOrder>,
+    recorded: ReportDeadlines,
+    loaded: Vec<Loaded>,
+    rules: &Rules,
+    at: Instant,
+) -> Result<Vec<Item>> {
+    let mut recorded = recorded.by_order()?;
+    let mut loaded = loaded.into_iter();
+    let items = orders.into_iter().map(|order| match order.units {
+        None => {
+            let found = recorded.remove(&order.order_id).unwrap_or_default();
+            Ok(Item::Recorded(standing(order, found, rules, at)?))
+        }
+        Some(_) => {
+            let loaded = loaded.next().context("a case was not loaded")?;
+            Ok(item(order, loaded.evaluate(rules, at)))
+        }
+    });
+    items.collect()
+}
+
+fn standing(
+    order: ReportOrder,
+    found: Vec<ReportDeadline>,
+    rules: &Rules,
+    at: Instant,
+) -> Result<RecordedOrder> {
+    let standing = found.into_iter().map(|found| {
+        let id = &found.recorded.policy;
+        let policy = rules.policies.get(id);
+        let policy = policy.with_context(|| {
+            format!(
+                "order {}: a deadline follows policy {id}, which is unknown",
+                order.order_ref
+            )
+        })?;
+        let (placed_at, calendar) = (order.placed_at, &rules.calendar);
+        let deadline = Deadline::of_recorded(found.recorded, policy, placed_at, calendar, at);
+        Ok((deadline, found.assignee))
+    });
+    let deadlines = standing.collect::<Result<_>>()?;
+    Ok(RecordedOrder { order, deadlines })
 }
 
 fn item(order: ReportOrder, evaluated: Evaluated) -> Item {

@@ -20,8 +20,8 @@ pub const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// How a transaction begins that sees one state and writes nothing.
 pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// Connections of one node: a job, its sessions of mail, the planner.
-const CONNECTIONS: u32 = 8;
+/// Connections of one node: a job's pages, its sessions of mail, the planner.
+const CONNECTIONS: u32 = 12;
 
 /// The setting that says how long a node may be silent before it is given up:
 /// the server takes its transactions back, others take its leases.
