@@ -88,9 +88,11 @@ pub async fn messages_renew(
     for (id, fence) in held {
         page.push([id.into(), fence.into()]);
     }
+    // The expression keeps the plan off the index of what is being sent, which
+    // fills and empties faster than anything is known of it.
     let sql = "UPDATE messages SET lease_until = {lease} FROM {page} AS page \
          WHERE messages.id = page.id AND messages.fence = page.fence \
-           AND messages.state = 'sending'";
+           AND messages.state || '' = 'sending'";
     write(sql).page(page).execute(tx).await
 }
 
@@ -135,6 +137,7 @@ pub async fn messages_tried(
             tried.maybe_taken.into(),
         ]);
     }
+    // The expression: as above.
     let sql = "UPDATE messages SET state = page.state, tries = tries + page.counts, \
            next_try_at = page.next_try_at, \
            first_try_at = CASE WHEN page.counts > 0 THEN coalesce(messages.first_try_at, $1) \
@@ -143,7 +146,7 @@ pub async fn messages_tried(
            maybe_taken = messages.maybe_taken OR page.maybe_taken, lease_until = 0, \
            sent_at = CASE WHEN page.state = 'sent' THEN $1 END \
           FROM {page} AS page WHERE messages.id = page.id AND messages.fence = page.fence \
-           AND messages.state = 'sending'";
+           AND messages.state || '' = 'sending'";
     let writing = write(sql).bind(now).page(page);
     let writing = writing.returning("messages", &["messages.id"]);
     let ids: HashSet<i64> = writing.values(tx).await?.into_iter().collect();

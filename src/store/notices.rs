@@ -121,7 +121,7 @@ pub struct ReadyNotice {
 const READY: [&str; 3] = ["n.id", "n.order_id", "n.ready_at"];
 
 /// What may be sent by `$1` and is in no message under way.
-const IS_READY: &str = "n.disposition = 'queued' AND n.ready_at <= $1 \
+const IS_READY: &str = "n.ready_at <= $1 \
      AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
                        JOIN messages AS m ON m.id = c.message_id \
                       WHERE c.notice_id = n.id \
@@ -148,7 +148,8 @@ pub async fn notices_ready(
     let audiences: Vec<String> = audiences.iter().map(|one| format!("'{one}'")).collect();
     let audiences = audiences.join(", ");
     let rest = format!(
-        "FROM notices AS n WHERE {IS_READY} AND n.audience IN ({audiences}) \
+        "FROM notices AS n \
+         WHERE n.disposition = 'queued' AND {IS_READY} AND n.audience IN ({audiences}) \
            AND (n.ready_at, n.id) > ($2, $3) ORDER BY n.ready_at, n.id LIMIT $4"
     );
     let (at, id) = after.map_or((i64::MIN, 0), |(at, id)| (at.timestamp_micros(), id));
@@ -168,13 +169,15 @@ pub async fn notices_ready_beside(
     now: Instant,
     order_ids: &[i64],
 ) -> Result<Vec<ReadyNotice>, StoreError> {
-    // The expression keeps the plan off the index of what is queued.
+    // The expressions keep the plan off the index of what is queued: how much
+    // that is changes faster than what is known of it.
     let rest = format!(
         "FROM (SELECT DISTINCT p.customer_ref FROM {{page}} AS page \
                  {{then}} orders AS p ON p.id = page.order_id) AS customers \
            {{then}} orders AS o ON o.customer_ref = customers.customer_ref \
            {{then}} notices AS n ON n.order_id = o.id \
-         WHERE {IS_READY} AND n.audience || '' = $2 ORDER BY n.order_id, n.id"
+         WHERE n.disposition || '' = 'queued' AND n.audience || '' = $2 AND {IS_READY} \
+         ORDER BY n.order_id, n.id"
     );
     let query = select("notices", READY, rest).bind(now);
     let query = query.bind(Audience::Customer.to_string());

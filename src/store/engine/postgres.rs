@@ -17,6 +17,12 @@ use super::{StoreError, migrations};
 /// How a transaction that writes begins: rows are locked, not states compared.
 pub const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
+/// The same for pages of rows. A plan is made when a table may be empty, and
+/// kept while it grows, that of a foreign key too: an index is right at any
+/// size.
+pub const WRITE_PAGES: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off";
+
 /// How a transaction begins that sees one state and writes nothing.
 pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
