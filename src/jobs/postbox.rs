@@ -95,8 +95,8 @@ pub async fn post(
     now: Instant,
 ) -> Result<bool> {
     let draft = Sender::new(config, mail).message(parcel, now)?;
-    let added = store::messages_add(tx, vec![(draft, Vec::new())], false, now).await?;
-    Ok(!added.messages.is_empty())
+    let added = store::messages_add(tx, &[(draft, Vec::new())], now).await?;
+    Ok(added == 1)
 }
 
 /// The way out that the config names.

@@ -1,7 +1,6 @@
 //! Messages: what was composed, and what the mail server made of it.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
@@ -146,24 +145,13 @@ pub(super) fn message(mut row: Row) -> Result<Message, StoreError> {
     })
 }
 
-/// Messages that were put into the outbox.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Added {
-    /// They, with their bytes.
-    pub messages: Vec<Message>,
-    /// How long the lease holds, if they were taken to be sent; zero: nobody
-    /// else can take them.
-    pub lease: Duration,
-}
-
-/// Stores messages, each with the notices that it carries. One that was stored
-/// before is left as it is. `taken`: they are at hand, to be sent at once.
+/// Stores messages, each with the notices that it carries; gives how many. One
+/// that was stored before is left as it is.
 pub async fn messages_add(
     tx: &mut Tx<'_>,
-    drafts: Vec<(MessageDraft, Vec<i64>)>,
-    taken: bool,
+    drafts: &[(MessageDraft, Vec<i64>)],
     now: Instant,
-) -> Result<Added, StoreError> {
+) -> Result<u64, StoreError> {
     let mut page = Page::new(&[
         ("message_id", Kind::Text),
         ("kind", Kind::Text),
@@ -171,7 +159,7 @@ pub async fn messages_add(
         ("recipient", Kind::Text),
         ("subject", Kind::Text),
     ]);
-    for (draft, _) in &drafts {
+    for (draft, _) in drafts {
         page.push([
             (&draft.message_id).into(),
             draft.kind.to_string().into(),
@@ -180,56 +168,30 @@ pub async fn messages_add(
             (&draft.subject).into(),
         ]);
     }
-    let fence = i64::from(taken);
-    let state = match taken {
-        true => MessageState::Sending,
-        false => MessageState::Ready,
-    };
-    let sql = "INSERT INTO messages (message_id, kind, audience, recipient, subject, state, \
-                 composed_at, next_try_at, fence, lease_until) \
-         SELECT message_id, kind, audience, recipient, subject, $2, $1, $1, $3, \
-                CASE WHEN $3 > 0 THEN {lease} ELSE 0 END \
+    let sql = "INSERT INTO messages \
+           (message_id, kind, audience, recipient, subject, state, composed_at, next_try_at) \
+         SELECT message_id, kind, audience, recipient, subject, 'ready', $1, $1 \
            FROM {page} AS page WHERE true ORDER BY place \
          ON CONFLICT (message_id) DO NOTHING";
-    let adding = write(sql).bind(now).bind(state.to_string()).bind(fence);
-    let columns = ["id", "message_id", "lease_until - {clock} AS lease"];
-    let adding = adding.page(page).returning("messages", &columns);
-    let mut drafts: HashMap<String, (MessageDraft, Vec<i64>)> = drafts
-        .into_iter()
-        .map(|draft| (draft.0.message_id.clone(), draft))
+    let added = write(sql).bind(now).page(page);
+    let added = added.returning("messages", &["id", "message_id"]);
+    let by_header: HashMap<&str, &(MessageDraft, Vec<i64>)> = drafts
+        .iter()
+        .map(|draft| (draft.0.message_id.as_str(), draft))
         .collect();
     let mut bodies = Page::new(&[("message_id", Kind::Int), ("raw", Kind::Text)]);
     let mut carried = Page::new(&[("message_id", Kind::Int), ("notice_id", Kind::Int)]);
-    let mut added = Added {
-        messages: Vec::with_capacity(drafts.len()),
-        lease: Duration::ZERO,
-    };
-    for mut row in adding.rows(tx).await? {
+    for mut row in added.rows(tx).await? {
         let (id, header): (i64, String) = (row.get("id")?, row.get("message_id")?);
-        let lease: i64 = row.get("lease")?;
-        added.lease = Duration::from_micros(lease.try_into().unwrap_or(0));
-        let Some((draft, notice_ids)) = drafts.remove(&header) else {
+        let Some((draft, notice_ids)) = by_header.get(header.as_str()) else {
             return Err(row.bad("message_id", header, "one that was added"));
         };
         bodies.push([id.into(), (&draft.raw).into()]);
         for notice_id in notice_ids {
-            carried.push([id.into(), notice_id.into()]);
+            carried.push([id.into(), (*notice_id).into()]);
         }
-        added.messages.push(Message {
-            id,
-            draft,
-            state,
-            composed_at: now,
-            tries: 0,
-            first_try_at: None,
-            next_try_at: Some(now),
-            answer: None,
-            refused: false,
-            maybe_taken: false,
-            sent_at: None,
-            fence,
-        });
     }
+    let added = bodies.len() as u64;
     let sql = "INSERT INTO message_bodies (message_id, raw) \
                SELECT message_id, raw FROM {page} AS page";
     write(sql).page(bodies).execute(tx).await?;

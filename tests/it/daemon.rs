@@ -105,7 +105,7 @@ async fn it_runs_each_slot_once_and_stops_when_told() {
 #[tokio::test]
 async fn the_job_at_work_is_finished_before_it_stops() {
     let shop = Shop::new(&every_second());
-    shop.import(&many_units(2_200)).await;
+    shop.import(&many_units(4_400)).await;
     let mut daemon = Daemon::start(&shop);
     // The first of three pages.
     daemon.wait_for("planned");

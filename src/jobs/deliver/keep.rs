@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Run;
 use super::sessions::Answered;
 use super::settle::{given_back, settled};
-use crate::jobs::Outcome;
+use super::supply::Page;
 use crate::mail::Delivery;
 use crate::policy::Instant;
 use crate::store::{self, Message, MessageState, Store, StoreError, Try};
@@ -16,16 +16,10 @@ use crate::store::{self, Message, MessageState, Store, StoreError, Try};
 /// How long a database that cannot be written is left alone.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Keeps what came of messages.
-pub(super) struct Keeper<'r> {
-    pub run: &'r Run<'r>,
-    pub outcome: Outcome,
-}
-
-impl Keeper<'_> {
+impl Run<'_> {
     /// Keeps what came of messages; `false`: nothing more is to be handed
     /// over, as the transport or the lease is gone.
-    pub async fn keep(&mut self, answered: Vec<Answered>) -> Result<bool> {
+    pub(super) async fn keep(&mut self, answered: Vec<Answered>) -> Result<bool> {
         let mut goes_on = true;
         let mut all = Vec::with_capacity(answered.len());
         for (message, delivery) in answered {
@@ -52,15 +46,15 @@ impl Keeper<'_> {
     }
 
     fn settled(&self, message: &Message, delivery: Delivery) -> (Try, Option<String>) {
-        let (mut tried, fault) = settled(self.run.mail, message, delivery, self.run.now);
-        if self.run.is_doubted && tried.state == MessageState::Failed && !tried.refused {
-            (tried.state, tried.next_try_at) = (MessageState::Ready, Some(self.run.now));
+        let (mut tried, fault) = settled(self.mail, message, delivery, self.now);
+        if self.is_doubted && tried.state == MessageState::Failed && !tried.refused {
+            (tried.state, tried.next_try_at) = (MessageState::Ready, Some(self.now));
         }
         (tried, fault)
     }
 
     async fn write(&mut self, all: &[(Message, Try)]) -> Result<()> {
-        let written = insist(&self.run.shop.store, all, self.run.now).await?;
+        let written = insist(&self.shop.store, all, self.now).await?;
         for (message, tried) in all {
             let header = &message.draft.message_id;
             if !written.contains(&message.id) {
@@ -76,6 +70,13 @@ impl Keeper<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Gives messages back that nothing was done about.
+    pub(super) async fn give_back(&mut self, page: Page) -> Result<()> {
+        let unsent = page.messages.into_iter();
+        let unsent = unsent.map(|outgoing| (outgoing.message, None)).collect();
+        self.keep(unsent).await.map(drop)
     }
 }
 

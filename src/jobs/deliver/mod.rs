@@ -3,7 +3,6 @@
 
 mod group;
 mod keep;
-mod send;
 mod sessions;
 mod settle;
 mod standing;
@@ -14,12 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use self::send::send;
+use self::sessions::{Belt, Lease};
 use self::settle::uncertain;
+use self::supply::{Page, Supply};
 use self::writer::Writer;
 use super::book::rules;
 use super::guard::guarded;
-use super::postbox::{Parcel, post, shop as letterhead};
+use super::postbox::{Parcel, post, shop as letterhead, transport};
 use super::{Outcome, Refused, Shop, When};
 use crate::case::Rules;
 use crate::clock::Stopwatch;
@@ -56,7 +56,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     let is_doubted = guarded.guard.held_since.is_some();
     let customers_too = !is_doubted && in_hours(mail, &rules, now);
     let today = rules.calendar.date_of(now);
-    let run = Run {
+    let mut run = Run {
         shop,
         mail,
         rules,
@@ -70,11 +70,12 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
             LONGEST_RUN
         },
         started: Stopwatch::start(),
+        outcome,
     };
-    run.settle_interrupted(&mut outcome).await?;
-    run.tell_ops(&guard, &mut outcome).await?;
-    send(&run, &mut outcome).await?;
-    Ok(outcome)
+    run.settle_interrupted().await?;
+    run.tell_ops(&guard).await?;
+    run.send().await?;
+    Ok(run.outcome)
 }
 
 fn in_hours(mail: &Mail, rules: &Rules, now: Instant) -> bool {
@@ -94,11 +95,12 @@ struct Run<'s> {
     customers_too: bool,
     ends_after: Duration,
     started: Stopwatch,
+    outcome: Outcome,
 }
 
 impl Run<'_> {
     /// Messages that a node died over: the server may have them.
-    async fn settle_interrupted(&self, outcome: &mut Outcome) -> Result<()> {
+    async fn settle_interrupted(&mut self) -> Result<()> {
         loop {
             let mut tx = self.shop.store.write().await?;
             let found = store::messages_interrupted(&mut tx, SETTLED_A_PAGE).await?;
@@ -112,7 +114,7 @@ impl Run<'_> {
             let settled: Vec<(Message, Try)> = settled.collect();
             let written = store::messages_tried(&mut tx, &settled, self.now).await?;
             tx.commit().await?;
-            outcome.count("uncertain", written.len() as u64);
+            self.outcome.count("uncertain", written.len() as u64);
         }
     }
 
@@ -128,7 +130,7 @@ impl Run<'_> {
     }
 
     /// Ops are told once that customers' notices are held.
-    async fn tell_ops(&self, guard: &Guard, outcome: &mut Outcome) -> Result<()> {
+    async fn tell_ops(&mut self, guard: &Guard) -> Result<()> {
         let Some((since, reason)) = guard.held_since.zip(guard.held_reason.as_ref()) else {
             return Ok(());
         };
@@ -158,8 +160,78 @@ impl Run<'_> {
                 attachments: &[],
             };
             let posted = post(&mut tx, &self.shop.config, self.mail, parcel, self.now).await?;
-            outcome.count("composed", posted.into());
+            self.outcome.count("composed", posted.into());
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Hands over what is due and what is composed of what is ready; the next
+    /// page is got ready while the sessions are at this one.
+    async fn send(&mut self) -> Result<()> {
+        let sessions = self.mail.sessions;
+        let contacts = &self.shop.config.contacts;
+        let mut supply = Supply::new(contacts, self.customers_too);
+        let first = self.supply(&mut supply, Belt::least(sessions)).await?;
+        if first.messages.is_empty() {
+            return Ok(());
+        }
+        let transport = match transport(self.mail) {
+            Ok(transport) => transport,
+            Err(error) => {
+                self.give_back(first).await?;
+                return Err(error);
+            }
+        };
+        let mut belt = Belt::start(&transport, sessions);
+        let ran = self.run_belt(&mut belt, supply, first).await;
+        let ended = self.wind_down(belt).await;
+        ran.and(ended)
+    }
+
+    async fn run_belt(&mut self, belt: &mut Belt, mut supply: Supply, first: Page) -> Result<()> {
+        belt.put(first.messages, first.lease);
+        while !belt.at_hand().is_empty() {
+            let answered = belt.collect().await;
+            if !self.keep(answered).await? || !self.renew(belt).await? {
+                break;
+            }
+            if self.started.elapsed() > self.ends_after {
+                self.outcome.count("at_limit", 1);
+                break;
+            }
+            if belt.room() > 0 {
+                let page = self.supply(&mut supply, belt.room()).await?;
+                belt.put(page.messages, page.lease);
+            }
+        }
+        Ok(())
+    }
+
+    /// Renews the lease when it is time. `false`: something at hand is another
+    /// node's by now, as this one was stopped for too long.
+    async fn renew(&self, belt: &mut Belt) -> Result<bool> {
+        let Some(lease) = belt.to_renew() else {
+            return Ok(true);
+        };
+        let since = Stopwatch::start();
+        let mut tx = self.shop.store.write().await?;
+        let held = belt.at_hand().iter().map(|(id, fence)| (*id, *fence));
+        let renewed = store::messages_renew(&mut tx, held).await?;
+        tx.commit().await?;
+        belt.renewed(Lease { since, ..lease });
+        Ok(renewed == belt.at_hand().len() as u64)
+    }
+
+    /// Hands nothing more over, and keeps what came of what was.
+    async fn wind_down(&mut self, mut belt: Belt) -> Result<()> {
+        belt.stop();
+        let mut ended = Ok(());
+        while !belt.at_hand().is_empty() {
+            let answered = belt.collect().await;
+            let kept = self.keep(answered).await;
+            ended = ended.and(kept.map(drop));
+        }
+        belt.close().await;
+        ended
     }
 }

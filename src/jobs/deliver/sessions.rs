@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::supply::Page;
 use crate::clock::Stopwatch;
 use crate::mail::{Delivery, Envelope, Transport};
 use crate::store::Message;
@@ -60,12 +59,9 @@ pub(super) struct Belt {
     answers: mpsc::UnboundedReceiver<Answered>,
     /// Without one nothing more is handed over.
     lease: watch::Sender<Option<Lease>>,
-    is_stopped: bool,
     sessions: JoinSet<()>,
     /// Each message that was not answered, with its fence.
     at_hand: HashMap<i64, i64>,
-    /// Answers that nobody has seen.
-    answered: Vec<Answered>,
     /// How many messages to have at hand: what is sent in about twice the
     /// longest wait.
     room: usize,
@@ -89,10 +85,8 @@ impl Belt {
             queue,
             answers,
             lease,
-            is_stopped: false,
             sessions: running,
             at_hand: HashMap::new(),
-            answered: Vec::new(),
             room: Self::least(sessions),
             least: Self::least(sessions),
         }
@@ -114,11 +108,11 @@ impl Belt {
     }
 
     /// Puts messages on the belt. The oldest lease at hand holds for all.
-    pub fn put(&mut self, page: Page) {
+    pub fn put(&mut self, messages: Vec<Outgoing>, lease: Lease) {
         if self.at_hand.is_empty() {
-            self.renewed(page.lease);
+            self.renewed(lease);
         }
-        for outgoing in page.messages {
+        for outgoing in messages {
             let message = &outgoing.message;
             self.at_hand.insert(message.id, message.fence);
             // The sessions end after the belt.
@@ -128,7 +122,7 @@ impl Belt {
 
     /// The lease holds anew for all that is at hand.
     pub fn renewed(&mut self, lease: Lease) {
-        self.lease.send_replace((!self.is_stopped).then_some(lease));
+        self.lease.send_replace(Some(lease));
     }
 
     /// The lease, if it is time to renew it.
@@ -139,47 +133,39 @@ impl Belt {
 
     /// Lets nothing more be handed over.
     pub fn stop(&mut self) {
-        self.is_stopped = true;
         self.lease.send_replace(None);
     }
 
-    /// Waits for answers: for half of what there is room for, or as long as an
-    /// answer may wait; none if the lease is to be renewed before one comes.
-    /// Who stops waiting loses none.
+    /// Waits for answers: for half of what is at hand, or as long as an answer
+    /// may wait; none if the lease is to be renewed before one comes.
     pub async fn collect(&mut self) -> Vec<Answered> {
+        let mut answered = Vec::new();
         let renewal = self.lease.borrow().map(Lease::until_renewal);
-        let renewal = renewal.unwrap_or(Duration::MAX);
-        if self.answered.is_empty() {
-            match tokio::time::timeout(renewal, self.answers.recv()).await {
-                Ok(Some(first)) => self.took(first),
-                _ => return Vec::new(),
-            }
-        }
+        let first = tokio::time::timeout(renewal.unwrap_or(Duration::MAX), self.answers.recv());
+        let Ok(Some(first)) = first.await else {
+            return answered;
+        };
+        self.took(first, &mut answered);
         let mut waited = pin!(tokio::time::sleep(LONGEST_WAIT));
         let enough = self.room / 2;
-        while self.answered.len() < enough && !self.at_hand.is_empty() {
+        while answered.len() < enough && !self.at_hand.is_empty() {
             tokio::select! {
                 biased;
-                Some(next) = self.answers.recv() => self.took(next),
+                Some(next) = self.answers.recv() => self.took(next, &mut answered),
                 () = &mut waited => break,
             }
         }
-        let room = match self.answered.len() < enough {
-            true => 2 * self.answered.len(),
+        let room = match answered.len() < enough {
+            true => 2 * answered.len(),
             false => 2 * self.room,
         };
         self.room = room.clamp(self.least, MOST_AT_HAND);
-        std::mem::take(&mut self.answered)
+        answered
     }
 
-    fn took(&mut self, next: Answered) {
+    fn took(&mut self, next: Answered, answered: &mut Vec<Answered>) {
         self.at_hand.remove(&next.0.id);
-        self.answered.push(next);
-    }
-
-    /// Whether nothing is at hand, and no answer is left to be seen.
-    pub fn is_empty(&self) -> bool {
-        self.at_hand.is_empty() && self.answered.is_empty()
+        answered.push(next);
     }
 
     /// Ends the sessions politely.

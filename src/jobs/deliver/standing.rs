@@ -7,11 +7,10 @@ use anyhow::Result;
 
 use super::Run;
 use super::group::{Groups, Recipients};
-use super::supply::Supply;
 use crate::case::{Case, Disposition, Evaluation, RecordedNotice, overruled};
 use crate::jobs::page::evaluate_page;
 use crate::policy::Audience;
-use crate::store::{self, Added, Tx};
+use crate::store::{self, Tx};
 
 /// A case, what was recorded of it, and what of that no longer stands.
 pub(super) struct Standing {
@@ -21,7 +20,7 @@ pub(super) struct Standing {
     pub overruled: Vec<(i64, Disposition)>,
 }
 
-impl Supply<'_> {
+impl Run<'_> {
     /// Cases by the numbers of their orders. One that cannot be evaluated is
     /// left out: its notices wait until it can.
     pub(super) async fn standings(
@@ -34,12 +33,12 @@ impl Supply<'_> {
         store::agenda_lock(tx, &order_ids).await?;
         let mut recorded = store::recorded_notices(tx, &order_ids).await?;
         let mut all = HashMap::with_capacity(order_ids.len());
-        for found in evaluate_page(tx, &order_ids, &self.run.rules, self.run.now).await? {
+        for found in evaluate_page(tx, &order_ids, &self.rules, self.now).await? {
             let notices = recorded.remove(&found.order_id).unwrap_or_default();
             match found.found {
                 Ok((case, evaluation)) => {
                     let standing = Standing {
-                        overruled: overruled(&evaluation, &notices, self.run.now),
+                        overruled: overruled(&evaluation, &notices, self.now),
                         notices,
                         case,
                         evaluation,
@@ -74,7 +73,7 @@ impl Supply<'_> {
             .map(|standing| standing.case.order.customer_ref.as_str())
             .collect();
         Ok(Recipients {
-            contacts: &self.run.shop.config.contacts,
+            contacts: &self.shop.config.contacts,
             customers: store::customers_load(tx, customer_refs).await?,
         })
     }
@@ -96,7 +95,7 @@ impl Supply<'_> {
                 .notices
                 .retain(|notice| !gone.contains_key(&notice.id));
         }
-        if self.run.is_doubted {
+        if self.is_doubted {
             return Ok(());
         }
         store::notices_write(tx, &changed).await?;
@@ -107,30 +106,25 @@ impl Supply<'_> {
     }
 
     /// Puts messages into the outbox for what stands of cases, one a recipient
-    /// who was not told. `taken`: they are at hand.
-    pub(super) async fn compose(
-        &mut self,
-        tx: &mut Tx<'_>,
-        standings: &[Standing],
-        taken: bool,
-    ) -> Result<Added> {
+    /// who was not told.
+    pub(super) async fn compose(&mut self, tx: &mut Tx<'_>, standings: &[Standing]) -> Result<()> {
         let notices = standings.iter().flat_map(|standing| &standing.notices);
         let ids: Vec<i64> = notices.map(|notice| notice.id).collect();
         if ids.is_empty() {
-            return Ok(Added::default());
+            return Ok(());
         }
         let told = store::message_recipients(tx, &ids).await?;
         let told: HashSet<(i64, String)> = told.into_iter().collect();
         let recipients = self.recipients(tx, standings.iter()).await?;
         let mut groups = Groups::default();
-        let Run { rules, now, .. } = self.run;
         for standing in standings {
-            groups.add(standing, &recipients, &told, &rules.calendar, *now);
+            let calendar = &self.rules.calendar;
+            groups.add(standing, &recipients, &told, calendar, self.now);
         }
-        let written = self.run.writer.written(groups.into_vec()).await?;
-        let added = store::messages_add(tx, written.messages, taken, *now).await?;
+        let written = self.writer.written(groups.into_vec()).await?;
+        let added = store::messages_add(tx, &written.messages, self.now).await?;
         self.outcome.count("failed", written.failed);
-        self.outcome.count("composed", added.messages.len() as u64);
-        Ok(added)
+        self.outcome.count("composed", added);
+        Ok(())
     }
 }
