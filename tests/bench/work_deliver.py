@@ -22,9 +22,10 @@ def delivered(bench: Bench, shape: Shape) -> Iterator[Row]:
     at = MEASURED_AT.isoformat()
     for sessions, goal in GOALS.items():
         size, more = 2_000, "" if sessions == 1 else f"sessions = {sessions}\n"
+        sent = 0
 
         def ours() -> Measure:
-            nonlocal size
+            nonlocal size, sent
             database = bench.fresh(template)
             bench.ours(database, "run", "enforce", "--at", at)
             bench.settle(database)
@@ -36,23 +37,29 @@ def delivered(bench: Bench, shape: Shape) -> Iterator[Row]:
                 "JOIN message_bodies ON message_bodies.message_id = messages.id "
                 "WHERE state = 'sent'",
             )
-            if sent != shape.due:
-                raise Failed(f"{sent} messages were sent, expected {shape.due}")
+            [(left,)] = bench.engine.rows(
+                database,
+                "SELECT count(*) FROM notices "
+                "WHERE disposition = 'queued' AND audience = 'customer'",
+            )
+            # A customer with two matters gets one message.
+            if left > 0 or sent == 0:
+                raise Failed(f"{sent} messages were sent, {left} notices were left")
             size = int(length) // sent
             return took
 
         def source() -> Measure:
             with sink() as port:
                 return bench.measure(
-                    argv=["smtp-source", "-d", "-s", sessions, "-m", shape.due,
+                    argv=["smtp-source", "-d", "-s", sessions, "-m", sent,
                      "-l", size - SOURCE_HEADERS, "-f", "warranty@shop.example",
                      "-t", "customer@customers.example", f"127.0.0.1:{port}"]
                 )
 
         both = {"warrantyd": ours, "smtp-source": source}
         measures = bench.compare(f"deliver, sessions {sessions}", shape, both)
-        named = f"`deliver`, {shape.due:,} messages of {size / 1000:.1f} kB, sessions: {sessions}"
-        yield ratio_row(named, bench, measures, "smtp-source", shape.due, "messages", goal)
+        named = f"`deliver`, {sent:,} messages of {size / 1000:.1f} kB, sessions: {sessions}"
+        yield ratio_row(named, bench, measures, "smtp-source", sent, "messages", goal)
 
 
 @contextlib.contextmanager
