@@ -44,7 +44,7 @@ pub enum Hold {
 const FIRST: (i64, i64) = (i64::MIN, i64::MIN);
 
 /// Which cases of the agenda come next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Next {
     /// Those whose time has come, after a place on the agenda.
     Due { after: (i64, i64), hold: Hold },

@@ -3,11 +3,11 @@
 //!
 //! A page is one transaction, and takes cases that no other has in hand: so
 //! several nodes share the work of a run. While one is written, the next is
-//! decided and those after it are read. What keeps the nodes together is the guard (up to when was
-//! enforced): a run begins when it has it alone, its pages share it and are
-//! written only while it says their run's time. So pages of one time are all
-//! written before those of the next, and a node that was frozen and wakes up
-//! in another run's time writes nothing. A run is done when it finds nothing
+//! decided and those after it are read. What keeps the nodes together is the
+//! guard (up to when was enforced): a run begins when it has it alone, its
+//! pages share it and are written only while it says their run's time. So
+//! pages of one time are all written before those of the next, and a node that
+//! was frozen and wakes up in another run's time writes nothing. A run is done when it finds nothing
 //! that is due while it has the guard alone.
 
 mod decide;
@@ -201,21 +201,20 @@ impl Run {
                 Found::Overtaken => return self.overtaken(),
             };
             let (mut tx, holds) = self.ahead.write(read).await?;
-            if holds {
-                self.write(tx, decided).await?;
-                *next = after;
-                continue;
+            let (after, decided) = match holds {
+                true => (after, decided),
+                false => match self.decider.read(&mut tx, *next).await? {
+                    Found::Cases(after, cases) => (after, self.decider.decide(cases)),
+                    Found::Nothing => return Ok(()),
+                    Found::Overtaken => return self.overtaken(),
+                },
+            };
+            self.write(tx, decided).await?;
+            *next = after;
+            if !holds {
+                // The pages that were read ahead do not follow this one.
+                pages = self.read_ahead(*next);
             }
-            match self.decider.read(&mut tx, *next).await? {
-                Found::Cases(after, cases) => {
-                    self.write(tx, self.decider.decide(cases)).await?;
-                    *next = after;
-                }
-                Found::Nothing => return Ok(()),
-                Found::Overtaken => return self.overtaken(),
-            }
-            // The pages that were read ahead do not follow it.
-            pages = self.read_ahead(*next);
         }
     }
 
