@@ -2,7 +2,7 @@
 //! what is stored.
 
 use super::StoreError;
-use super::engine::{Cell, Kind, Page, Row, Tx, select, write};
+use super::engine::{Cell, Kind, Page, Row, Statement, Tx, select, write};
 use crate::policy::Instant;
 
 /// A case that is to be looked at, in the order of the agenda.
@@ -54,15 +54,19 @@ pub async fn agenda_due(
     after: (i64, i64),
     at_most: i64,
 ) -> Result<Vec<DueCase>, StoreError> {
+    let rows = due(now, after, at_most).rows(tx).await?;
+    rows.into_iter().map(due_case).collect()
+}
+
+fn due(now: Instant, after: (i64, i64), at_most: i64) -> Statement {
     let columns = ["order_id", "next_at AS place", "failures", UNITS];
     let rest = "FROM agenda WHERE next_at <= $1 AND (next_at, order_id) > ($2, $3) \
          ORDER BY next_at, order_id LIMIT $4 {lock free}";
-    let query = select("agenda", columns, rest)
+    select("agenda", columns, rest)
         .bind(now)
         .bind(after.0)
         .bind(after.1)
-        .bind(at_most);
-    query.rows(tx).await?.into_iter().map(due_case).collect()
+        .bind(at_most)
 }
 
 /// The next open cases that were evaluated under older rules and are not due
@@ -74,17 +78,21 @@ pub async fn agenda_stale(
     after: (i64, i64),
     at_most: i64,
 ) -> Result<Vec<DueCase>, StoreError> {
+    let rows = stale(now, rules_id, after, at_most).rows(tx).await?;
+    rows.into_iter().map(due_case).collect()
+}
+
+fn stale(now: Instant, rules_id: i64, after: (i64, i64), at_most: i64) -> Statement {
     let columns = ["order_id", "rules_id AS place", "failures", UNITS];
     let rest = "FROM agenda WHERE is_open AND rules_id < $1 \
            AND (rules_id, order_id) > ($2, $3) AND (next_at IS NULL OR next_at > $5) \
          ORDER BY rules_id, order_id LIMIT $4 {lock free}";
-    let query = select("agenda", columns, rest)
+    select("agenda", columns, rest)
         .bind(rules_id)
         .bind(after.0)
         .bind(after.1)
         .bind(at_most)
-        .bind(now);
-    query.rows(tx).await?.into_iter().map(due_case).collect()
+        .bind(now)
 }
 
 /// Keeps others from evaluating the cases of orders until the transaction
@@ -176,4 +184,30 @@ pub async fn agenda_summary(
         stale: row.get("stale")?,
         failing: row.get("failing")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_due_or_stale_is_probed_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let first = (i64::MIN, i64::MIN);
+        for (query, index) in [
+            (due(now, first, 10), "agenda_next (next_at"),
+            (stale(now, 1, first, 10), "agenda_rules (rules_id"),
+        ] {
+            let plan = query.plan(&mut tx).await.unwrap();
+            let is_probed = |line: &String| line.starts_with("SEARCH") && line.contains(index);
+            assert!(plan.iter().any(is_probed), "{plan:?}");
+            // Nothing is looked through or sorted.
+            let is_whole = |line: &String| line.starts_with("SCAN") || line.contains("TEMP");
+            assert!(!plan.iter().any(is_whole), "{plan:?}");
+        }
+    }
 }

@@ -20,3 +20,4 @@ mod senders;
 mod sheets;
 mod shop;
 mod statements;
+mod work;

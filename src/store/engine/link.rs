@@ -97,7 +97,7 @@ impl Session {
     pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
         let of = match self {
             Self::Sqlite(conn, _) => TxOf::Sqlite(conn.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(conn) => TxOf::Postgres(conn.begin_with(postgres::WRITE).await?),
+            Self::Postgres(conn) => TxOf::Postgres(conn.begin_with(postgres::MERGE).await?),
         };
         Ok(Tx {
             of,

@@ -118,7 +118,7 @@ impl Store {
     pub async fn write(&self) -> Result<Tx<'static>, StoreError> {
         let of = match &self.db {
             Db::Sqlite(pools) => TxOf::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?),
-            Db::Postgres(pool) => TxOf::Postgres(pool.begin_with(postgres::WRITE_PAGES).await?),
+            Db::Postgres(pool) => TxOf::Postgres(pool.begin_with(postgres::WRITE).await?),
         };
         Ok(Tx {
             of,

@@ -14,20 +14,20 @@ use super::row::{Row, Rows, Value};
 use super::statement::{Statement, expanded};
 use super::{StoreError, migrations};
 
-/// How a transaction that writes begins: rows are locked, not states compared.
-pub const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// How an import begins to write: rows are locked, not states compared. What it
+/// staged has no index, and is joined as a whole.
+pub const MERGE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The same for pages of rows. A plan is made when a table may be empty, and
-/// kept while it grows, that of a foreign key too: an index is right at any
-/// size.
-pub const WRITE_PAGES: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off";
+/// How every other transaction begins that writes. A plan is made when a table
+/// may be empty, and kept while it grows, that of a foreign key too: an index
+/// is right at any size.
+pub const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off";
 
 /// How a transaction begins that sees one state and writes nothing.
 pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Connections of one node: a job's pages, its sessions of mail, the planner.
-const CONNECTIONS: u32 = 12;
+const CONNECTIONS: u32 = 8;
 
 /// The setting that says how long a node may be silent before it is given up:
 /// the server takes its transactions back, others take its leases.

@@ -196,6 +196,21 @@ fn value(row: &SqliteRow, at: usize) -> Result<Value<'_>, sqlx::Error> {
     })
 }
 
+/// How SQLite would run a query, line by line.
+#[cfg(test)]
+pub async fn plan(
+    statement: Statement,
+    conn: &mut SqliteConnection,
+) -> Result<Vec<String>, StoreError> {
+    let text = statement.text(|_, column| column.to_owned());
+    let rows = bound(&format!("EXPLAIN QUERY PLAN {text}"), statement);
+    let rows = rows.fetch_all(conn).await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.try_get("detail"))
+        .collect::<Result<_, _>>()?)
+}
+
 /// A column without the name that it gives itself.
 fn unnamed(column: &str) -> &str {
     column.rsplit_once(" AS ").map_or(column, |(text, _)| text)

@@ -149,6 +149,15 @@ impl Statement {
         self.row(on).await?.map(Row::only).transpose()
     }
 
+    /// How SQLite would run it.
+    #[cfg(test)]
+    pub async fn plan(self, on: &mut impl Link) -> Result<Vec<String>, StoreError> {
+        match on.conn() {
+            Conn::Sqlite(conn) => sqlite::plan(self, conn).await,
+            Conn::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
     fn log(&self) {
         tracing::trace!(place = %self.place, "statement");
     }
