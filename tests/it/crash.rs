@@ -96,6 +96,31 @@ async fn enforce_killed_at_a_line_of_its_log() {
     }
 }
 
+#[tokio::test]
+async fn pages_that_sqlite_read_before_somebody_else_wrote_are_read_again() {
+    let shop = Shop::on(Engine::Sqlite, "");
+    shop.import(&many_units(5_000)).await;
+    let mut command = shop.command(&["run", "enforce", "--at", "2025-06-05T09:00:00Z"]);
+    command.env("RUST_LOG", "warrantyd=debug");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    // The first page is decided and nothing is written: for as long as nobody
+    // reads on, the log is full before the page ends.
+    let planned = log.any(|line| line.unwrap().contains("planned"));
+    assert!(planned);
+    assert_eq!(shop.rows("SELECT count(*) FROM notices").await, ["0"]);
+    // One of the first page and one of the last.
+    shop.execute("UPDATE orders SET withdrawn = TRUE WHERE id IN (1, 5000)")
+        .await;
+    log.for_each(|line| drop(line.unwrap()));
+    assert!(child.wait().unwrap().success());
+    let told = "SELECT count(DISTINCT order_id), count(*) FILTER (WHERE order_id IN (1, 5000)) \
+                  FROM notices";
+    assert_eq!(shop.rows(told).await, ["4998|0"]);
+    let left = "SELECT count(*) FROM agenda WHERE next_at = 0";
+    assert_eq!(shop.rows(left).await, ["0"]);
+}
+
 /// Runs a command up to so many lines of its log that hold a text.
 /// `false`: it was faster, and ended well.
 async fn killed_at_a_line(shop: &Shop, args: &[&str], text: &str, lines: usize) -> bool {
