@@ -96,7 +96,7 @@ pub async fn post(
 ) -> Result<bool> {
     let draft = Sender::new(config, mail).message(parcel, now)?;
     let added = store::messages_add(tx, &[(draft, Vec::new())], now).await?;
-    Ok(added == 1)
+    Ok(!added.is_empty())
 }
 
 /// The way out that the config names.

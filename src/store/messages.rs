@@ -145,13 +145,14 @@ pub(super) fn message(mut row: Row) -> Result<Message, StoreError> {
     })
 }
 
-/// Stores messages, each with the notices that it carries; gives how many. One
-/// that was stored before is left as it is.
+/// Stores messages, each with the notices that it carries; gives the numbers of
+/// those, each with its place among the drafts. One that was stored before is
+/// left as it is.
 pub async fn messages_add(
     tx: &mut Tx<'_>,
     drafts: &[(MessageDraft, Vec<i64>)],
     now: Instant,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<(i64, usize)>, StoreError> {
     let mut page = Page::new(&[
         ("message_id", Kind::Text),
         ("kind", Kind::Text),
@@ -175,30 +176,30 @@ pub async fn messages_add(
          ON CONFLICT (message_id) DO NOTHING";
     let added = write(sql).bind(now).page(page);
     let added = added.returning("messages", &["id", "message_id"]);
-    let by_header: HashMap<&str, &(MessageDraft, Vec<i64>)> = drafts
-        .iter()
-        .map(|draft| (draft.0.message_id.as_str(), draft))
-        .collect();
+    let headers = drafts.iter().map(|(draft, _)| draft.message_id.as_str());
+    let places: HashMap<&str, usize> = headers.zip(0..).collect();
+    let mut stored = Vec::with_capacity(drafts.len());
     let mut bodies = Page::new(&[("message_id", Kind::Int), ("raw", Kind::Text)]);
     let mut carried = Page::new(&[("message_id", Kind::Int), ("notice_id", Kind::Int)]);
     for mut row in added.rows(tx).await? {
         let (id, header): (i64, String) = (row.get("id")?, row.get("message_id")?);
-        let Some((draft, notice_ids)) = by_header.get(header.as_str()) else {
+        let Some(place) = places.get(header.as_str()) else {
             return Err(row.bad("message_id", header, "one that was added"));
         };
+        stored.push((id, *place));
+        let (draft, notice_ids) = &drafts[*place];
         bodies.push([id.into(), (&draft.raw).into()]);
         for notice_id in notice_ids {
             carried.push([id.into(), (*notice_id).into()]);
         }
     }
-    let added = bodies.len() as u64;
     let sql = "INSERT INTO message_bodies (message_id, raw) \
                SELECT message_id, raw FROM {page} AS page";
     write(sql).page(bodies).execute(tx).await?;
     let sql = "INSERT INTO message_notices (message_id, notice_id) \
                SELECT message_id, notice_id FROM {page} AS page";
     write(sql).page(carried).execute(tx).await?;
-    Ok(added)
+    Ok(stored)
 }
 
 /// One message.

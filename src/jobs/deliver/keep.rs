@@ -8,7 +8,6 @@ use anyhow::Result;
 use super::Run;
 use super::sessions::Answered;
 use super::settle::{given_back, settled};
-use super::supply::Page;
 use crate::mail::Delivery;
 use crate::policy::Instant;
 use crate::store::{self, Message, MessageState, Store, StoreError, Try};
@@ -19,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(1);
 impl Run<'_> {
     /// Keeps what came of messages; `false`: nothing more is to be handed
     /// over, as the transport or the lease is gone.
-    pub(super) async fn keep(&mut self, answered: Vec<Answered>) -> Result<bool> {
+    pub(super) async fn keep(&self, answered: Vec<Answered>) -> Result<bool> {
         let mut goes_on = true;
         let mut all = Vec::with_capacity(answered.len());
         for (message, delivery) in answered {
@@ -30,7 +29,7 @@ impl Run<'_> {
             goes_on &= tried.counts;
             if let Some(cause) = fault {
                 let why = format!("the mail server cannot be used: {cause}; messages wait");
-                self.outcome.problem.get_or_insert(why);
+                self.outcome().problem.get_or_insert(why);
             }
             all.push((message, tried));
         }
@@ -53,30 +52,23 @@ impl Run<'_> {
         (tried, fault)
     }
 
-    async fn write(&mut self, all: &[(Message, Try)]) -> Result<()> {
+    async fn write(&self, all: &[(Message, Try)]) -> Result<()> {
         let written = insist(&self.shop.store, all, self.now).await?;
         for (message, tried) in all {
             let header = &message.draft.message_id;
             if !written.contains(&message.id) {
                 tracing::warn!(message = header, "another node has it by now: nothing kept");
-                self.outcome.count("lost", 1);
+                self.count("lost", 1);
             } else if tried.counts {
                 tracing::info!(message = header, state = %tried.state, "tried");
                 let counted = match tried.state {
                     MessageState::Ready => "later",
                     state => state.into(),
                 };
-                self.outcome.count(counted, 1);
+                self.count(counted, 1);
             }
         }
         Ok(())
-    }
-
-    /// Gives messages back that nothing was done about.
-    pub(super) async fn give_back(&mut self, page: Page) -> Result<()> {
-        let unsent = page.messages.into_iter();
-        let unsent = unsent.map(|outgoing| (outgoing.message, None)).collect();
-        self.keep(unsent).await.map(drop)
     }
 }
 

@@ -1,21 +1,26 @@
 //! The job `deliver`: looks at the reasons again, groups, composes and sends.
 //! It decides nothing about deadlines.
 
+mod compose;
+mod due;
 mod group;
 mod keep;
 mod sessions;
 mod settle;
 mod standing;
-mod supply;
 mod writer;
 
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::sync::mpsc;
 
+use self::compose::{Composed, PAGES_AHEAD};
+use self::due::Due;
 use self::sessions::{Belt, Lease};
 use self::settle::uncertain;
-use self::supply::{Page, Supply};
 use self::writer::Writer;
 use super::book::rules;
 use super::guard::guarded;
@@ -56,7 +61,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     let is_doubted = guarded.guard.held_since.is_some();
     let customers_too = !is_doubted && in_hours(mail, &rules, now);
     let today = rules.calendar.date_of(now);
-    let mut run = Run {
+    let run = Run {
         shop,
         mail,
         rules,
@@ -70,12 +75,12 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
             LONGEST_RUN
         },
         started: Stopwatch::start(),
-        outcome,
+        outcome: Mutex::new(outcome),
     };
     run.settle_interrupted().await?;
     run.tell_ops(&guard).await?;
     run.send().await?;
-    Ok(run.outcome)
+    Ok(mem::take(&mut *run.outcome()))
 }
 
 fn in_hours(mail: &Mail, rules: &Rules, now: Instant) -> bool {
@@ -95,12 +100,20 @@ struct Run<'s> {
     customers_too: bool,
     ends_after: Duration,
     started: Stopwatch,
-    outcome: Outcome,
+    outcome: Mutex<Outcome>,
 }
 
 impl Run<'_> {
+    fn count(&self, name: &'static str, by: u64) {
+        self.outcome().count(name, by);
+    }
+
+    fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Messages that a node died over: the server may have them.
-    async fn settle_interrupted(&mut self) -> Result<()> {
+    async fn settle_interrupted(&self) -> Result<()> {
         loop {
             let mut tx = self.shop.store.write().await?;
             let found = store::messages_interrupted(&mut tx, SETTLED_A_PAGE).await?;
@@ -114,7 +127,7 @@ impl Run<'_> {
             let settled: Vec<(Message, Try)> = settled.collect();
             let written = store::messages_tried(&mut tx, &settled, self.now).await?;
             tx.commit().await?;
-            self.outcome.count("uncertain", written.len() as u64);
+            self.count("uncertain", written.len() as u64);
         }
     }
 
@@ -130,7 +143,7 @@ impl Run<'_> {
     }
 
     /// Ops are told once that customers' notices are held.
-    async fn tell_ops(&mut self, guard: &Guard) -> Result<()> {
+    async fn tell_ops(&self, guard: &Guard) -> Result<()> {
         let Some((since, reason)) = guard.held_since.zip(guard.held_reason.as_ref()) else {
             return Ok(());
         };
@@ -160,51 +173,73 @@ impl Run<'_> {
                 attachments: &[],
             };
             let posted = post(&mut tx, &self.shop.config, self.mail, parcel, self.now).await?;
-            self.outcome.count("composed", posted.into());
+            self.count("composed", posted.into());
         }
         Ok(tx.commit().await?)
     }
 
-    /// Hands over what is due and what is composed of what is ready; the next
-    /// page is got ready while the sessions are at this one.
-    async fn send(&mut self) -> Result<()> {
-        let sessions = self.mail.sessions;
-        let contacts = &self.shop.config.contacts;
-        let mut supply = Supply::new(contacts, self.customers_too);
-        let first = self.supply(&mut supply, Belt::least(sessions)).await?;
-        if first.messages.is_empty() {
-            return Ok(());
-        }
-        let transport = match transport(self.mail) {
-            Ok(transport) => transport,
-            Err(error) => {
-                self.give_back(first).await?;
-                return Err(error);
-            }
-        };
-        let mut belt = Belt::start(&transport, sessions);
-        let ran = self.run_belt(&mut belt, supply, first).await;
+    /// Hands over what was composed before, then what is ready, which is
+    /// composed beside it.
+    async fn send(&self) -> Result<()> {
+        let transport = transport(self.mail)?;
+        let mut belt = Belt::start(&transport, self.mail.sessions);
+        let sent = self.send_all(&mut belt).await;
         let ended = self.wind_down(belt).await;
-        ran.and(ended)
+        sent.and(ended)
     }
 
-    async fn run_belt(&mut self, belt: &mut Belt, mut supply: Supply, first: Page) -> Result<()> {
-        belt.put(first.messages, first.lease);
-        while !belt.at_hand().is_empty() {
+    async fn send_all(&self, belt: &mut Belt) -> Result<()> {
+        let mut due = Due::default();
+        // These come first as some of them are composed anew: the numbers of
+        // messages must not hang on how fast the server answers.
+        let (_, nothing) = mpsc::channel(1);
+        if !self.hand_over(belt, &mut due, nothing).await? {
+            return Ok(());
+        }
+        let (pages, composed) = mpsc::channel(PAGES_AHEAD);
+        let composing = self.compose_ready(pages);
+        let sending = self.hand_over(belt, &mut due, composed);
+        let (composed, sent) = tokio::join!(composing, sending);
+        sent.map(drop).and(composed)
+    }
+
+    /// Hands over what is due, and what is composed meanwhile; `false`: the run
+    /// ends before all of it was.
+    async fn hand_over(
+        &self,
+        belt: &mut Belt,
+        due: &mut Due,
+        mut composed: mpsc::Receiver<Composed>,
+    ) -> Result<bool> {
+        loop {
+            if due.is_over() {
+                let is_idle = belt.at_hand().is_empty();
+                let next = match is_idle {
+                    true => composed.recv().await,
+                    false => composed.try_recv().ok(),
+                };
+                match next {
+                    Some(page) => due.add(page),
+                    None if is_idle => return Ok(true),
+                    None => {}
+                }
+            }
+            if belt.room() > 0 && !due.is_over() {
+                let (messages, lease) = self.take(due, belt.room()).await?;
+                belt.put(messages, lease);
+            }
+            if belt.at_hand().is_empty() {
+                continue;
+            }
             let answered = belt.collect().await;
             if !self.keep(answered).await? || !self.renew(belt).await? {
-                break;
+                return Ok(false);
             }
             if self.started.elapsed() > self.ends_after {
-                self.outcome.count("at_limit", 1);
-                break;
-            }
-            if belt.room() > 0 {
-                let page = self.supply(&mut supply, belt.room()).await?;
-                belt.put(page.messages, page.lease);
+                self.count("at_limit", 1);
+                return Ok(false);
             }
         }
-        Ok(())
     }
 
     /// Renews the lease when it is time. `false`: something at hand is another
@@ -223,7 +258,7 @@ impl Run<'_> {
     }
 
     /// Hands nothing more over, and keeps what came of what was.
-    async fn wind_down(&mut self, mut belt: Belt) -> Result<()> {
+    async fn wind_down(&self, mut belt: Belt) -> Result<()> {
         belt.stop();
         let mut ended = Ok(());
         while !belt.at_hand().is_empty() {

@@ -16,6 +16,9 @@ use crate::store::Message;
 /// The most messages at hand: so many may be uncertain after a power cut.
 const MOST_AT_HAND: usize = 1_000;
 
+/// Answers that are kept together, if they come in time.
+const ANSWERS_A_PAGE: usize = 100;
+
 /// An answer is kept after this time at the latest.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
@@ -136,8 +139,9 @@ impl Belt {
         self.lease.send_replace(None);
     }
 
-    /// Waits for answers: for half of what is at hand, or as long as an answer
-    /// may wait; none if the lease is to be renewed before one comes.
+    /// Waits for answers: for half of what is at hand, if that is worth a
+    /// transaction, or as long as an answer may wait; none if the lease is to be
+    /// renewed before one comes.
     pub async fn collect(&mut self) -> Vec<Answered> {
         let mut answered = Vec::new();
         let renewal = self.lease.borrow().map(Lease::until_renewal);
@@ -145,19 +149,22 @@ impl Belt {
         let Ok(Some(first)) = first.await else {
             return answered;
         };
-        self.took(first, &mut answered);
+        let enough = (self.at_hand.len() / 2).max(ANSWERS_A_PAGE);
         let mut waited = pin!(tokio::time::sleep(LONGEST_WAIT));
-        let enough = self.room / 2;
-        while answered.len() < enough && !self.at_hand.is_empty() {
+        let mut is_slow = false;
+        self.took(first, &mut answered);
+        while answered.len() < enough && !self.at_hand.is_empty() && !is_slow {
             tokio::select! {
                 biased;
                 Some(next) = self.answers.recv() => self.took(next, &mut answered),
-                () = &mut waited => break,
+                () = &mut waited => is_slow = true,
             }
         }
-        let room = match answered.len() < enough {
-            true => 2 * answered.len(),
-            false => 2 * self.room,
+        let answers = answered.len();
+        let room = match is_slow {
+            true => 2 * answers,
+            false if 2 * answers >= self.room => 2 * self.room,
+            false => self.room,
         };
         self.room = room.clamp(self.least, MOST_AT_HAND);
         answered

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use anyhow::Result;
 
 use super::Run;
-use super::group::{Groups, Recipients};
+use super::group::{Group, Groups, Recipients};
 use crate::case::{Case, Disposition, Evaluation, RecordedNotice, overruled};
 use crate::jobs::page::evaluate_page;
 use crate::policy::Audience;
@@ -24,7 +24,7 @@ impl Run<'_> {
     /// Cases by the numbers of their orders. One that cannot be evaluated is
     /// left out: its notices wait until it can.
     pub(super) async fn standings(
-        &mut self,
+        &self,
         tx: &mut Tx<'_>,
         order_ids: &BTreeSet<i64>,
     ) -> Result<HashMap<i64, Standing>> {
@@ -52,7 +52,7 @@ impl Run<'_> {
                         "a case cannot be evaluated"
                     );
                     // `enforce` counts it as failed, and says so.
-                    self.outcome.count("skipped", 1);
+                    self.count("skipped", 1);
                 }
             }
         }
@@ -80,11 +80,7 @@ impl Run<'_> {
 
     /// Keeps what became of notices that wait and no longer stand; leaves those
     /// that stand.
-    pub(super) async fn overrule(
-        &mut self,
-        tx: &mut Tx<'_>,
-        standings: &mut [Standing],
-    ) -> Result<()> {
+    pub(super) async fn overrule(&self, tx: &mut Tx<'_>, standings: &mut [Standing]) -> Result<()> {
         let mut changed = Vec::new();
         for standing in standings {
             let gone: HashMap<i64, Disposition> = standing.overruled.drain(..).collect();
@@ -100,18 +96,21 @@ impl Run<'_> {
         }
         store::notices_write(tx, &changed).await?;
         for (_, disposition) in changed {
-            self.outcome.count(disposition.into(), 1);
+            self.count(disposition.into(), 1);
         }
         Ok(())
     }
 
-    /// Puts messages into the outbox for what stands of cases, one a recipient
-    /// who was not told.
-    pub(super) async fn compose(&mut self, tx: &mut Tx<'_>, standings: &[Standing]) -> Result<()> {
+    /// What stands of cases, by the recipients who were not told.
+    pub(super) async fn groups(
+        &self,
+        tx: &mut Tx<'_>,
+        standings: &[Standing],
+    ) -> Result<Vec<Group>> {
         let notices = standings.iter().flat_map(|standing| &standing.notices);
         let ids: Vec<i64> = notices.map(|notice| notice.id).collect();
         if ids.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let told = store::message_recipients(tx, &ids).await?;
         let told: HashSet<(i64, String)> = told.into_iter().collect();
@@ -121,10 +120,6 @@ impl Run<'_> {
             let calendar = &self.rules.calendar;
             groups.add(standing, &recipients, &told, calendar, self.now);
         }
-        let written = self.writer.written(groups.into_vec()).await?;
-        let added = store::messages_add(tx, &written.messages, self.now).await?;
-        self.outcome.count("failed", written.failed);
-        self.outcome.count("composed", added);
-        Ok(())
+        Ok(groups.into_vec())
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use chrono::NaiveDate;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::group::Group;
 use crate::config::{Config, Mail};
@@ -25,6 +26,9 @@ struct Desk {
     now: Instant,
 }
 
+/// Messages that are being written.
+pub(super) type Writing = JoinHandle<Written>;
+
 /// Messages, each with the notices that it carries.
 #[derive(Default)]
 pub(super) struct Written {
@@ -45,11 +49,10 @@ impl Writer {
         })))
     }
 
-    /// The messages to some recipients. It takes a while: other threads go on.
-    pub async fn written(&self, groups: Vec<Group>) -> Result<Written> {
+    /// Begins to write the messages to some recipients.
+    pub fn begin(&self, groups: Vec<Group>) -> Writing {
         let desk = Arc::clone(&self.0);
-        let writing = tokio::task::spawn_blocking(move || desk.written(&groups));
-        writing.await.context("writing letters")
+        spawn_blocking(move || desk.written(&groups))
     }
 }
 

@@ -1,0 +1,173 @@
+//! Composing what is ready, page by page, beside the sending.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::mem;
+
+use anyhow::{Context, Result};
+use tokio::sync::mpsc;
+
+use super::Run;
+use super::standing::Standing;
+use super::writer::Writing;
+use crate::config::Contacts;
+use crate::policy::{Audience, Instant};
+use crate::store::{self, ReadyNotice, Tx};
+
+/// Notices to customers that a page begins with; all that is ready for the
+/// same customers belongs to it.
+const CUSTOMERS_A_PAGE: i64 = 500;
+
+/// Notices inside the shop that are composed together: few addresses get
+/// many, in as few messages as they fit into.
+const INSIDE_A_PAGE: i64 = 2_000;
+
+/// Notices to customers whose letters are written at once.
+const CUSTOMERS_A_PART: usize = 100;
+
+/// Pages that wait until those before them were sent.
+pub(super) const PAGES_AHEAD: usize = 1;
+
+/// Messages that were composed: their bytes by their numbers.
+pub(super) type Composed = HashMap<i64, String>;
+
+/// Notices that are composed page by page.
+struct Stage {
+    audiences: Vec<Audience>,
+    at_most: i64,
+    /// The last one that was composed, in the order of times and numbers.
+    after: Option<(Instant, i64)>,
+}
+
+/// All that somebody receives.
+fn stages(contacts: &Contacts, customers_too: bool) -> Vec<Stage> {
+    let stage = |audiences, at_most| Stage {
+        audiences,
+        at_most,
+        after: None,
+    };
+    let mut stages = vec![stage(received_inside(contacts), INSIDE_A_PAGE)];
+    if customers_too {
+        stages.push(stage(vec![Audience::Customer], CUSTOMERS_A_PAGE));
+    }
+    stages
+}
+
+/// The audiences inside the shop that somebody receives.
+fn received_inside(contacts: &Contacts) -> Vec<Audience> {
+    let inside = [
+        (Audience::Lead, &contacts.lead),
+        (Audience::Finance, &contacts.finance),
+        (Audience::Manager, &contacts.manager),
+        (Audience::Director, &contacts.director),
+    ];
+    let received = inside.into_iter().filter(|(_, list)| !list.is_empty());
+    let received = received.map(|(audience, _)| audience);
+    std::iter::once(Audience::Assignee)
+        .chain(received)
+        .collect()
+}
+
+impl Run<'_> {
+    /// Turns all notices that are ready into messages, and gives them page by
+    /// page, as long as somebody takes them.
+    pub(super) async fn compose_ready(&self, pages: mpsc::Sender<Composed>) -> Result<()> {
+        for mut stage in stages(&self.shop.config.contacts, self.customers_too) {
+            while let Some(page) = self.compose_page(&mut stage).await? {
+                if pages.send(page).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the next notices that are ready into messages, one a recipient;
+    /// `None`: there are no more.
+    async fn compose_page(&self, stage: &mut Stage) -> Result<Option<Composed>> {
+        let mut tx = self.shop.store.write().await?;
+        // Two nodes would tell a notice twice.
+        tx.alone("compose").await?;
+        let (now, audiences) = (self.now, &stage.audiences);
+        let found = store::notices_ready(&mut tx, now, audiences, stage.after, stage.at_most);
+        let found = found.await?;
+        let Some(last) = found.last() else {
+            return Ok(None);
+        };
+        stage.after = Some((last.ready_at, last.id));
+        let is_customers = *audiences == [Audience::Customer];
+        let composed = self.compose_found(&mut tx, found, is_customers).await?;
+        tx.commit().await?;
+        Ok(Some(composed))
+    }
+
+    /// Composes what was found, and what is ready beside it; the letters of one
+    /// part are written while the next is read.
+    async fn compose_found(
+        &self,
+        tx: &mut Tx<'_>,
+        found: Vec<ReadyNotice>,
+        is_customers: bool,
+    ) -> Result<Composed> {
+        let part_len = match is_customers {
+            true => CUSTOMERS_A_PART,
+            false => found.len(),
+        };
+        let mut composed = Composed::new();
+        let (mut seen, mut before) = (HashSet::new(), None);
+        for part in found.chunks(part_len) {
+            let mut order_ids: BTreeSet<i64> = part.iter().map(|notice| notice.order_id).collect();
+            let mut ids: HashSet<i64> = part.iter().map(|notice| notice.id).collect();
+            if is_customers {
+                let own: Vec<i64> = order_ids.into_iter().collect();
+                let beside = store::notices_ready_beside(tx, self.now, &own).await?;
+                order_ids = beside.iter().map(|notice| notice.order_id).collect();
+                ids = beside.iter().map(|notice| notice.id).collect();
+            }
+            // A customer's own are in the part that has the first of them.
+            ids.retain(|id| seen.insert(*id));
+            let standings = self.standings(tx, &order_ids).await?;
+            let letters = self.letters(tx, standings, &ids).await?;
+            if let Some(before) = before.replace(letters) {
+                composed.extend(self.put(tx, before).await?);
+            }
+        }
+        if let Some(last) = before {
+            composed.extend(self.put(tx, last).await?);
+        }
+        Ok(composed)
+    }
+
+    /// Lets the letters be written for those of some notices that still stand.
+    pub(super) async fn letters(
+        &self,
+        tx: &mut Tx<'_>,
+        standings: HashMap<i64, Standing>,
+        notice_ids: &HashSet<i64>,
+    ) -> Result<Writing> {
+        let mut standings: Vec<(i64, Standing)> = standings.into_iter().collect();
+        standings.sort_unstable_by_key(|(order_id, _)| *order_id);
+        let own = |(_, mut standing): (i64, Standing)| {
+            standing
+                .notices
+                .retain(|notice| notice_ids.contains(&notice.id));
+            standing
+        };
+        let mut standings: Vec<Standing> = standings.into_iter().map(own).collect();
+        self.overrule(tx, &mut standings).await?;
+        let groups = self.groups(tx, &standings).await?;
+        Ok(self.writer.begin(groups))
+    }
+
+    /// Puts letters into the outbox as soon as they are written.
+    pub(super) async fn put(&self, tx: &mut Tx<'_>, letters: Writing) -> Result<Composed> {
+        let mut written = letters.await.context("writing letters")?;
+        let added = store::messages_add(tx, &written.messages, self.now).await?;
+        self.count("failed", written.failed);
+        self.count("composed", added.len() as u64);
+        let bytes = |(id, place): (i64, usize)| {
+            let (draft, _) = &mut written.messages[place];
+            (id, mem::take(&mut draft.raw))
+        };
+        Ok(added.into_iter().map(bytes).collect())
+    }
+}

@@ -1,0 +1,188 @@
+//! Messages that are due: taken to be sent, after their reasons were looked at
+//! again.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anyhow::Result;
+
+use super::Run;
+use super::compose::Composed;
+use super::sessions::{Lease, Outgoing};
+use super::standing::Standing;
+use crate::case::Disposition;
+use crate::clock::Stopwatch;
+use crate::mail::Envelope;
+use crate::policy::Instant;
+use crate::store::{self, CarriedNotice, Message, MessageKind, Tx};
+
+/// How far a run has come.
+#[derive(Default)]
+pub(super) struct Due {
+    /// The last message that was looked at, in the order of times and numbers.
+    after: Option<(Instant, i64)>,
+    /// The bytes of those that were composed last.
+    composed: Composed,
+    is_over: bool,
+}
+
+impl Due {
+    /// Whether nothing more is due.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Messages that were composed are due. What is left of those before is
+    /// another node's.
+    pub fn add(&mut self, composed: Composed) {
+        self.composed = composed;
+        self.is_over = false;
+    }
+
+    /// The bytes of messages; only those are read that were not composed just
+    /// now.
+    async fn bodies(&mut self, tx: &mut Tx<'_>, ids: &[i64]) -> Result<Composed> {
+        let (here, unread): (Vec<i64>, Vec<i64>) =
+            ids.iter().partition(|id| self.composed.contains_key(id));
+        let mut bodies = match unread.is_empty() {
+            true => Composed::new(),
+            false => store::message_bodies(tx, &unread).await?,
+        };
+        bodies.extend(here.iter().filter_map(|id| self.composed.remove_entry(id)));
+        Ok(bodies)
+    }
+}
+
+impl Run<'_> {
+    /// Takes the next messages that are due, after their reasons were looked at
+    /// again, with the lease that they are held under.
+    pub(super) async fn take(
+        &self,
+        due: &mut Due,
+        at_most: usize,
+    ) -> Result<(Vec<Outgoing>, Lease)> {
+        loop {
+            let since = Stopwatch::start();
+            let mut tx = self.shop.store.write().await?;
+            let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
+            let (now, after) = (self.now, due.after);
+            let found = store::messages_due(&mut tx, now, self.customers_too, after, limit).await?;
+            let last = found.last();
+            let last = last.and_then(|last| Some((last.next_try_at?, last.id)));
+            let all = found.len();
+            let standing = self.look(&mut tx, found).await?;
+            // What has fallen may have been composed anew.
+            let is_last = all < at_most && standing.len() == all;
+            let ids: Vec<i64> = standing.iter().map(|message| message.id).collect();
+            let taken = store::messages_take(&mut tx, &ids).await?;
+            let mut bodies = due.bodies(&mut tx, &taken.ids).await?;
+            tx.commit().await?;
+            due.after = last.or(after);
+            due.is_over = is_last;
+            let messages = standing.into_iter().filter_map(|mut message| {
+                message.draft.raw = bodies.remove(&message.id)?;
+                message.fence += 1;
+                Some(self.outgoing(message))
+            });
+            let messages: Vec<Outgoing> = messages.collect();
+            if is_last || !messages.is_empty() {
+                let holds = taken.lease;
+                return Ok((messages, Lease { since, holds }));
+            }
+        }
+    }
+
+    fn outgoing(&self, message: Message) -> Outgoing {
+        let name = message.draft.message_id.trim_matches(['<', '>']);
+        let name = name.split_once('@').map_or(name, |(name, _)| name);
+        let date = self.rules.calendar.date_of(message.composed_at);
+        Outgoing {
+            envelope: Envelope {
+                from: self.mail.from.clone(),
+                to: message.draft.recipient.clone(),
+            },
+            name: format!("{date}-{:06}-{name}", message.id),
+            message,
+        }
+    }
+
+    /// Looks at the reasons and the addresses of messages again; gives those
+    /// that may be sent as they are. What the server may have is sent again
+    /// byte for byte, and what was composed in this run was looked at.
+    async fn look(&self, tx: &mut Tx<'_>, mut due: Vec<Message>) -> Result<Vec<Message>> {
+        let is_old = |message: &&Message| {
+            let is_notices = message.draft.kind == MessageKind::Notices;
+            is_notices && !message.maybe_taken && message.composed_at != self.now
+        };
+        let old: Vec<i64> = due
+            .iter()
+            .filter(is_old)
+            .map(|message| message.id)
+            .collect();
+        if old.is_empty() {
+            return Ok(due);
+        }
+        let mut carried: HashMap<i64, Vec<CarriedNotice>> = HashMap::new();
+        let (mut order_ids, mut own) = (BTreeSet::new(), HashMap::new());
+        for notice in store::notices_carried(tx, &old).await? {
+            order_ids.insert(notice.order_id);
+            carried.entry(notice.message_id).or_default().push(notice);
+        }
+        let standings = self.standings(tx, &order_ids).await?;
+        let recipients = self.recipients(tx, standings.values()).await?;
+        due.retain(|message| {
+            let notices = carried.remove(&message.id).unwrap_or_default();
+            let stands = notices.iter().all(|notice| {
+                let standing = standings.get(&notice.order_id);
+                standing.is_some_and(|standing| {
+                    stands(standing, notice.id, |recorded| {
+                        let to = recipients.of(standing, recorded);
+                        let recipient = &message.draft.recipient;
+                        to.iter().any(|(to, _)| to.address == *recipient)
+                    })
+                })
+            });
+            if !stands {
+                own.insert(message.id, notices);
+            }
+            stands
+        });
+        // Nobody can tell now.
+        if !self.is_doubted && !own.is_empty() {
+            self.take_apart(tx, standings, own).await?;
+        }
+        Ok(due)
+    }
+
+    /// Takes back messages in which something lost its reason or cannot be
+    /// told, or whose address is no longer that of the recipient. What still
+    /// stands is composed again.
+    async fn take_apart(
+        &self,
+        tx: &mut Tx<'_>,
+        standings: HashMap<i64, Standing>,
+        fallen: HashMap<i64, Vec<CarriedNotice>>,
+    ) -> Result<()> {
+        let ids: Vec<i64> = fallen.keys().copied().collect();
+        store::messages_drop(tx, &ids).await?;
+        self.count("dropped", ids.len() as u64);
+        let own = fallen.into_values().flatten().map(|notice| notice.id);
+        let letters = self.letters(tx, standings, &own.collect()).await?;
+        self.put(tx, letters).await.map(drop)
+    }
+}
+
+/// Whether a notice of a case is still true and to be told, to whom it was.
+fn stands(
+    standing: &Standing,
+    id: i64,
+    is_told: impl Fn(&crate::case::RecordedNotice) -> bool,
+) -> bool {
+    let is_overruled = standing.overruled.iter().any(|(other, _)| *other == id);
+    let notice = standing.notices.iter().find(|notice| notice.id == id);
+    !is_overruled
+        && notice.is_some_and(|notice| {
+            let is_live =
+                notice.disposition.is_waiting() || notice.disposition == Disposition::Sent;
+            is_live && is_told(notice)
+        })
+}
