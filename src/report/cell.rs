@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::time::{print_date, print_time};
-use crate::policy::{Instant, Money};
+use crate::policy::{Instant, Money, PolicyId};
 
 /// One field. The variants of a column are the same in all its rows, but for
 /// `Empty`.
@@ -42,6 +42,16 @@ impl<'a> Cell<'a> {
     pub(super) fn text(text: Option<&'a str>) -> Self {
         text.filter(|text| !text.is_empty())
             .map_or(Self::Empty, |text| Self::Text(Cow::Borrowed(text)))
+    }
+
+    /// A policy's version, `NAME@DATE`.
+    pub(super) fn policy(id: &PolicyId) -> Self {
+        let mut text = String::with_capacity(id.name.len() + "@2026-01-01".len());
+        text.push_str(&id.name);
+        text.push('@');
+        // Writing to a text cannot fail.
+        let _ = print_date(id.effective_from, &mut text);
+        Self::Text(Cow::Owned(text))
     }
 
     /// A name out of a fixed list.

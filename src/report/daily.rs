@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use strum::VariantArray;
 
 use super::ReportName;
-use super::file::{AtomicFile, create_directory, remove};
+use super::file::{AtomicFile, DescribedFile, create_directory, remove};
 use super::manifest::{FileEntry, MANIFEST_NAME, Manifest};
 use super::rows::NoticeRow;
 use super::summary::{Figures, Recent, page};
@@ -24,7 +24,7 @@ const SUMMARY_NAME: &str = "summary.html";
 pub struct DailySet<'r> {
     directory: PathBuf,
     scope: Scope<'r>,
-    reports: Vec<Report<'r, AtomicFile>>,
+    reports: Vec<Report<'r, DescribedFile>>,
     recent: Recent,
 }
 
@@ -42,7 +42,7 @@ impl<'r> DailySet<'r> {
     pub fn create(directory: &Path, scope: Scope<'r>) -> io::Result<Self> {
         create_directory(directory)?;
         let reports = ReportName::VARIANTS.iter().map(|name| {
-            let file = AtomicFile::create(&directory.join(format!("{name}.csv")))?;
+            let file = DescribedFile::create(&directory.join(format!("{name}.csv")))?;
             Report::new(*name, Format::Csv, scope, file)
         });
         Ok(Self {
@@ -85,7 +85,7 @@ impl<'r> DailySet<'r> {
         let finished = self.reports.into_iter().map(Report::finish);
         let finished = finished.collect::<io::Result<Vec<_>>>()?;
         let figures = Figures::of(&finished, &self.recent);
-        let mut summary = AtomicFile::create(&self.directory.join(SUMMARY_NAME))?;
+        let mut summary = DescribedFile::create(&self.directory.join(SUMMARY_NAME))?;
         summary.write_all(page(&self.scope, &figures, &finished)?.as_bytes())?;
 
         let manifest_path = self.directory.join(MANIFEST_NAME);

@@ -16,7 +16,6 @@ use crate::policy::hex;
 pub struct AtomicFile {
     path: PathBuf,
     temporary: NamedTempFile,
-    sha256: Context,
 }
 
 impl AtomicFile {
@@ -31,33 +30,62 @@ impl AtomicFile {
         Ok(Self {
             path: path.to_owned(),
             temporary,
-            sha256: Context::new(&SHA256),
         })
     }
 
     /// Puts the file on disk under its name, in the place of an older one.
-    /// Gives the SHA-256 of its content, in hex.
-    pub fn commit(self) -> io::Result<String> {
+    pub fn commit(self) -> io::Result<()> {
         let path = self.path;
         let named = |error| naming(&path, error);
         self.temporary.as_file().sync_all().map_err(named)?;
         let persisted = self.temporary.persist(&path);
         persisted.map_err(|error| naming(&path, error.error))?;
-        sync_directory(directory(&path))?;
-        Ok(hex(self.sha256.finish()))
+        sync_directory(directory(&path))
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.temporary.write(bytes);
-        let written = written.map_err(|error| naming(&self.path, error))?;
+        written.map_err(|error| naming(&self.path, error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.flush()
+    }
+}
+
+/// A file of a set, which the set's manifest describes.
+pub(super) struct DescribedFile {
+    file: AtomicFile,
+    sha256: Context,
+}
+
+impl DescribedFile {
+    /// As [`AtomicFile::create`].
+    pub fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: AtomicFile::create(path)?,
+            sha256: Context::new(&SHA256),
+        })
+    }
+
+    /// As [`AtomicFile::commit`]; gives the SHA-256 of the content, in hex.
+    pub fn commit(self) -> io::Result<String> {
+        self.file.commit()?;
+        Ok(hex(self.sha256.finish()))
+    }
+}
+
+impl Write for DescribedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
         self.sha256.update(bytes.get(..written).unwrap_or(bytes));
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.temporary.flush()
+        self.file.flush()
     }
 }
 
@@ -102,7 +130,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         fs::write(&path, "old").unwrap();
-        let mut file = AtomicFile::create(&path).unwrap();
+        let mut file = DescribedFile::create(&path).unwrap();
         file.write_all(b"one,").unwrap();
         file.write_all(b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");

@@ -94,7 +94,7 @@ impl<'a> OrderDeadlines<'a> {
                 Cell::text(Some(&found.subject_ref)),
                 Cell::code(found.window),
                 Cell::text(Some(&found.terms().clause)),
-                Cell::Text(Cow::Owned(found.policy.id.to_string())),
+                Cell::policy(&found.policy.id),
                 Cell::Time(found.started_at),
                 Cell::time(found.due_at),
                 found.last_day.map_or(Cell::Empty, Cell::Date),

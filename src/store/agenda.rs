@@ -46,6 +46,26 @@ fn due_case(mut row: Row) -> Result<DueCase, StoreError> {
     })
 }
 
+/// Whether no case's time has come by `now`, and no open one was evaluated
+/// under older rules.
+pub async fn agenda_is_done(
+    tx: &mut Tx<'_>,
+    now: Instant,
+    rules_id: i64,
+) -> Result<bool, StoreError> {
+    let columns = [
+        "(SELECT count(*) FROM (SELECT 1 FROM agenda WHERE next_at <= $1 LIMIT 1) AS due) AS due",
+        "(SELECT count(*) FROM (SELECT 1 FROM agenda WHERE is_open AND rules_id < $2 LIMIT 1) \
+           AS stale) AS stale",
+    ];
+    let query = select("agenda", columns, "").bind(now).bind(rules_id);
+    let Some(mut found) = query.row(tx).await? else {
+        return Ok(false);
+    };
+    let (due, stale): (i64, i64) = (found.get("due")?, found.get("stale")?);
+    Ok(due + stale == 0)
+}
+
 /// The next cases whose time has come by `now`, after a place on the agenda;
 /// those that another transaction works on are left to it.
 pub async fn agenda_due(

@@ -42,7 +42,7 @@ pub(super) fn key(row: &mut Row) -> Result<NoticeKey, StoreError> {
         subject: row.parse("subject", "a subject")?,
         subject_ref: row.get("ref")?,
         window: row.parse_if_given("window", "a window")?,
-        last_day: row.parse_if_given("last_day", "a date")?,
+        last_day: row.date_if_known("last_day")?,
         step: row.parse("step", "a step")?,
         audience: row.parse("audience", "an audience")?,
     })

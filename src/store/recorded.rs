@@ -93,7 +93,7 @@ pub(super) fn recorded_deadline(row: &mut Row) -> Result<RecordedDeadline, Store
         window: row.parse("window", "a window")?,
         started_at: row.time("started_at")?,
         due_at: row.time_if_known("due_at")?,
-        last_day: row.parse_if_given("last_day", "a date")?,
+        last_day: row.date_if_known("last_day")?,
         ended_at: row.time_if_known("ended_at")?,
         is_met: row.get("is_met")?,
         policy: row.policy("policy")?,

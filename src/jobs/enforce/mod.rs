@@ -25,7 +25,7 @@ use super::{Outcome, Shop, When};
 use crate::case::{Notice, NoticeKey, PlanContext, Rules};
 use crate::config::Config;
 use crate::policy::{PolicyId, Subject, Window};
-use crate::store::{self, Ahead, StoreError, Tx};
+use crate::store::{self, Ahead, Guard, StoreError, Tx};
 use decide::{Decided, Decider, Found, Hold, Next};
 use pages::Pages;
 
@@ -78,7 +78,7 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
     let guarded = match dry_run {
         true => Guarded {
             at: when.at,
-            guard,
+            guard: guard.clone(),
             goes_back: false,
         },
         false => guarded(&guard, when, shop.config.calendar.zone)?,
@@ -88,10 +88,18 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
     let rules_id = match dry_run {
         true => in_force.rules_id.unwrap_or(i64::MAX),
         false => {
-            keep_guard(&mut tx, &guarded, &mut begun).await?;
+            keep_guard(&mut tx, &guard, &guarded, &mut begun).await?;
             in_force.number(&mut tx, guarded.at).await?
         }
     };
+    // Whoever has the guard alone sees what all others left.
+    if store::agenda_is_done(&mut tx, guarded.at, rules_id).await? {
+        tx.commit().await?;
+        return Ok(Enforced {
+            outcome: begun,
+            ..Enforced::default()
+        });
+    }
     let decider = decider(shop, guarded, in_force.rules, rules_id, dry_run);
     let mut run = Run::new(tx, decider).await?;
     run.done.outcome = begun;
@@ -147,14 +155,20 @@ fn decider(shop: &Shop, guarded: Guarded, rules: Rules, rules_id: i64, dry_run: 
 
 /// Keeps up to when was enforced, and holds customers' notices or lets them
 /// go.
-async fn keep_guard(tx: &mut Tx<'_>, guarded: &Guarded, outcome: &mut Outcome) -> Result<()> {
+async fn keep_guard(
+    tx: &mut Tx<'_>,
+    before: &Guard,
+    guarded: &Guarded,
+    outcome: &mut Outcome,
+) -> Result<()> {
     if guarded.goes_back {
         outcome.count("undone", store::notices_undo(tx, guarded.at).await?);
         store::messages_undo(tx, guarded.at).await?;
     }
-    match guarded.guard.held_since {
-        Some(_) => outcome.count("held", store::notices_hold_customers(tx).await?),
-        None => outcome.count("let_go", store::notices_let_go(tx).await?),
+    if guarded.guard.held_since.is_some() {
+        outcome.count("held", store::notices_hold_customers(tx).await?);
+    } else if before.held_since.is_some() {
+        outcome.count("let_go", store::notices_let_go(tx).await?);
     }
     Ok(store::guard_write(tx, &guarded.guard).await?)
 }

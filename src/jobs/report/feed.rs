@@ -65,7 +65,7 @@ impl RecordedOrder {
 /// Reads all that a source gives as of `at`, and hands it to `take`.
 pub async fn feed(
     shop: &Shop,
-    tx: Tx<'static>,
+    mut tx: Tx<'static>,
     in_force: &InForce,
     at: Instant,
     source: Source,
@@ -73,6 +73,7 @@ pub async fn feed(
 ) -> Result<()> {
     let (pages, mut read) = mpsc::channel(PAGES_AHEAD);
     let reader = Reader {
+        beside: shop.store.read_beside(&mut tx).await?,
         shop: shop.clone(),
         tx,
         rules: Arc::new(in_force.rules.clone()),
@@ -90,6 +91,8 @@ pub async fn feed(
 struct Reader {
     shop: Shop,
     tx: Tx<'static>,
+    /// Sees the same, where that can be had.
+    beside: Option<Tx<'static>>,
     rules: Arc<Rules>,
     rules_id: Option<i64>,
     at: Instant,
@@ -134,24 +137,33 @@ impl Reader {
     }
 
     /// All orders in the order of their names: what was recorded where it
-    /// holds, the others evaluated.
+    /// holds, the others evaluated. The next are looked up beside.
     async fn orders(&mut self, holding: Option<i64>) -> Result<()> {
-        let mut after = String::new();
-        loop {
-            let (tx, at) = (&mut self.tx, self.at);
-            let mut orders = store::report_orders(tx, &after, holding, at, ROWS_A_PAGE).await?;
-            let units = orders.iter().map(|order| order.units.unwrap_or(0));
-            orders.truncate(page_len(units));
-            let recorded = self.recorded(&mut orders).await?;
-            let Some(last) = orders.last() else {
-                return Ok(());
+        let at = self.at;
+        let mut orders = orders_after(&mut self.tx, "", holding, at).await?;
+        while let Some(last) = orders.last() {
+            let guess = last.order_ref.clone();
+            let recorded = recorded(&mut self.tx, &mut orders);
+            let (recorded, ahead) = match &mut self.beside {
+                Some(beside) => {
+                    let ahead = orders_after(beside, &guess, holding, at);
+                    let (recorded, ahead) = tokio::join!(recorded, ahead);
+                    (recorded?, Some(ahead?))
+                }
+                None => (recorded.await?, None),
             };
-            after.clone_from(&last.order_ref);
+            let after = orders.last().map(|last| last.order_ref.clone());
+            let after = after.unwrap_or_default();
             let loaded = self.loaded(&orders).await?;
             let rules = Arc::clone(&self.rules);
             self.send(move || items(orders, recorded, loaded, &rules, at))
                 .await?;
+            orders = match ahead {
+                Some(ahead) if after == guess => ahead,
+                _ => orders_after(&mut self.tx, &after, holding, at).await?,
+            };
         }
+        Ok(())
     }
 
     /// The orders whose records do not hold.
@@ -161,25 +173,6 @@ impl Reader {
         match due.is_empty() {
             true => Ok(Vec::new()),
             false => load_page(&mut self.tx, &due).await,
-        }
-    }
-
-    /// What was recorded of orders. Where that is too much for a page, fewer
-    /// of them are left.
-    async fn recorded(&mut self, orders: &mut Vec<ReportOrder>) -> Result<ReportDeadlines> {
-        loop {
-            let holds = orders.iter().filter(|order| order.units.is_none());
-            let ids: Vec<i64> = holds.map(|order| order.order_id).collect();
-            let at_most = match ids.len() {
-                0 => return Ok(ReportDeadlines::default()),
-                1 => i64::MAX,
-                _ => DEADLINES_A_PAGE as i64 + 1,
-            };
-            let found = store::report_deadlines(&mut self.tx, &ids, at_most).await?;
-            if ids.len() == 1 || !found.exceed(DEADLINES_A_PAGE) {
-                return Ok(found);
-            }
-            orders.truncate(orders.len().div_ceil(2));
         }
     }
 
@@ -244,6 +237,38 @@ impl Reader {
         };
         let page = found.into_iter().map(exception).collect();
         self.send(move || Ok(page)).await
+    }
+}
+
+/// The next orders after a name, as many as make a page.
+async fn orders_after(
+    tx: &mut Tx<'_>,
+    after: &str,
+    holding: Option<i64>,
+    at: Instant,
+) -> Result<Vec<ReportOrder>> {
+    let mut orders = store::report_orders(tx, after, holding, at, ROWS_A_PAGE).await?;
+    let units = orders.iter().map(|order| order.units.unwrap_or(0));
+    orders.truncate(page_len(units));
+    Ok(orders)
+}
+
+/// What was recorded of orders. Where that is too much for a page, fewer of
+/// them are left.
+async fn recorded(tx: &mut Tx<'_>, orders: &mut Vec<ReportOrder>) -> Result<ReportDeadlines> {
+    loop {
+        let holds = orders.iter().filter(|order| order.units.is_none());
+        let ids: Vec<i64> = holds.map(|order| order.order_id).collect();
+        let at_most = match ids.len() {
+            0 => return Ok(ReportDeadlines::default()),
+            1 => i64::MAX,
+            _ => DEADLINES_A_PAGE as i64 + 1,
+        };
+        let found = store::report_deadlines(tx, &ids, at_most).await?;
+        if ids.len() == 1 || !found.exceed(DEADLINES_A_PAGE) {
+            return Ok(found);
+        }
+        orders.truncate(orders.len().div_ceil(2));
     }
 }
 

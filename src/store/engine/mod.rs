@@ -139,6 +139,19 @@ impl Store {
         })
     }
 
+    /// Another transaction that sees what one of [`Store::read`] does, to read
+    /// beside it. `None`: SQLite cannot give one.
+    pub async fn read_beside(&self, tx: &mut Tx<'_>) -> Result<Option<Tx<'static>>, StoreError> {
+        let (Db::Postgres(pool), TxOf::Postgres(tx)) = (&self.db, &mut tx.of) else {
+            return Ok(None);
+        };
+        let beside = postgres::read_beside(pool, tx).await?;
+        Ok(Some(Tx {
+            of: TxOf::Postgres(beside),
+            reads_only: true,
+        }))
+    }
+
     /// The connection of whoever changes facts, for work that stages first and
     /// locks late. It waits until nobody else has one, and keeps others waiting
     /// until it is dropped.

@@ -3,11 +3,14 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgPool, PgPoolOptions, PgRow,
 };
 use sqlx::query::Query;
-use sqlx::{Column, ConnectOptions, Connection, Postgres, Row as _, TypeInfo};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Connection, Postgres, Row as _, Transaction, TypeInfo,
+};
 
 use super::cell::{Cell, Kind, Page, Scalar};
 use super::row::{Row, Rows, Value};
@@ -116,6 +119,22 @@ pub async fn try_lock(pool: &PgPool, what: &str) -> Result<Option<PgConnection>,
     }
 }
 
+/// Begins another transaction that sees what one of [`READ`] does.
+pub async fn read_beside(
+    pool: &PgPool,
+    tx: &mut PgConnection,
+) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let export = "SELECT pg_export_snapshot()";
+    let snapshot: String = sqlx::query_scalar(export).fetch_one(tx).await?;
+    let mut beside = pool.begin_with(READ).await?;
+    // A name that the server made up, and not a value that can be bound.
+    let import = format!("SET TRANSACTION SNAPSHOT '{snapshot}'");
+    sqlx::query(AssertSqlSafe(import))
+        .execute(&mut *beside)
+        .await?;
+    Ok(beside)
+}
+
 /// A lock that goes with the transaction.
 pub async fn alone(conn: &mut PgConnection, work: &str) -> Result<(), StoreError> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('warrantyd'), hashtext($1))")
@@ -154,11 +173,13 @@ pub async fn rows(
     conn: &mut PgConnection,
 ) -> Result<Vec<Row>, StoreError> {
     let mut rows = Rows::new(statement.table, statement.names());
-    let found = bound(statement, reads_only).fetch_all(conn).await?;
-    let kinds: Vec<Kind> = found.first().map(kinds).unwrap_or_default();
-    for row in &found {
+    // As they come: the server is at work on those after them.
+    let mut found = bound(statement, reads_only).fetch(conn);
+    let mut known = None;
+    while let Some(row) = found.try_next().await? {
+        let kinds = known.get_or_insert_with(|| kinds(&row));
         for (at, kind) in kinds.iter().enumerate() {
-            rows.push(value(row, at, *kind)?);
+            rows.push(value(&row, at, *kind)?);
         }
     }
     Ok(rows.into_rows())
