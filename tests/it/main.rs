@@ -19,5 +19,6 @@ mod same_bytes;
 mod senders;
 mod sheets;
 mod shop;
+mod standby;
 mod statements;
 mod work;

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::process::{Child, Command};
+use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta};
 use warrantyd::clock::{self, Stopwatch};
@@ -10,6 +11,7 @@ use warrantyd::jobs;
 use warrantyd::store::{self, RunState};
 
 use crate::daemon::{YEARLY, off};
+use crate::postgres::{Database, Server};
 use crate::shop::{
     CLAIMS, Engine, FILE_MAIL, LOOK_AGAIN, PATIENCE, Shop, assert_same, at, many_units, named,
     stderr,
@@ -29,13 +31,13 @@ fn address(shop: &Shop, name: &str) -> String {
 }
 
 /// A daemon.
-struct Node {
+pub struct Node {
     child: Child,
     log: std::path::PathBuf,
 }
 
 impl Node {
-    fn start(shop: &Shop, name: &str, address: String) -> Self {
+    pub fn start(shop: &Shop, name: &str, address: String) -> Self {
         let log = shop.path(&format!("{name}.log"));
         let child = shop
             .command_by(&GOES_WITH_THE_TEST, &["daemon"])
@@ -58,13 +60,13 @@ impl Node {
         node.ends_with(&format!(":{}", self.child.id()))
     }
 
-    fn lines(&self, text: &str) -> usize {
+    pub fn lines(&self, text: &str) -> usize {
         let log = fs::read_to_string(&self.log).unwrap();
         log.lines().filter(|line| line.contains(text)).count()
     }
 
     /// Tells it to stop, and waits for a good end.
-    async fn ended(mut self) {
+    pub async fn ended(mut self) {
         self.signal("-TERM");
         let has_ended = || self.child.try_wait().unwrap().is_some();
         until("a daemon's end", has_ended).await;
@@ -81,7 +83,7 @@ impl Drop for Node {
 }
 
 /// Waits until something is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waited = Stopwatch::start();
     while !is_so() {
         assert!(waited.elapsed() < PATIENCE, "waited in vain for {what}");
@@ -99,10 +101,10 @@ const WAITING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_acti
 
 const OTHERS: [&str; 4] = ["import", "deliver", "report", "housekeeping"];
 
-/// A shop whose daemons find one slot of `enforce`.
-async fn one_slot(orders: usize) -> Shop {
+/// A shop on a server, whose daemons find one slot of `enforce`.
+pub async fn one_slot(server: Arc<Server>, orders: usize) -> Shop {
     let settings = format!("[jobs.enforce]\n{YEARLY}{}", off(&OTHERS));
-    let shop = Shop::on(Engine::Postgres, &settings);
+    let shop = Shop::with(Some(Database::empty(server)), &settings);
     shop.import(&many_units(orders)).await;
     let day = NaiveDate::from_ymd_opt(clock::now().year(), 1, 1).unwrap();
     let slot = day.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
@@ -119,7 +121,7 @@ const SURROGATE: [&str; 2] = ["notices.id", "job_runs"];
 
 #[tokio::test]
 async fn a_run_is_shared_though_one_node_dies_and_one_freezes() {
-    let shop = one_slot(5_000).await;
+    let shop = one_slot(Server::shared(), 5_000).await;
     let undisturbed = shop.copy();
     let mut block = shop.connection().await;
     block.rows(BLOCK).await;
@@ -150,12 +152,18 @@ async fn a_run_is_shared_though_one_node_dies_and_one_freezes() {
     frozen.ended().await;
     left.ended().await;
     assert_eq!(shop.rows(kept).await, run);
+    same_as_undisturbed(&shop, &undisturbed, started_at, "three nodes").await;
+}
+
+/// The rows that a slot left are those of one run at the time when it was
+/// begun, in microseconds.
+pub async fn same_as_undisturbed(shop: &Shop, undisturbed: &Shop, started_at: &str, what: &str) {
     let micros = started_at.parse().unwrap();
     let started_at = DateTime::from_timestamp_micros(micros).unwrap();
     let started_at = started_at.to_rfc3339();
     undisturbed.run_to(0, &["run", "enforce", "--at", &started_at]);
     let expected = undisturbed.dump(&SURROGATE).await;
-    assert_same(&shop.dump(&SURROGATE).await, &expected, "three nodes");
+    assert_same(&shop.dump(&SURROGATE).await, &expected, what);
 }
 
 #[tokio::test]
@@ -221,7 +229,7 @@ async fn each_message_is_sent_once_by_one_of_the_nodes() {
 
 #[tokio::test]
 async fn a_run_is_not_done_while_another_node_has_a_page() {
-    let shop = one_slot(50).await;
+    let shop = one_slot(Server::shared(), 50).await;
     let (mut page, mut block) = (shop.connection().await, shop.connection().await);
     // Another node has ten of the cases in hand, as of the same run.
     page.rows("BEGIN; SELECT 1 FROM agenda WHERE order_id <= 10 FOR UPDATE")

@@ -26,7 +26,9 @@ const EMPTY: &str = "empty";
 /// See the module.
 pub struct Server {
     child: Child,
-    port: u16,
+    pub port: u16,
+    /// Where clients reach it.
+    address: u16,
     told: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
 }
 
@@ -39,6 +41,30 @@ impl Server {
 
     /// A server that runs.
     pub fn started() -> Self {
+        let server = Self::spawned(None);
+        server.admin(format!("CREATE DATABASE {EMPTY}"));
+        let url = server.url(EMPTY);
+        apart(async move { Store::postgres(&url).await.unwrap().close().await });
+        server
+    }
+
+    /// A standby of this server, which from now on answers a commit when the
+    /// standby has applied it.
+    pub fn followed(&self) -> Self {
+        for setting in [
+            "wal_level = replica",
+            "max_wal_senders = 4",
+            "synchronous_standby_names = '*'",
+            "synchronous_commit = remote_apply",
+        ] {
+            self.admin(format!("ALTER SYSTEM SET {setting}"));
+        }
+        self.stop();
+        self.start();
+        Self::spawned(Some(self.port))
+    }
+
+    fn spawned(primary: Option<u16>) -> Self {
         let (bin, port) = (binaries(), free_port());
         // PostgreSQL refuses to run as root.
         let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
@@ -50,6 +76,7 @@ impl Server {
             .args(["-c", include_str!("../postgres.sh"), "postgres.sh"])
             .arg(bin)
             .arg(port.to_string())
+            .arg(primary.map(|port| port.to_string()).unwrap_or_default())
             .current_dir("/")
             // What interrupts the tests does not reach it: it has to tidy up.
             .process_group(0)
@@ -62,12 +89,16 @@ impl Server {
             told: Mutex::new(child.stdin.take().map(|told| (told, answers))),
             child,
             port,
+            address: port,
         };
         server.start();
-        server.admin(format!("CREATE DATABASE {EMPTY}"));
-        let url = server.url(EMPTY);
-        apart(async move { Store::postgres(&url).await.unwrap().close().await });
         server
+    }
+
+    /// The same, behind another port.
+    pub fn reached_at(mut self, address: u16) -> Self {
+        self.address = address;
+        self
     }
 
     /// Starts it again.
@@ -80,6 +111,11 @@ impl Server {
         self.tell("stop");
     }
 
+    /// Makes a standby a server that is written to.
+    pub fn promote(&self) {
+        self.tell("promote");
+    }
+
     fn tell(&self, verb: &str) {
         let mut told = self.told.lock().unwrap();
         let (told, answers) = told.as_mut().unwrap();
@@ -90,11 +126,11 @@ impl Server {
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://warrantyd@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://warrantyd@127.0.0.1:{}/{database}", self.address)
     }
 
     /// Runs a statement of the server's, not of a database's.
-    fn admin(&self, sql: String) {
+    pub fn admin(&self, sql: String) {
         let url = self.url("postgres");
         apart(async move {
             let mut connection = PgConnection::connect(&url).await.unwrap();

@@ -113,6 +113,8 @@ impl From<sqlx::Error> for StoreError {
                 }
                 _ => cause.to_string(),
             })),
+            // A proxy that has no server hangs up on the first word.
+            sqlx::Error::Protocol(cause) => Some(Self::Gone(cause.clone())),
             sqlx::Error::PoolTimedOut => Some(Self::Gone("no connection in time".to_owned())),
             _ => None,
         };
