@@ -115,16 +115,14 @@ impl Run<'_> {
         let mut composed = Composed::new();
         let (mut seen, mut before) = (HashSet::new(), None);
         for part in found.chunks(part_len) {
-            let mut order_ids: BTreeSet<i64> = part.iter().map(|notice| notice.order_id).collect();
-            let mut ids: HashSet<i64> = part.iter().map(|notice| notice.id).collect();
-            if is_customers {
-                let own: Vec<i64> = order_ids.into_iter().collect();
-                let beside = store::notices_ready_beside(tx, self.now, &own).await?;
-                order_ids = beside.iter().map(|notice| notice.order_id).collect();
-                ids = beside.iter().map(|notice| notice.id).collect();
-            }
+            let mut own = match is_customers {
+                true => self.beside(tx, part).await?,
+                false => part.to_vec(),
+            };
             // A customer's own are in the part that has the first of them.
-            ids.retain(|id| seen.insert(*id));
+            own.retain(|notice| seen.insert(notice.id));
+            let order_ids = own.iter().map(|notice| notice.order_id).collect();
+            let ids = own.iter().map(|notice| notice.id).collect();
             let standings = self.standings(tx, &order_ids).await?;
             let letters = self.letters(tx, standings, &ids).await?;
             if let Some(before) = before.replace(letters) {
@@ -135,6 +133,13 @@ impl Run<'_> {
             composed.extend(self.put(tx, last).await?);
         }
         Ok(composed)
+    }
+
+    /// All that is ready for the customers of some notices.
+    async fn beside(&self, tx: &mut Tx<'_>, found: &[ReadyNotice]) -> Result<Vec<ReadyNotice>> {
+        let order_ids: BTreeSet<i64> = found.iter().map(|notice| notice.order_id).collect();
+        let order_ids: Vec<i64> = order_ids.into_iter().collect();
+        Ok(store::notices_ready_beside(tx, self.now, &order_ids).await?)
     }
 
     /// Lets the letters be written for those of some notices that still stand.

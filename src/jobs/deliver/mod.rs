@@ -1,5 +1,10 @@
 //! The job `deliver`: looks at the reasons again, groups, composes and sends.
 //! It decides nothing about deadlines.
+//!
+//! First goes what is due in the outbox ([`due`]). Then what is ready is
+//! composed page by page ([`compose`]), each page beside the sending of those
+//! before. The sessions ([`sessions`]) hand over what is taken, and what came
+//! of it is kept in batches ([`keep`]).
 
 mod compose;
 mod due;
