@@ -1,5 +1,7 @@
 //! Notices after they were recorded.
 
+use std::collections::BTreeMap;
+
 use super::StoreError;
 use super::engine::{Kind, Page, Row, Statement, Tx, select, write};
 use crate::case::{Disposition, NoticeKey};
@@ -163,12 +165,13 @@ pub async fn notices_ready(
         .collect()
 }
 
-/// All that may be sent to the customers of some orders, be it about others.
+/// All that may be sent to the customers of some orders, be it about others:
+/// each customer's.
 pub async fn notices_ready_beside(
     tx: &mut Tx<'_>,
     now: Instant,
     order_ids: &[i64],
-) -> Result<Vec<ReadyNotice>, StoreError> {
+) -> Result<BTreeMap<String, Vec<ReadyNotice>>, StoreError> {
     // The expressions keep the plan off the index of what is queued: how much
     // that is changes faster than what is known of it.
     let rest = format!(
@@ -179,15 +182,19 @@ pub async fn notices_ready_beside(
          WHERE n.disposition || '' = 'queued' AND n.audience || '' = $2 AND {IS_READY} \
          ORDER BY n.order_id, n.id"
     );
-    let query = select("notices", READY, rest).bind(now);
+    let columns = READY.into_iter().chain(["o.customer_ref"]);
+    let query = select("notices", columns, rest).bind(now);
     let query = query.bind(Audience::Customer.to_string());
     let query = query.page(Page::of_ints("order_id", order_ids));
-    query
-        .rows(tx)
-        .await?
-        .into_iter()
-        .map(ready_notice)
-        .collect()
+    let mut customers: BTreeMap<String, Vec<ReadyNotice>> = BTreeMap::new();
+    for mut row in query.rows(tx).await? {
+        let customer_ref = row.get("customer_ref")?;
+        customers
+            .entry(customer_ref)
+            .or_default()
+            .push(ready_notice(row)?);
+    }
+    Ok(customers)
 }
 
 /// A notice that a message carries.

@@ -108,21 +108,19 @@ impl Run<'_> {
         found: Vec<ReadyNotice>,
         is_customers: bool,
     ) -> Result<Composed> {
-        let part_len = match is_customers {
-            true => CUSTOMERS_A_PART,
-            false => found.len(),
+        let parts = match is_customers {
+            true => self.parts(tx, &found).await?,
+            false => vec![found],
         };
+        // All at once and in order, as others lock them.
+        let order_ids: BTreeSet<i64> = parts.iter().flatten().map(|one| one.order_id).collect();
+        let order_ids: Vec<i64> = order_ids.into_iter().collect();
+        store::agenda_lock(tx, &order_ids).await?;
         let mut composed = Composed::new();
-        let (mut seen, mut before) = (HashSet::new(), None);
-        for part in found.chunks(part_len) {
-            let mut own = match is_customers {
-                true => self.beside(tx, part).await?,
-                false => part.to_vec(),
-            };
-            // A customer's own are in the part that has the first of them.
-            own.retain(|notice| seen.insert(notice.id));
-            let order_ids = own.iter().map(|notice| notice.order_id).collect();
-            let ids = own.iter().map(|notice| notice.id).collect();
+        let mut before = None;
+        for part in parts {
+            let order_ids = part.iter().map(|notice| notice.order_id).collect();
+            let ids = part.iter().map(|notice| notice.id).collect();
             let standings = self.standings(tx, &order_ids).await?;
             let letters = self.letters(tx, standings, &ids).await?;
             if let Some(before) = before.replace(letters) {
@@ -135,11 +133,20 @@ impl Run<'_> {
         Ok(composed)
     }
 
-    /// All that is ready for the customers of some notices.
-    async fn beside(&self, tx: &mut Tx<'_>, found: &[ReadyNotice]) -> Result<Vec<ReadyNotice>> {
+    /// All that is ready for the customers of some notices, in parts that no
+    /// customer is in two of.
+    async fn parts(&self, tx: &mut Tx<'_>, found: &[ReadyNotice]) -> Result<Vec<Vec<ReadyNotice>>> {
         let order_ids: BTreeSet<i64> = found.iter().map(|notice| notice.order_id).collect();
         let order_ids: Vec<i64> = order_ids.into_iter().collect();
-        Ok(store::notices_ready_beside(tx, self.now, &order_ids).await?)
+        let customers = store::notices_ready_beside(tx, self.now, &order_ids).await?;
+        let mut parts: Vec<Vec<ReadyNotice>> = Vec::new();
+        for own in customers.into_values() {
+            match parts.last_mut() {
+                Some(part) if part.len() < CUSTOMERS_A_PART => part.extend(own),
+                _ => parts.push(own),
+            }
+        }
+        Ok(parts)
     }
 
     /// Lets the letters be written for those of some notices that still stand.

@@ -32,9 +32,11 @@ impl Due {
     }
 
     /// Messages that were composed are due. What is left of those before is
-    /// another node's.
+    /// not to be sent by this run. All are looked for anew: another node's may
+    /// have lower numbers and come later.
     pub fn add(&mut self, composed: Composed) {
         self.composed = composed;
+        self.after = None;
         self.is_over = false;
     }
 

@@ -188,24 +188,28 @@ impl Run<'_> {
     async fn send(&self) -> Result<()> {
         let transport = transport(self.mail)?;
         let mut belt = Belt::start(&transport, self.mail.sessions);
-        let sent = self.send_all(&mut belt).await;
-        let ended = self.wind_down(belt).await;
-        sent.and(ended)
-    }
-
-    async fn send_all(&self, belt: &mut Belt) -> Result<()> {
         let mut due = Due::default();
         // These come first as some of them are composed anew: the numbers of
         // messages must not hang on how fast the server answers.
         let (_, nothing) = mpsc::channel(1);
-        if !self.hand_over(belt, &mut due, nothing).await? {
-            return Ok(());
+        let before = self.hand_over(&mut belt, &mut due, nothing).await;
+        if !matches!(before, Ok(true)) {
+            let ended = self.wind_down(belt).await;
+            return before.map(drop).and(ended);
         }
         let (pages, composed) = mpsc::channel(PAGES_AHEAD);
-        let composing = self.compose_ready(pages);
-        let sending = self.hand_over(belt, &mut due, composed);
-        let (composed, sent) = tokio::join!(composing, sending);
-        sent.map(drop).and(composed)
+        // The sessions are stopped and their answers kept at once when it ends,
+        // however long composing waits for somebody.
+        let sending = async move {
+            let sent = self.hand_over(&mut belt, &mut due, composed).await;
+            let ended = self.wind_down(belt).await;
+            sent.map(drop).and(ended)
+        };
+        let (composed, sent) = tokio::join!(self.compose_ready(pages), sending);
+        if let (Err(error), Err(_)) = (&composed, &sent) {
+            tracing::error!("composing ended, too: {error:#}");
+        }
+        sent.and(composed)
     }
 
     /// Hands over what is due, and what is composed meanwhile; `false`: the run
@@ -217,6 +221,10 @@ impl Run<'_> {
         mut composed: mpsc::Receiver<Composed>,
     ) -> Result<bool> {
         loop {
+            if self.started.elapsed() > self.ends_after {
+                self.count("at_limit", 1);
+                return Ok(false);
+            }
             if due.is_over() {
                 let is_idle = belt.at_hand().is_empty();
                 let next = match is_idle {
@@ -238,10 +246,6 @@ impl Run<'_> {
             }
             let answered = belt.collect().await;
             if !self.keep(answered).await? || !self.renew(belt).await? {
-                return Ok(false);
-            }
-            if self.started.elapsed() > self.ends_after {
-                self.count("at_limit", 1);
                 return Ok(false);
             }
         }

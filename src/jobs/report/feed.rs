@@ -65,7 +65,7 @@ impl RecordedOrder {
 /// Reads all that a source gives as of `at`, and hands it to `take`.
 pub async fn feed(
     shop: &Shop,
-    mut tx: Tx<'static>,
+    tx: Tx<'static>,
     in_force: &InForce,
     at: Instant,
     source: Source,
@@ -73,7 +73,6 @@ pub async fn feed(
 ) -> Result<()> {
     let (pages, mut read) = mpsc::channel(PAGES_AHEAD);
     let reader = Reader {
-        beside: shop.store.read_beside(&mut tx).await?,
         shop: shop.clone(),
         tx,
         rules: Arc::new(in_force.rules.clone()),
@@ -91,8 +90,6 @@ pub async fn feed(
 struct Reader {
     shop: Shop,
     tx: Tx<'static>,
-    /// Sees the same, where that can be had.
-    beside: Option<Tx<'static>>,
     rules: Arc<Rules>,
     rules_id: Option<i64>,
     at: Instant,
@@ -140,11 +137,12 @@ impl Reader {
     /// holds, the others evaluated. The next are looked up beside.
     async fn orders(&mut self, holding: Option<i64>) -> Result<()> {
         let at = self.at;
+        let mut beside = self.shop.store.read_beside(&mut self.tx).await?;
         let mut orders = orders_after(&mut self.tx, "", holding, at).await?;
         while let Some(last) = orders.last() {
             let guess = last.order_ref.clone();
             let recorded = recorded(&mut self.tx, &mut orders);
-            let (recorded, ahead) = match &mut self.beside {
+            let (recorded, ahead) = match &mut beside {
                 Some(beside) => {
                     let ahead = orders_after(beside, &guess, holding, at);
                     let (recorded, ahead) = tokio::join!(recorded, ahead);

@@ -114,7 +114,9 @@ impl From<sqlx::Error> for StoreError {
                 _ => cause.to_string(),
             })),
             // A proxy that has no server hangs up on the first word.
-            sqlx::Error::Protocol(cause) => Some(Self::Gone(cause.clone())),
+            sqlx::Error::Protocol(cause) if cause.contains("SSLRequest") => {
+                Some(Self::Gone(cause.clone()))
+            }
             sqlx::Error::PoolTimedOut => Some(Self::Gone("no connection in time".to_owned())),
             _ => None,
         };

@@ -140,13 +140,13 @@ impl Store {
     }
 
     /// Another transaction that sees what one of [`Store::read`] does, to read
-    /// beside it. `None`: SQLite cannot give one.
+    /// beside it. `None`: there is none, as on SQLite.
     pub async fn read_beside(&self, tx: &mut Tx<'_>) -> Result<Option<Tx<'static>>, StoreError> {
         let (Db::Postgres(pool), TxOf::Postgres(tx)) = (&self.db, &mut tx.of) else {
             return Ok(None);
         };
         let beside = postgres::read_beside(pool, tx).await?;
-        Ok(Some(Tx {
+        Ok(beside.map(|beside| Tx {
             of: TxOf::Postgres(beside),
             reads_only: true,
         }))

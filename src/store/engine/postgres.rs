@@ -119,20 +119,22 @@ pub async fn try_lock(pool: &PgPool, what: &str) -> Result<Option<PgConnection>,
     }
 }
 
-/// Begins another transaction that sees what one of [`READ`] does.
+/// Begins another transaction that sees what one of [`READ`] does. `None`: a
+/// proxy led to another server.
 pub async fn read_beside(
     pool: &PgPool,
     tx: &mut PgConnection,
-) -> Result<Transaction<'static, Postgres>, StoreError> {
+) -> Result<Option<Transaction<'static, Postgres>>, StoreError> {
     let export = "SELECT pg_export_snapshot()";
     let snapshot: String = sqlx::query_scalar(export).fetch_one(tx).await?;
     let mut beside = pool.begin_with(READ).await?;
     // A name that the server made up, and not a value that can be bound.
     let import = format!("SET TRANSACTION SNAPSHOT '{snapshot}'");
-    sqlx::query(AssertSqlSafe(import))
-        .execute(&mut *beside)
-        .await?;
-    Ok(beside)
+    let import = sqlx::query(AssertSqlSafe(import)).persistent(false);
+    match import.execute(&mut *beside).await {
+        Err(sqlx::Error::Database(_)) => Ok(None),
+        done => Ok(done.map(|_| Some(beside))?),
+    }
 }
 
 /// A lock that goes with the transaction.

@@ -52,6 +52,8 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
     };
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
+        // Whoever has it may wait for another process.
+        .acquire_timeout(2 * BUSY_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None);
     let writer = pool.connect_with(writable).await.map_err(opened)?;
