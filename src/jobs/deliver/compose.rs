@@ -24,7 +24,8 @@ const INSIDE_A_PAGE: i64 = 2_000;
 /// Notices to customers whose letters are written at once.
 const CUSTOMERS_A_PART: usize = 100;
 
-/// Pages that wait until those before them were sent.
+/// Pages that wait until those before them were sent, beside one that waits to
+/// be given.
 pub(super) const PAGES_AHEAD: usize = 1;
 
 /// Messages that were composed: their bytes by their numbers.
@@ -113,9 +114,8 @@ impl Run<'_> {
             false => vec![found],
         };
         // All at once and in order, as others lock them.
-        let order_ids: BTreeSet<i64> = parts.iter().flatten().map(|one| one.order_id).collect();
-        let order_ids: Vec<i64> = order_ids.into_iter().collect();
-        store::agenda_lock(tx, &order_ids).await?;
+        let order_ids = parts.iter().flatten().map(|notice| notice.order_id);
+        self.lock(tx, &order_ids.collect()).await?;
         let mut composed = Composed::new();
         let mut before = None;
         for part in parts {

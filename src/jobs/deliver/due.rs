@@ -129,6 +129,7 @@ impl Run<'_> {
             order_ids.insert(notice.order_id);
             carried.entry(notice.message_id).or_default().push(notice);
         }
+        self.lock(tx, &order_ids).await?;
         let standings = self.standings(tx, &order_ids).await?;
         let recipients = self.recipients(tx, standings.values()).await?;
         due.retain(|message| {

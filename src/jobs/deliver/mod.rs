@@ -190,7 +190,8 @@ impl Run<'_> {
         let mut belt = Belt::start(&transport, self.mail.sessions);
         let mut due = Due::default();
         // These come first as some of them are composed anew: the numbers of
-        // messages must not hang on how fast the server answers.
+        // messages must not hang on how fast the server answers. Nobody
+        // composes beside them.
         let (_, nothing) = mpsc::channel(1);
         let before = self.hand_over(&mut belt, &mut due, nothing).await;
         if !matches!(before, Ok(true)) {

@@ -21,16 +21,20 @@ pub(super) struct Standing {
 }
 
 impl Run<'_> {
-    /// Cases by the numbers of their orders. One that cannot be evaluated is
-    /// left out: its notices wait until it can.
+    /// Keeps the cases of orders as they are until the transaction ends.
+    pub(super) async fn lock(&self, tx: &mut Tx<'_>, order_ids: &BTreeSet<i64>) -> Result<()> {
+        let order_ids: Vec<i64> = order_ids.iter().copied().collect();
+        Ok(store::agenda_lock(tx, &order_ids).await?)
+    }
+
+    /// Cases by the numbers of their orders, which the caller has locked. One
+    /// that cannot be evaluated is left out: its notices wait until it can.
     pub(super) async fn standings(
         &self,
         tx: &mut Tx<'_>,
         order_ids: &BTreeSet<i64>,
     ) -> Result<HashMap<i64, Standing>> {
         let order_ids: Vec<i64> = order_ids.iter().copied().collect();
-        // Nobody changes a case while it is read.
-        store::agenda_lock(tx, &order_ids).await?;
         let mut recorded = store::recorded_notices(tx, &order_ids).await?;
         let mut all = HashMap::with_capacity(order_ids.len());
         for found in evaluate_page(tx, &order_ids, &self.rules, self.now).await? {

@@ -7,8 +7,8 @@
 //! guard (up to when was enforced): a run begins when it has it alone, its
 //! pages share it and are written only while it says their run's time. So
 //! pages of one time are all written before those of the next, and a node that
-//! was frozen and wakes up in another run's time writes nothing. A run is done when it finds nothing
-//! that is due while it has the guard alone.
+//! was frozen and wakes up in another run's time writes nothing. A run is done
+//! when it finds nothing that is due while it has the guard alone.
 
 mod decide;
 mod pages;

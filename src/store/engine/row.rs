@@ -301,6 +301,7 @@ impl Row {
         T::from_cell(value).ok_or_else(|| self.bad("value", shown(value), T::EXPECTED))
     }
 }
+
 /// A date, year first. Reports read two a row, and chrono takes five times as
 /// long.
 fn date(text: &str) -> Option<NaiveDate> {
