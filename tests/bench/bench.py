@@ -71,12 +71,13 @@ class Bench:
         if not self.engine.has(template):
             folder = self.facts(shape)
             building = self.made(f"building_{shape.orders}")
-            for work, args in (
-                ("start: import", ["import", folder]),
-                ("start: enforce", ["run", "enforce", "--at", STARTED_AT.isoformat()]),
-                ("start: housekeeping", ["run", "housekeeping"]),
-            ):
-                self.note(work, shape, "warrantyd", self.ours(building, *args))
+            with self.engine.building():
+                for work, args in (
+                    ("start: import", ["import", folder]),
+                    ("start: enforce", ["run", "enforce", "--at", STARTED_AT.isoformat()]),
+                    ("start: housekeeping", ["run", "housekeeping"]),
+                ):
+                    self.note(work, shape, "warrantyd", self.ours(building, *args))
             self.engine.finish(building)
             self.engine.rename(building, template)
             note(f"{template}: {self.engine.megabytes(template):,.0f} MB on {self.engine.name}")

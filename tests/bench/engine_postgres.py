@@ -15,7 +15,6 @@ SETTINGS = {
     "shared_buffers": "2GB",
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
-    "fsync": "on",
     "synchronous_commit": "on",
     "autovacuum": "off",  # a start state is vacuumed and analysed, and then left alone
 }
@@ -54,6 +53,7 @@ class Postgres:
             command = [programs / "postgres", "-D", self.folder, *set_options]
             self.server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **user)
         self.wait()
+        self.set_fsync("on")  # whatever was built here before
         return self
 
     def __exit__(self, *_):
@@ -93,6 +93,19 @@ class Postgres:
     def settle(self, database: str) -> None:
         """Nothing of what was done before is left to be written."""
         self.do("CHECKPOINT", database)
+
+    @contextlib.contextmanager
+    def building(self):
+        """A start state may be lost in a crash: it is built without `fsync`."""
+        self.set_fsync("off")
+        try:
+            yield
+        finally:
+            self.set_fsync("on")
+
+    def set_fsync(self, value: str) -> None:
+        self.do(f"ALTER SYSTEM SET fsync = {value}")
+        self.do("SELECT pg_reload_conf()")
 
     def finish(self, database: str) -> None:
         """A start state is as autovacuum leaves it."""

@@ -1,5 +1,6 @@
 """SQLite: a database is a file."""
 
+import contextlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -51,6 +52,9 @@ class Sqlite:
         """Nothing of what was done before is left to be written."""
         with closing(sqlite3.connect(self.path(database))) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def building(self):
+        return contextlib.nullcontext()
 
     def finish(self, database: str) -> None:
         """A start state has the statistics that housekeeping keeps."""
