@@ -15,7 +15,7 @@ use super::text::one_line;
 
 /// The most notices that one letter tells: more would grow past the 100 kB at
 /// which mail programs cut a message off.
-pub const NOTICES_PER_LETTER: usize = 40;
+pub const NOTICES_PER_LETTER: usize = 30;
 
 /// A message's words.
 #[derive(Debug, Clone, PartialEq, Eq)]

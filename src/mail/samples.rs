@@ -174,7 +174,7 @@ fn notice(window: Option<Window>, step: Step, audience: Audience) -> NoticeText 
         window,
         step,
         clause: clause(window, step).to_owned(),
-        days: window.map(|_| 20),
+        days: window.map(days),
         working_days: false,
         product_name: (!is_cancellation).then(|| "Photo Frame 10".to_owned()),
         last_day: window.map(|_| LAST_DAY),
@@ -186,6 +186,19 @@ fn notice(window: Option<Window>, step: Step, audience: Audience) -> NoticeText 
         accessories_missing: is_refund && !is_cancellation,
         assignee: Some("tech@shop.example".to_owned()),
         started_on: window.map(|_| STARTED_ON),
+    }
+}
+
+/// As in the standard policy.
+fn days(window: Window) -> u16 {
+    match window {
+        Window::HardwareWarranty => 180,
+        Window::SoftwareWarranty => 365,
+        Window::RefundRequest => 14,
+        Window::HardwareRepair => 20,
+        Window::FaultReturn | Window::SoftwareRepair | Window::HardwareFix => 7,
+        Window::SoftwareFix => 5,
+        Window::RefundPayment | Window::CancellationRefund => 3,
     }
 }
 

@@ -151,6 +151,7 @@ impl<'t> Scribe<'t> {
             unit_ref => clean(&notice.unit_ref),
             window => notice.window.map(|window| window.to_string()),
             outcome,
+            withdrawn => matches!(notice.step, Step::Withdrawn(_)),
             clause => one_line(&notice.clause),
             days => notice.days,
             working_days => notice.working_days,

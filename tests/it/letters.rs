@@ -169,11 +169,13 @@ fn no_letter_is_wider_than_a_phone() {
         shop.run_to(0, &args);
         for entry in fs::read_dir(shop.path(&out)).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|ending| ending == "html") {
+            let name = path.file_name().unwrap().to_string_lossy();
+            // Less to say, or the same but for a reason, is no wider.
+            let is_wide = !name.contains("bare") && !name.contains("-declined-");
+            if is_wide && name.ends_with(".html") {
                 let html = serde_json::to_string(&fs::read_to_string(&path).unwrap()).unwrap();
                 // The end of a script may not stand in one.
                 let html = html.replace("</", "<\\/");
-                let name = path.file_name().unwrap().to_string_lossy();
                 write!(letters, "[{:?}, {html}],", format!("{locale} {name}")).unwrap();
                 count += 1;
             }
@@ -202,5 +204,5 @@ fn no_letter_is_wider_than_a_phone() {
         &dom[dom.len().saturating_sub(2_000)..],
         said(&ran)
     );
-    assert!(count > 300, "{count} letters");
+    assert!(count > 150, "{count} letters");
 }
