@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::Done;
 use super::output::{Rows, TableFormat, one_of, or_dash};
+use super::{Done, preview};
 use crate::clock;
 use crate::jobs::{self, Refused, Shop};
 use crate::store::MessageState;
@@ -35,6 +35,8 @@ enum What {
         /// Its number in `mail list`
         id: i64,
     },
+    /// Write a letter to look at; nothing is sent
+    Preview(preview::Args),
     /// Try a failed or uncertain message again
     Retry {
         /// Its number in `mail list`
@@ -54,6 +56,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             let message = jobs::message(&shop, id).await?;
             print!("{}", message.with_context(|| no_message(id))?.draft.raw);
         }
+        What::Preview(args) => preview::run(args, shop).await?,
         What::Retry { id } => {
             jobs::message(&shop, id)
                 .await?

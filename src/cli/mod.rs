@@ -9,12 +9,14 @@
 
 mod copy_to;
 mod demo;
+mod doctor;
 mod explain;
 mod import;
 mod init;
 mod mail;
 mod output;
 mod policy;
+mod preview;
 mod report;
 mod run;
 mod status;
@@ -68,6 +70,8 @@ enum Command {
     Mail(mail::Args),
     /// Copy the SQLite database into an empty one of PostgreSQL
     CopyTo(copy_to::Args),
+    /// Whether all is in place: policies, templates, mail, contacts
+    Doctor(doctor::Args),
     /// What runs, what is late, what is stuck
     Status(status::Args),
 }
@@ -127,6 +131,7 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Explain(args) => explain::run(args, open(config).await?).await,
         Command::Mail(args) => mail::run(args, open(config).await?).await,
         Command::CopyTo(args) => copy_to::run(args, open(config).await?).await,
+        Command::Doctor(args) => doctor::run(args, open(config).await?).await,
         Command::Status(args) => status::run(args, open(config).await?).await,
     }
 }

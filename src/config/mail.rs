@@ -123,13 +123,14 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 12] = [
+    pub(super) const KEYS: [&str; 13] = [
         "transport",
         "url",
         "username",
         "password_file",
         "ca_file",
         "dir",
+        "templates",
         "from",
         "reply_to",
         "send_between",

@@ -36,6 +36,8 @@ pub struct Config {
     pub contacts: Contacts,
     /// What becomes of notices that are late or early.
     pub notices: Notices,
+    /// The directory of the shop's own letters.
+    pub templates: Option<PathBuf>,
     /// How mail leaves the shop; `None` until a transport is set.
     pub mail: Option<Mail>,
     /// The directory that the job `import` looks into.
@@ -55,6 +57,9 @@ pub struct Business {
     pub address: Vec<String>,
     /// The telephone number.
     pub phone: Option<String>,
+    /// The language of letters inside the shop, and of customers of whom none
+    /// is known.
+    pub locale: String,
     /// How long a claim may stay in a stage in which the shop has to act.
     pub stuck_after: TimeDelta,
 }
@@ -143,6 +148,7 @@ impl Config {
             policy_dir: directory("policy.dir")?,
             contacts: Contacts::read(reader)?,
             notices: Notices::read(reader)?,
+            templates: directory("mail.templates")?,
             mail: Mail::read(reader, base, secrets)?,
             import_dir: directory("import.dir")?,
             reports: Reports {
@@ -178,10 +184,11 @@ pub(super) fn first_of<'p>(places: &[&'p Path]) -> Result<(&'p Path, String), Co
 }
 
 impl Business {
-    const KEYS: [&str; 7] = [
+    const KEYS: [&str; 8] = [
         "name",
         "address",
         "phone",
+        "locale",
         "timezone",
         "weekend",
         "holidays",
@@ -195,6 +202,9 @@ impl Business {
                 .optional("business.address", lines)?
                 .unwrap_or_default(),
             phone: reader.optional("business.phone", text)?,
+            locale: reader
+                .optional("business.locale", text)?
+                .unwrap_or_else(|| "en".to_owned()),
             stuck_after: reader
                 .optional("business.stuck_after", span)?
                 .unwrap_or(TimeDelta::days(14)),

@@ -3,7 +3,7 @@
 use crate::case::{Case, Claim, Deadline, Evaluation, NoticeKey, RecordedNotice, Refund, Unit};
 use crate::config::Contacts;
 use crate::mail::NoticeText;
-use crate::policy::{Audience, Calendar, Instant, Money, Outcome, Step, Subject, Window};
+use crate::policy::{Audience, Calendar, Counting, Instant, Money, Outcome, Step, Subject, Window};
 
 /// The addresses of an audience inside the shop; of the assignee, those of
 /// the claim. None: nobody receives it.
@@ -56,6 +56,7 @@ pub fn notice_text(
     let (unit, claim) = about(case, key);
     let view = claim.and_then(|claim| evaluation.claim(&claim.claim_ref));
     let deadline = deadline(evaluation, key);
+    let terms = deadline.map(|deadline| deadline.policy.window(deadline.window));
     let due = evaluation.due_steps.iter().find(|due| due.key == *key);
     let refund = refund(evaluation, key);
     let money = |of: fn(&Refund) -> i64| {
@@ -73,6 +74,8 @@ pub fn notice_text(
         window: key.window,
         step: key.step,
         clause: notice.clause.clone(),
+        days: terms.map(|terms| terms.days),
+        working_days: terms.is_some_and(|terms| terms.count == Counting::Business),
         product_name: unit.map(|unit| unit.product_name.clone()),
         last_day: key
             .last_day

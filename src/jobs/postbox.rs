@@ -2,17 +2,25 @@
 
 use anyhow::{Context, Result};
 
+use super::Refused;
 use crate::config::{self, Config, Mail};
 use crate::mail::{
-    self, Attachment, FileTransport, Headers, Letter, Login, Mailbox, SmtpSettings, SmtpTransport,
-    Timeouts, Transport,
+    self, Attachment, FileTransport, Headers, Letter, Letters, Login, Mailbox, SmtpSettings,
+    SmtpTransport, Timeouts, Transport,
 };
 use crate::policy::{Instant, sha256_hex};
 use crate::store::{self, MessageDraft, MessageKind, Tx};
 
+/// The letters that the config's templates make.
+pub fn letters(config: &Config) -> Result<Letters, Refused> {
+    let letters = Letters::load(config.templates.as_deref());
+    letters.map_err(|error| Refused(format!("mail.templates: {error}")))
+}
+
 /// Who writes, as letters say it.
 pub fn shop(config: &Config) -> mail::Shop {
     mail::Shop {
+        locale: config.business.locale.clone(),
         name: config.business.name.clone(),
         address: config.business.address.clone(),
         phone: config.business.phone.clone(),

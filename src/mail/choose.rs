@@ -1,15 +1,18 @@
 //! Which letter tells a notice.
 
+use chrono::NaiveDate;
+
 use crate::policy::{Audience, Outcome, Step, Window, WindowKind};
 
 use super::NoticeText;
 
-/// The letter's name. A letter tells what is true on the day that it is
-/// written, so a step of a window chooses by whether the last day is `past`,
-/// not by its own place on the ladder.
+/// The name of the letter that tells a notice on a day. It tells what is true
+/// then, so a step of a window chooses by whether the last day is past, not by
+/// its own place on the ladder.
 ///
 /// `None` if a step of a window comes without its window.
-pub(super) fn letter_name(notice: &NoticeText, past: bool) -> Option<&'static str> {
+pub fn letter_name(notice: &NoticeText, today: NaiveDate) -> Option<&'static str> {
+    let past = notice.last_day.is_some_and(|last_day| last_day < today);
     let for_customer = notice.audience == Audience::Customer;
     let started = notice.step == Step::Start;
     Some(match (notice.step, for_customer) {

@@ -7,25 +7,28 @@ use super::Shop;
 use super::text::wrap;
 
 /// What a letter says, whatever it looks like. All texts are clean.
-pub(super) struct Page {
+pub(super) struct Page<'s> {
     pub subject: String,
     pub greeting: Vec<String>,
     pub sections: Vec<Section>,
     pub closing: Vec<String>,
-    pub shop: Shop,
+    pub shop: &'s Shop,
     pub footnote: Vec<String>,
 }
 
 /// What a letter says about one matter.
+#[derive(Default)]
 pub(super) struct Section {
     pub title: String,
     pub paragraphs: Vec<String>,
+    /// What the reader does next.
+    pub next_step: Option<String>,
     /// Labels and values.
     pub facts: Vec<(String, String)>,
     pub lines: Vec<String>,
 }
 
-impl Page {
+impl Page<'_> {
     /// The plain text part.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -49,7 +52,8 @@ impl Page {
             name,
             address,
             phone,
-        } = &self.shop;
+            ..
+        } = self.shop;
         for line in [name].into_iter().chain(address).chain(phone) {
             text += line;
             text += "\n";
@@ -64,24 +68,23 @@ impl Page {
     }
 
     /// The same as values for a template.
-    pub(super) fn values(&self, locale: &str) -> Value {
+    pub(super) fn values(&self, locale: &str, shop: Value) -> Value {
         let Self {
             subject,
             greeting,
             sections,
             closing,
-            shop,
             footnote,
+            ..
         } = self;
         let sections: Vec<Value> = sections.iter().map(Section::values).collect();
-        let shop = shop_values(shop);
         context! { locale, subject, greeting, sections, closing, shop, footnote }
     }
 }
 
 impl Section {
     fn add_to(&self, text: &mut String) {
-        for paragraph in &self.paragraphs {
+        for paragraph in self.paragraphs.iter().chain(&self.next_step) {
             *text += &wrap(paragraph, 0);
             *text += "\n\n";
         }
@@ -105,10 +108,11 @@ impl Section {
         let Self {
             title,
             paragraphs,
+            next_step,
             facts,
             lines,
         } = self;
-        context! { title, paragraphs, facts, lines }
+        context! { title, paragraphs, next_step, facts, lines }
     }
 }
 
@@ -118,6 +122,7 @@ pub(super) fn shop_values(shop: &Shop) -> Value {
         name,
         address,
         phone,
+        ..
     } = shop;
     context! { name, address, phone }
 }

@@ -21,6 +21,8 @@ mod letter;
 mod message;
 mod notice;
 mod opening;
+mod samples;
+mod scribe;
 mod server;
 mod session;
 mod stream;
@@ -33,16 +35,21 @@ mod group_tests;
 #[cfg(test)]
 mod letter_tests;
 #[cfg(test)]
+mod locale_tests;
+#[cfg(test)]
 mod login_tests;
 #[cfg(test)]
 mod scripted_server;
 #[cfg(test)]
 mod session_tests;
 
+pub use choose::letter_name;
 pub use delivery::{Delivery, Envelope, Transport};
 pub use file::FileTransport;
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};
 pub use message::{Attachment, BuildError, Headers, Mailbox, build, message_id};
 pub use notice::{Addressee, NoticeText, Shop};
+pub use samples::{Sample, samples};
 pub use server::{Login, Server, ServerError, Tls};
 pub use session::{SmtpSettings, SmtpTransport, Timeouts};
+pub use templates::TemplateError;

@@ -13,6 +13,8 @@ pub struct Shop {
     pub address: Vec<String>,
     /// Its phone number, as customers dial it.
     pub phone: Option<String>,
+    /// The language of its letters, such as `en` or `pt-BR`.
+    pub locale: String,
 }
 
 /// Who reads.
@@ -24,9 +26,21 @@ pub enum Addressee {
         customer_ref: String,
         /// The customer's name, if known.
         name: Option<String>,
+        /// The language, if known.
+        locale: Option<String>,
     },
     /// Somebody inside the shop.
     Inside,
+}
+
+impl Addressee {
+    /// The reader's own language, if known.
+    pub(super) fn locale(&self) -> Option<&str> {
+        match self {
+            Self::Customer { locale, .. } => locale.as_deref(),
+            Self::Inside => None,
+        }
+    }
 }
 
 /// What one notice tells.
@@ -48,6 +62,10 @@ pub struct NoticeText {
     pub step: Step,
     /// The clause of the policy: of the window, the outcome or the reason.
     pub clause: String,
+    /// How many days the policy gives the window, if it is known.
+    pub days: Option<u16>,
+    /// Whether only working days are counted.
+    pub working_days: bool,
     /// What the unit is called.
     pub product_name: Option<String>,
     /// The window's last day (not the due day after it); needed with a window.

@@ -14,6 +14,8 @@ pub struct Customer {
     pub name: Option<String>,
     /// The address.
     pub email: String,
+    /// The language, if one was entered.
+    pub locale: Option<String>,
 }
 
 /// What is read of an order; its changes count into its case's.
@@ -331,13 +333,19 @@ pub async fn customers_load<'r>(
     let rest = "FROM {page} AS page {then} orders AS o ON o.id = ( \
            SELECT id FROM orders WHERE customer_ref = page.customer_ref \
               AND withdrawn IS NOT TRUE ORDER BY placed_at DESC, id DESC LIMIT 1)";
-    let columns = ["o.customer_ref", "o.customer_name", "o.customer_email"];
+    let columns = [
+        "o.customer_ref",
+        "o.customer_name",
+        "o.customer_email",
+        "o.customer_locale",
+    ];
     let query = select("orders", columns, rest);
     let customer = |mut row: Row| {
         let customer_ref = row.get("customer_ref")?;
         let customer = Customer {
             name: row.get("customer_name")?,
             email: row.get("customer_email")?,
+            locale: row.get("customer_locale")?,
         };
         Ok((customer_ref, customer))
     };

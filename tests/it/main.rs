@@ -10,6 +10,7 @@ mod demo;
 mod enforce;
 mod house;
 mod import;
+mod letters;
 mod nodes;
 mod outbox;
 mod postgres;

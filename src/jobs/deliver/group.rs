@@ -33,6 +33,7 @@ impl Recipients<'_> {
                 let addressee = Addressee::Customer {
                     customer_ref: customer_ref.clone(),
                     name: customer.name.clone(),
+                    locale: customer.locale.clone(),
                 };
                 (to, addressee)
             };

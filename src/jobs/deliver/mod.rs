@@ -29,12 +29,12 @@ use self::settle::uncertain;
 use self::writer::Writer;
 use super::book::rules;
 use super::guard::guarded;
-use super::postbox::{Parcel, post, shop as letterhead, transport};
+use super::postbox::{Parcel, letters, post, shop as letterhead, transport};
 use super::{Outcome, Refused, Shop, When};
 use crate::case::Rules;
 use crate::clock::Stopwatch;
 use crate::config::{Mail, OnUncertain};
-use crate::mail::{Letters, Mailbox};
+use crate::mail::Mailbox;
 use crate::policy::Instant;
 use crate::store::{self, Guard, Message, MessageKind, MessageState, Try};
 
@@ -159,7 +159,7 @@ impl Run<'_> {
              is wrong, set it first."
                 .to_owned(),
         ];
-        let letter = Letters::new()?.ops(
+        let letter = letters(&self.shop.config)?.ops(
             &letterhead(&self.shop.config),
             "Customers' messages are held: the clock has jumped",
             &lines,

@@ -8,7 +8,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::group::Group;
 use crate::config::{Config, Mail};
-use crate::jobs::postbox::{Parcel, Sender, shop as letterhead};
+use crate::jobs::postbox::{Parcel, Sender, letters, shop as letterhead};
 use crate::mail::{Letters, NOTICES_PER_LETTER, NoticeText, Shop};
 use crate::policy::Instant;
 use crate::store::{MessageDraft, MessageKind};
@@ -41,7 +41,7 @@ impl Writer {
     /// `today` is the business's date of the run.
     pub fn new(config: &Config, mail: &Mail, today: NaiveDate, now: Instant) -> Result<Self> {
         Ok(Self(Arc::new(Desk {
-            letters: Letters::new()?,
+            letters: letters(config)?,
             letterhead: letterhead(config),
             sender: Sender::new(config, mail),
             today,

@@ -11,9 +11,9 @@ use anyhow::{Context, Result};
 use chrono::NaiveDate;
 
 use super::book::rules;
-use super::postbox::{Parcel, post, shop as letterhead};
+use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
-use crate::mail::{Attachment, Letters, Mailbox};
+use crate::mail::{Attachment, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
     Daily, DailySet, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
@@ -147,7 +147,7 @@ async fn mail_managers(
     };
     let (attachments, files) = attached(&daily.manifest.files, dir)?;
     let figures = lines(&daily.figures);
-    let letter = Letters::new()?.report(&letterhead(config), date, &figures, &files)?;
+    let letter = letters(config)?.report(&letterhead(config), date, &figures, &files)?;
     let mut tx = shop.store.write().await?;
     for address in &config.reports.recipients {
         let parcel = Parcel {

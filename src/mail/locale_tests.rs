@@ -1,0 +1,122 @@
+//! Every letter in every locale, written from the samples.
+
+use std::collections::BTreeSet;
+
+use super::letter_tests::{date, letters, notice, shop};
+use super::{Addressee, Shop, samples};
+use crate::policy::{Audience, Step, Window};
+
+/// What a letter must say in each locale.
+struct Says {
+    locale: &'static str,
+    clause: fn(&str) -> String,
+    last_day: &'static str,
+    /// Of the month in which the due day is.
+    never: &'static str,
+    amount: &'static str,
+}
+
+const SAYS: [Says; 2] = [
+    Says {
+        locale: "en",
+        clause: |clause| format!("ection {clause}"),
+        last_day: "Tuesday 30 June 2026",
+        never: "July",
+        amount: "EUR 1,299.90",
+    },
+    Says {
+        locale: "vi",
+        clause: |clause| format!("mục {clause}"),
+        last_day: "thứ Ba, ngày 30 tháng 6 năm 2026",
+        never: "tháng 7",
+        amount: "1.299,90 EUR",
+    },
+];
+
+#[test]
+fn every_letter_in_every_locale_says_what_it_must_in_both_parts() {
+    let letters = letters();
+    let locales: Vec<&str> = letters.locales().collect();
+    assert_eq!(locales, SAYS.map(|says| says.locale));
+    for says in SAYS {
+        let shop = Shop {
+            locale: says.locale.into(),
+            ..shop()
+        };
+        let mut seen = BTreeSet::new();
+        for sample in samples(says.locale) {
+            let case = format!("{} {} {}", says.locale, sample.letter, sample.variant);
+            let letter = sample
+                .write(&letters, &shop)
+                .unwrap_or_else(|error| panic!("{case}: {error}"));
+            seen.insert(sample.letter);
+            assert!(letter.html.len() < 100_000, "{case}");
+            for outside in ["<img", "<script", "<link", "http", "url("] {
+                assert!(!letter.html.contains(outside), "{case}: {outside}");
+            }
+            let long = letter.text.lines().find(|line| line.chars().count() > 72);
+            assert_eq!(long, None, "{case}");
+            // Wrapped lines hide what stands across their ends.
+            let text = letter.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for part in [&text, &letter.html] {
+                for notice in &sample.notices {
+                    assert!(part.contains(&notice.subject_ref), "{case}\n{part}");
+                    let clause = (says.clause)(&notice.clause);
+                    assert!(part.contains(&clause), "{case}: {clause}\n{part}");
+                    if notice.amount.is_some() {
+                        assert!(part.contains(says.amount), "{case}\n{part}");
+                    }
+                }
+                if sample.letter != "digest" && sample.notices[0].last_day.is_some() {
+                    assert!(part.contains(says.last_day), "{case}\n{part}");
+                    assert!(!part.contains(says.never), "{case}\n{part}");
+                }
+            }
+            for wrong in ["none", "_", " .", " ,", "{", "undefined"] {
+                assert!(!text.contains(wrong), "{case}: {wrong:?}\n{text}");
+            }
+            // The next step is one that the HTML part shows as such.
+            let has_step = letter.html.contains("class=\"step\"");
+            assert!(has_step || sample.letter == "inside_right", "{case}");
+        }
+        let parts = [
+            "closing", "date", "facts", "footnote", "greeting", "money", "ops", "report", "words",
+        ];
+        let all: BTreeSet<&str> = seen.into_iter().chain(parts).collect();
+        assert_eq!(all, super::templates::names().collect());
+    }
+}
+
+#[test]
+fn a_customer_is_written_to_in_their_language_and_others_in_the_shop_s() {
+    let step = |audience| notice(Some(Window::HardwareRepair), Step::Due, audience);
+    for (own, shops, audience, greeting) in [
+        (
+            Some("vi-VN"),
+            "en",
+            Audience::Customer,
+            "Kính gửi Ana Sample,",
+        ),
+        (Some("fr"), "vi", Audience::Customer, "Dear Ana Sample,"),
+        (None, "vi", Audience::Customer, "Kính gửi Ana Sample,"),
+        (None, "en", Audience::Customer, "Dear Ana Sample,"),
+        (Some("vi"), "en", Audience::Lead, "Hello,"),
+        (None, "vi", Audience::Lead, "Xin chào,"),
+    ] {
+        let shop = Shop {
+            locale: shops.into(),
+            ..shop()
+        };
+        let addressee = match audience {
+            Audience::Customer => Addressee::Customer {
+                customer_ref: "K-7".into(),
+                name: Some("Ana Sample".into()),
+                locale: own.map(str::to_owned),
+            },
+            _ => Addressee::Inside,
+        };
+        let letter = letters().compose(&shop, &addressee, date("2026-07-01"), &[step(audience)]);
+        let text = letter.unwrap().text;
+        assert!(text.starts_with(greeting), "{own:?} {shops}: {text}");
+    }
+}

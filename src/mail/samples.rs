@@ -1,0 +1,233 @@
+//! Every letter, written from made-up values: for people to look at, and to
+//! find a template that does not fit its values before a customer is owed it.
+
+use chrono::{Days, NaiveDate};
+use strum::VariantArray;
+
+use crate::policy::{Audience, Money, Outcome, Step, Subject, Window};
+
+use super::choose::letter_name;
+use super::letter::{ComposeError, Letter, Letters};
+use super::notice::{Addressee, NoticeText, Shop};
+
+/// Codes that a decline may come with, and one that no template knows.
+const REASONS: [&str; 18] = [
+    "out_of_warranty",
+    "unit_ended",
+    "seal_broken",
+    "physical_damage",
+    "disassembled",
+    "serial_mismatch",
+    "not_manufacturer_fault",
+    "third_party_conflict",
+    "os_reinstalled",
+    "drive_replaced",
+    "firmware_upgraded",
+    "extra_devices",
+    "version_upgraded",
+    "not_as_new",
+    "box_damaged",
+    "box_serial_mismatch",
+    "warranty_card_missing",
+    "another",
+];
+
+/// A letter to be written from made-up values.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The letter's name, that of its template.
+    pub letter: &'static str,
+    /// Which of its kind, such as `hardware_repair-due`.
+    pub variant: String,
+    /// Who reads it.
+    pub addressee: Addressee,
+    /// On which day it is written.
+    pub today: NaiveDate,
+    /// What it tells.
+    pub notices: Vec<NoticeText>,
+}
+
+impl Sample {
+    /// Writes it.
+    pub fn write(&self, letters: &Letters, shop: &Shop) -> Result<Letter, ComposeError> {
+        letters.compose(shop, &self.addressee, self.today, &self.notices)
+    }
+}
+
+/// A sample of every letter about notices, for every window, outcome and
+/// reason; to a customer who reads a locale.
+pub fn samples(locale: &str) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    let mut add = |variant: String, today, notice: NoticeText| {
+        if let Some(letter) = letter_name(&notice, today) {
+            samples.push(Sample {
+                letter,
+                variant,
+                addressee: addressee(locale, notice.audience),
+                today,
+                notices: vec![notice],
+            });
+        }
+    };
+    for audience in [Audience::Customer, Audience::Lead] {
+        for window in Window::VARIANTS {
+            for step in [Step::Start, Step::Before(7), Step::Due, Step::After(3)] {
+                let notice = notice(Some(*window), step, audience);
+                add(format!("{window}-{step}"), told_on(step), notice.clone());
+                add(format!("{window}-{step}-bare"), told_on(step), bare(notice));
+            }
+        }
+        for outcome in Outcome::VARIANTS {
+            for step in [Step::Outcome(*outcome), Step::Withdrawn(*outcome)] {
+                let notice = notice(None, step, audience);
+                let at_shop = NoticeText {
+                    goods_at_shop: true,
+                    ..notice.clone()
+                };
+                add(format!("{step}"), told_on(step), notice.clone());
+                add(format!("{step}-at_shop"), told_on(step), at_shop);
+                add(format!("{step}-bare"), told_on(step), bare(notice));
+            }
+        }
+        for reason in REASONS {
+            let step = Step::Outcome(Outcome::Declined);
+            let declined = NoticeText {
+                reason: Some(reason.to_owned()),
+                ..notice(None, step, audience)
+            };
+            add(format!("declined-{reason}"), told_on(step), declined);
+        }
+    }
+    samples.push(digest(locale));
+    samples
+}
+
+/// Several notices in one letter.
+fn digest(locale: &str) -> Sample {
+    let declined = notice(None, Step::Outcome(Outcome::Declined), Audience::Customer);
+    let late = notice(Some(Window::HardwareRepair), Step::Due, Audience::Customer);
+    let ends = notice(
+        Some(Window::HardwareWarranty),
+        Step::Before(7),
+        Audience::Customer,
+    );
+    let ends = NoticeText {
+        last_day: ends.last_day.map(|day| day + Days::new(7)),
+        ..ends
+    };
+    Sample {
+        letter: "digest",
+        variant: "three".to_owned(),
+        addressee: addressee(locale, Audience::Customer),
+        today: told_on(Step::Due),
+        notices: vec![late, ends, declined],
+    }
+}
+
+fn addressee(locale: &str, audience: Audience) -> Addressee {
+    match audience {
+        Audience::Customer => Addressee::Customer {
+            customer_ref: "K-7".to_owned(),
+            name: Some("Ana Sample".to_owned()),
+            locale: Some(locale.to_owned()),
+        },
+        _ => Addressee::Inside,
+    }
+}
+
+// Evaluated by the compiler.
+const LAST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2026, 6, 30).unwrap();
+const STARTED_ON: NaiveDate = NaiveDate::from_ymd_opt(2026, 6, 10).unwrap();
+
+/// The day on which a step is told of a window that ends on the samples' last
+/// day.
+fn told_on(step: Step) -> NaiveDate {
+    let due_day = LAST_DAY + Days::new(1);
+    match step {
+        Step::Start => STARTED_ON,
+        Step::Before(days) => due_day - Days::new(days.into()),
+        Step::After(days) => due_day + Days::new(days.into()),
+        Step::Due | Step::Outcome(_) | Step::Withdrawn(_) => due_day,
+    }
+}
+
+/// A notice with everything that can be told.
+fn notice(window: Option<Window>, step: Step, audience: Audience) -> NoticeText {
+    let subject = window.map_or(Subject::Claim, Window::subject);
+    let is_refund = matches!(
+        window,
+        Some(Window::RefundPayment | Window::CancellationRefund)
+    ) || matches!(step, Step::Outcome(Outcome::ReturnDue | Outcome::RefundDue));
+    let euros = |minor| "EUR".parse().ok().map(|currency| Money { minor, currency });
+    let subject_ref = match subject {
+        Subject::Claim => "C-17",
+        Subject::Order => "A-100",
+        Subject::Unit => "U-9",
+    };
+    let is_cancellation = window == Some(Window::CancellationRefund);
+    NoticeText {
+        audience,
+        subject,
+        subject_ref: subject_ref.to_owned(),
+        order_ref: "A-100".to_owned(),
+        unit_ref: (subject != Subject::Order).then(|| "U-9".to_owned()),
+        window,
+        step,
+        clause: clause(window, step).to_owned(),
+        days: window.map(days),
+        working_days: false,
+        product_name: (!is_cancellation).then(|| "Photo Frame 10".to_owned()),
+        last_day: window.map(|_| LAST_DAY),
+        level: if audience == Audience::Customer { 0 } else { 2 },
+        amount: euros(129_990).filter(|_| is_refund),
+        deductions: euros(1_300).filter(|_| is_refund),
+        reason: (step == Step::Outcome(Outcome::Declined)).then(|| "seal_broken".to_owned()),
+        goods_at_shop: false,
+        accessories_missing: is_refund && !is_cancellation,
+        assignee: Some("tech@shop.example".to_owned()),
+        started_on: window.map(|_| STARTED_ON),
+    }
+}
+
+/// As in the standard policy.
+fn days(window: Window) -> u16 {
+    match window {
+        Window::HardwareWarranty => 180,
+        Window::SoftwareWarranty => 365,
+        Window::RefundRequest => 14,
+        Window::HardwareRepair => 20,
+        Window::FaultReturn | Window::SoftwareRepair | Window::HardwareFix => 7,
+        Window::SoftwareFix => 5,
+        Window::RefundPayment | Window::CancellationRefund => 3,
+    }
+}
+
+fn clause(window: Option<Window>, step: Step) -> &'static str {
+    match (window, step) {
+        (Some(Window::HardwareWarranty | Window::FaultReturn), _) => "1.1",
+        (Some(Window::SoftwareWarranty), _) => "1.2",
+        (Some(Window::RefundRequest), _) => "3",
+        (Some(Window::HardwareRepair), _) => "4.1",
+        (Some(Window::SoftwareRepair), _) => "4.2",
+        (Some(Window::CancellationRefund), _) => "5.2",
+        (None, Step::Outcome(Outcome::Declined)) => "2.1",
+        _ => "5.1",
+    }
+}
+
+/// The same with as little as there can be.
+fn bare(notice: NoticeText) -> NoticeText {
+    NoticeText {
+        unit_ref: None,
+        days: None,
+        product_name: None,
+        level: 0,
+        amount: None,
+        deductions: None,
+        reason: None,
+        accessories_missing: false,
+        assignee: None,
+        started_on: None,
+        ..notice
+    }
+}
