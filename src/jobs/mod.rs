@@ -7,6 +7,7 @@
 //! database. Start, rerun and catch-up are one path.
 
 mod book;
+mod bounce;
 mod compose;
 mod copy;
 mod deliver;
@@ -25,6 +26,7 @@ mod slots;
 mod status;
 
 pub use book::{book, policy_texts};
+pub use bounce::{Taken, bounce, bounce_files};
 pub use copy::copy_to;
 pub use deliver::deliver;
 pub use demo::{Count, Demo, demo};

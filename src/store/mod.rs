@@ -31,6 +31,7 @@
 //!   their rows.
 
 mod agenda;
+mod bounces;
 mod cases;
 mod delivery;
 mod engine;
@@ -43,6 +44,7 @@ mod rules;
 mod runs;
 
 pub use agenda::*;
+pub use bounces::*;
 pub use cases::*;
 pub use delivery::*;
 pub use engine::{Ahead, Copied, Lock, ReadAhead, Reader, Session, Store, StoreError, Tx, copy};
