@@ -22,6 +22,7 @@ CREATE TABLE notices (
 CREATE INDEX notices_order ON notices (order_id);
 CREATE INDEX notices_queued ON notices (audience, ready_at, id) WHERE disposition = 'queued';
 CREATE INDEX notices_held ON notices (ready_at) WHERE disposition = 'held';
+CREATE INDEX notices_failed ON notices (order_id) WHERE disposition = 'failed';
 
 CREATE TABLE messages (
     id {id},
@@ -62,3 +63,17 @@ CREATE TABLE message_notices (
     PRIMARY KEY (message_id, notice_id)
 );
 CREATE INDEX message_notices_notice ON message_notices (notice_id);
+
+-- Messages that came back after the server took them over.
+CREATE TABLE bounces (
+    id {id},
+    fingerprint {text} NOT NULL UNIQUE, -- of the report and the message: the same again counts once
+    message_id BIGINT NOT NULL REFERENCES messages (id),
+    address {text} NOT NULL, -- the message's recipient, as addresses are compared
+    kind {text} NOT NULL, -- hard, soft or noted
+    status {text}, -- the enhanced status code
+    diagnostic {text} NOT NULL, -- the server's words, without addresses
+    recorded_at BIGINT NOT NULL,
+    lifted_at BIGINT -- since when the address counts as one that works again
+);
+CREATE INDEX bounces_undeliverable ON bounces (address) WHERE kind = 'hard' AND lifted_at IS NULL;

@@ -23,7 +23,7 @@
 //!
 //! | room | what for | invariant |
 //! |---|---|---|
-//! | [`cli`] | one file a command | a command ends with 0, 1, 2 or 3 and says why on stderr |
+//! | [`cli`] | one file a command | a command ends with 0, 1, 2 or 3 (`bounce`: or 75) and says why on stderr |
 //! | [`daemon`] | the schedule and the signals | every slot is planned once, and run by one node, one job at a time |
 //! | [`jobs`] | the list of jobs; the only room where the others meet | a job takes no input but the time |
 //! | [`store`] | the only room with SQL | what belongs together is written in one transaction |

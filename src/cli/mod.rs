@@ -5,12 +5,15 @@
 //!
 //! Invariant: a command ends with 0 (done), 1 (failed), 2 (wrong usage or
 //! config) or 3 (done, but with rejected rows or failed items), and says why
-//! on stderr.
+//! on stderr. Only `bounce`, which mail servers call, has one more: 75, to be
+//! tried again later.
 
+mod bounce;
 mod copy_to;
 mod demo;
 mod doctor;
 mod explain;
+mod forget;
 mod import;
 mod init;
 mod mail;
@@ -68,8 +71,12 @@ enum Command {
     Policy(policy::Args),
     /// Look into the outbox
     Mail(mail::Args),
+    /// Read mail that comes back: what a mail server pipes into it
+    Bounce(bounce::Args),
     /// Copy the SQLite database into an empty one of PostgreSQL
     CopyTo(copy_to::Args),
+    /// Erase a customer's name and address everywhere; deadlines stay
+    Forget(forget::Args),
     /// Whether all is in place: policies, templates, mail, contacts
     Doctor(doctor::Args),
     /// What runs, what is late, what is stuck
@@ -83,6 +90,8 @@ enum Done {
     Partly,
     /// The run failed; it has been said why.
     Failed,
+    /// Whoever piped something in is to do so again later (EX_TEMPFAIL).
+    Later,
 }
 
 /// Runs the program and gives its exit status.
@@ -105,6 +114,7 @@ pub fn main() -> ExitCode {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Failed) => ExitCode::from(1),
         Ok(Done::Partly) => ExitCode::from(3),
+        Ok(Done::Later) => ExitCode::from(75),
         // Whoever read our output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -130,7 +140,9 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Report(args) => report::run(args, open(config).await?).await,
         Command::Explain(args) => explain::run(args, open(config).await?).await,
         Command::Mail(args) => mail::run(args, open(config).await?).await,
+        Command::Bounce(args) => bounce::run(args, config).await,
         Command::CopyTo(args) => copy_to::run(args, open(config).await?).await,
+        Command::Forget(args) => forget::run(args, open(config).await?).await,
         Command::Doctor(args) => doctor::run(args, open(config).await?).await,
         Command::Status(args) => status::run(args, open(config).await?).await,
     }

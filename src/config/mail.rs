@@ -12,6 +12,10 @@ use super::value::{Read, address, named, number, parsed, path, smtp_url, span, t
 /// More connections than this gain nothing.
 const MOST_SESSIONS: usize = 32;
 
+/// How many days the bytes of messages are kept.
+const KEEP_DAYS: usize = 365;
+const MOST_KEEP_DAYS: usize = 36_500;
+
 /// Where messages are handed over, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
@@ -27,6 +31,8 @@ pub struct Mail {
     pub give_up_after: TimeDelta,
     /// What follows if the server's answer never came.
     pub on_uncertain: OnUncertain,
+    /// How long what a message said is kept; `None`: for ever.
+    pub keep_days: Option<TimeDelta>,
     /// How many connections to the server are used at once.
     pub sessions: usize,
 }
@@ -123,7 +129,7 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 13] = [
+    pub(super) const KEYS: [&str; 14] = [
         "transport",
         "url",
         "username",
@@ -136,6 +142,7 @@ impl Mail {
         "send_between",
         "give_up_after",
         "on_uncertain",
+        "keep_days",
         "sessions",
     ];
 
@@ -175,11 +182,19 @@ impl Mail {
             on_uncertain: reader
                 .optional("mail.on_uncertain", uncertain)?
                 .unwrap_or(OnUncertain::Resend),
+            keep_days: keep_days(reader)?,
             sessions: reader
                 .optional("mail.sessions", number(1..=MOST_SESSIONS))?
                 .unwrap_or(1),
         }))
     }
+}
+
+/// Days; 0 is for ever.
+fn keep_days(reader: &Reader) -> Result<Option<TimeDelta>, ConfigError> {
+    let days = reader.optional("mail.keep_days", number(0..=MOST_KEEP_DAYS))?;
+    let days = i64::try_from(days.unwrap_or(KEEP_DAYS)).unwrap_or(0);
+    Ok((days > 0).then(|| TimeDelta::days(days)))
 }
 
 impl SendingHours {

@@ -79,7 +79,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[mail]\nsurge_limit = 1",
-            "5: mail.surge_limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, give_up_after, on_uncertain, sessions",
+            "5: mail.surge_limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, give_up_after, on_uncertain, keep_days, sessions",
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
@@ -321,7 +321,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "MAIL__TRANSPRT",
             "file",
-            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, give_up_after, on_uncertain, sessions",
+            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, give_up_after, on_uncertain, keep_days, sessions",
         ),
         (
             "SHOP__NAME",

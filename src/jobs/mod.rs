@@ -7,6 +7,7 @@
 //! database. Start, rerun and catch-up are one path.
 
 mod book;
+mod bounce;
 mod compose;
 mod copy;
 mod deliver;
@@ -14,6 +15,7 @@ mod demo;
 mod doctor;
 mod enforce;
 mod explain;
+mod forget;
 mod guard;
 mod housekeeping;
 pub mod import;
@@ -27,12 +29,14 @@ mod slots;
 mod status;
 
 pub use book::{book, policy_texts};
+pub use bounce::{Taken, bounce, bounce_files};
 pub use copy::copy_to;
 pub use deliver::deliver;
 pub use demo::{Count, Demo, demo};
 pub use doctor::{Check, Health, doctor};
 pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
+pub use forget::forget;
 pub use outbox::{message, message_retry, messages};
 pub use preview::{Preview, Wanted, preview};
 pub use report::{ReportRequest, UPCOMING_DAYS, daily_report, one_report};

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::Shop;
+use crate::mail::address_key;
 use crate::policy::Instant;
 use crate::store::{self, Message, MessageState};
 
@@ -23,10 +24,19 @@ pub async fn message(shop: &Shop, id: i64) -> Result<Option<Message>> {
     Ok(store::message_get(&mut tx, id).await?)
 }
 
-/// Lets a failed or uncertain message be tried again; `false`: it is neither.
+/// Lets a failed or uncertain message be tried again, and mail go to its
+/// address, should it have come back from there; `false`: it is neither.
 pub async fn message_retry(shop: &Shop, id: i64, now: Instant) -> Result<bool> {
     let mut tx = shop.store.write().await?;
+    let Some(message) = store::message_get(&mut tx, id).await? else {
+        return Ok(false);
+    };
+    let address = address_key(&message.draft.recipient);
+    // While it is known whose notices it carries.
+    store::undeliverable_lift(&mut tx, &message, &address, now).await?;
     let found = store::message_retry(&mut tx, id, now).await?;
-    tx.commit().await?;
+    if found {
+        tx.commit().await?;
+    }
     Ok(found)
 }

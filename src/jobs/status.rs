@@ -20,6 +20,10 @@ pub struct Status {
     pub notices: Vec<(String, i64)>,
     /// Messages by state.
     pub messages: Vec<(String, i64)>,
+    /// Reports on messages that came back, by kind.
+    pub bounces: Vec<(String, i64)>,
+    /// How many addresses no mail goes to.
+    pub undeliverable: i64,
     /// Whether the rules changed and nothing was enforced under them yet.
     pub rules_changed: bool,
 }
@@ -28,7 +32,10 @@ pub struct Status {
 pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
     let mut tx = shop.store.read().await?;
     let rules_id = rules(shop, &mut tx).await?.rules_id;
+    let (bounces, undeliverable) = store::bounce_counts(&mut tx).await?;
     Ok(Status {
+        bounces,
+        undeliverable,
         runs: store::runs_latest(&mut tx).await?,
         agenda: store::agenda_summary(&mut tx, now, rules_id.unwrap_or(i64::MAX)).await?,
         guard: store::guard_load(&mut tx).await?,
@@ -69,6 +76,13 @@ impl Status {
             ("notices", counted(&self.notices)),
             ("messages", counted(&self.messages)),
         ];
+        if !self.bounces.is_empty() {
+            let (bounces, addresses) = (counted(&self.bounces), self.undeliverable);
+            lines.push((
+                "came back",
+                format!("{bounces}; no mail goes to {addresses} addresses"),
+            ));
+        }
         if stale > 0 {
             lines.push((
                 "older rules",

@@ -3,6 +3,8 @@
 //! What is to be told comes in as [`NoticeText`]s, becomes a [`Letter`] (words),
 //! then the bytes of a message ([`build`]), then a [`Delivery`] ([`Transport`]).
 //!
+//! What comes back is read by [`read_bounce`].
+//!
 //! May touch: `policy`, the templates, the network and, for the `file`
 //! transport, one directory. No SQL, no clock, no config.
 //!
@@ -12,6 +14,7 @@
 
 mod address;
 mod answer;
+mod bounce;
 mod choose;
 mod conversation;
 mod delivery;
@@ -43,6 +46,7 @@ mod scripted_server;
 #[cfg(test)]
 mod session_tests;
 
+pub use bounce::{BOUNCE_BYTES, Bounce, Bounced, Returned, Severity, address_key, read_bounce};
 pub use choose::letter_name;
 pub use delivery::{Delivery, Envelope, Transport};
 pub use file::FileTransport;

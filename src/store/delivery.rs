@@ -192,9 +192,25 @@ async fn notices_follow(tx: &mut Tx<'_>, message_ids: &[i64]) -> Result<(), Stor
             WHERE c.notice_id IN (SELECT own.notice_id FROM {page} AS page \
                     {then} message_notices AS own ON own.message_id = page.id) \
             GROUP BY c.notice_id) AS told \
-         WHERE notices.id = told.notice_id AND notices.disposition IN ('queued', 'held') \
+         WHERE notices.id = told.notice_id \
+           AND notices.disposition IN ('queued', 'held', 'sent') \
            AND told.disposition IS NOT NULL";
     let page = Page::of_ints("id", message_ids);
     write(sql).page(page).execute(tx).await?;
     Ok(())
+}
+
+/// Keeps that a message did not arrive after all, though the server took it
+/// over or may have, and what it means for its notices.
+pub async fn message_came_back(
+    tx: &mut Tx<'_>,
+    id: i64,
+    answer: &str,
+    refused: bool,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE messages SET state = 'failed', answer = $2, refused = $3, \
+               next_try_at = NULL, maybe_taken = FALSE WHERE id = $1";
+    let writing = write(sql).bind(id).bind(answer).bind(refused);
+    writing.execute(tx).await?;
+    notices_follow(tx, &[id]).await
 }

@@ -31,9 +31,11 @@
 //!   their rows.
 
 mod agenda;
+mod bounces;
 mod cases;
 mod delivery;
 mod engine;
+mod forget;
 pub mod import;
 mod messages;
 mod notices;
@@ -43,9 +45,11 @@ mod rules;
 mod runs;
 
 pub use agenda::*;
+pub use bounces::*;
 pub use cases::*;
 pub use delivery::*;
 pub use engine::{Ahead, Copied, Lock, ReadAhead, Reader, Session, Store, StoreError, Tx, copy};
+pub use forget::*;
 pub use messages::*;
 pub use notices::*;
 pub use recorded::{plan_write, recorded_load, recorded_notices};

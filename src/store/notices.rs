@@ -248,6 +248,24 @@ pub async fn notices_write(
     Ok(())
 }
 
+/// Keeps that notices can be told to nobody: their addresses take no mail. One
+/// that another address was told of is sent; one that is under way is left.
+pub async fn notices_left_out(tx: &mut Tx<'_>, ids: &[i64]) -> Result<u64, StoreError> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let sql = "UPDATE notices SET disposition = CASE WHEN EXISTS ( \
+               SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
+                WHERE c.notice_id = notices.id AND m.state = 'sent') \
+             THEN 'sent' ELSE 'failed' END \
+         WHERE id IN (SELECT id FROM {page} AS page) AND NOT EXISTS ( \
+               SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
+                WHERE c.notice_id = notices.id \
+                  AND m.state IN ('ready', 'sending', 'uncertain'))";
+    let page = Page::of_ints("id", ids);
+    write(sql).page(page).execute(tx).await
+}
+
 /// Holds the notices that wait for customers.
 pub async fn notices_hold_customers(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
     let sql = "UPDATE notices SET disposition = 'held' \

@@ -2,6 +2,7 @@
 
 mod bad_disk;
 mod bad_input;
+mod bounce;
 mod case;
 mod crash;
 mod daemon;

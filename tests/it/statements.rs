@@ -17,6 +17,7 @@ use warrantyd::policy::STANDARD;
 use warrantyd::report::{Format, ReportName};
 use warrantyd::store;
 
+use crate::bounce;
 use crate::outbox::NO_SERVER;
 use crate::shop::{
     CLAIMS, CONFIG, Engine, FILE_MAIL, ORDERS, Shop, UNITS, at, by_clock, named, one_unit,
@@ -83,6 +84,7 @@ async fn each_is_run() {
     wrong_clock(&shop).await;
     other_rules(&shop).await;
     slots(&shop).await;
+    came_back(&shop).await;
     moved().await;
     drop((logged, nobody));
     let never: Vec<_> = written().difference(&run(&log)).cloned().collect();
@@ -239,6 +241,27 @@ async fn slots(shop: &Shop) {
     store::agenda_lock(&mut tx, &[1]).await.unwrap();
     store::messages_renew(&mut tx, [(1, 1)]).await.unwrap();
     tx.commit().await.unwrap();
+    open.store.close().await;
+}
+
+/// An address that is gone, then works again.
+async fn came_back(shop: &Shop) {
+    let sent = "SELECT min(id) FROM messages WHERE state = 'sent' AND audience = 'customer'";
+    let id = shop.rows(sent).await.remove(0).parse().unwrap();
+    let reports = [
+        bounce::about(shop, "postfix-unknown", id).await,
+        bounce::sample("no-original"),
+    ];
+    let open = shop.open().await;
+    for report in reports {
+        let taken = jobs::bounce(&open, report.as_bytes(), at("2025-06-08T10:00:00Z"));
+        assert!(matches!(taken.await.unwrap(), jobs::Taken::Recorded(_)));
+    }
+    open.store.close().await;
+    run_at(shop, named("2025-06-28T09:00:00Z")).await;
+    let open = shop.open().await;
+    let now = at("2025-06-28T09:00:00Z");
+    assert!(jobs::message_retry(&open, id, now).await.unwrap());
     open.store.close().await;
 }
 

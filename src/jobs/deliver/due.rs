@@ -140,7 +140,8 @@ impl Run<'_> {
                     stands(standing, notice.id, |recorded| {
                         let to = recipients.of(standing, recorded);
                         let recipient = &message.draft.recipient;
-                        to.iter().any(|(to, _)| to.address == *recipient)
+                        recipients.takes_mail(recipient)
+                            && to.iter().any(|(to, _)| to.address == *recipient)
                     })
                 })
             });

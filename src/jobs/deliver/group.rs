@@ -6,15 +6,17 @@ use super::standing::Standing;
 use crate::case::RecordedNotice;
 use crate::config::Contacts;
 use crate::jobs::compose::{about, addresses, notice_text};
-use crate::mail::{Addressee, Mailbox, NoticeText};
+use crate::mail::{Addressee, Mailbox, NoticeText, address_key};
 use crate::policy::{Audience, Calendar, Instant};
-use crate::store::Customer;
+use crate::store::{Customer, FORGOTTEN};
 
 /// Who may be told.
 pub(super) struct Recipients<'r> {
     pub contacts: &'r Contacts,
     /// By their references.
     pub customers: HashMap<String, Customer>,
+    /// Addresses that no mail goes to, as addresses are compared.
+    pub undeliverable: HashSet<String>,
 }
 
 impl Recipients<'_> {
@@ -51,6 +53,13 @@ impl Recipients<'_> {
         let addresses = addresses(self.contacts, notice.key.audience, assignee);
         addresses.into_iter().map(told).collect()
     }
+
+    /// Whether mail goes to an address.
+    pub fn takes_mail(&self, address: &str) -> bool {
+        address != FORGOTTEN
+            && (self.undeliverable.is_empty()
+                || !self.undeliverable.contains(&address_key(address)))
+    }
 }
 
 /// Notices for one recipient.
@@ -64,11 +73,16 @@ pub(super) struct Group {
 
 /// Notices by recipient, in a stable order.
 #[derive(Default)]
-pub(super) struct Groups(BTreeMap<(String, String), Group>);
+pub(super) struct Groups {
+    groups: BTreeMap<(String, String), Group>,
+    /// Notices that nobody is left for whom mail goes to.
+    pub left_out: Vec<i64>,
+}
 
 impl Groups {
     /// Adds the notices of a case, each to everybody who is to be told; but not
-    /// those to an address that a message took or takes them to.
+    /// those to an address that a message took or takes them to, or that no
+    /// mail goes to.
     pub fn add(
         &mut self,
         standing: &Standing,
@@ -82,8 +96,12 @@ impl Groups {
         } = standing;
         for notice in &standing.notices {
             let mut to = recipients.of(standing, notice);
+            let all = to.len();
+            to.retain(|(to, _)| recipients.takes_mail(&to.address));
+            let is_short = to.len() < all;
             to.retain(|(to, _)| !told.contains(&(notice.id, to.address.clone())));
             if to.is_empty() {
+                self.left_out.extend(is_short.then_some(notice.id));
                 continue;
             }
             let text = notice_text(case, evaluation, notice, calendar, now);
@@ -110,7 +128,7 @@ impl Groups {
             Addressee::Inside => String::new(),
         };
         let key = (customer_ref, to.address.clone());
-        let group = self.0.entry(key).or_insert_with(|| Group {
+        let group = self.groups.entry(key).or_insert_with(|| Group {
             audience,
             to,
             addressee,
@@ -123,6 +141,6 @@ impl Groups {
     }
 
     pub fn into_vec(self) -> Vec<Group> {
-        self.0.into_values().collect()
+        self.groups.into_values().collect()
     }
 }

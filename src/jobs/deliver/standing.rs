@@ -9,6 +9,7 @@ use super::Run;
 use super::group::{Group, Groups, Recipients};
 use crate::case::{Case, Disposition, Evaluation, RecordedNotice, overruled};
 use crate::jobs::page::evaluate_page;
+use crate::mail::address_key;
 use crate::policy::Audience;
 use crate::store::{self, Tx};
 
@@ -67,19 +68,28 @@ impl Run<'_> {
     pub(super) async fn recipients(
         &self,
         tx: &mut Tx<'_>,
-        standings: impl Iterator<Item = &Standing>,
+        standings: impl Iterator<Item = &Standing> + Clone,
     ) -> Result<Recipients<'_>> {
-        let for_customers = standings.filter(|standing| {
+        let for_customers = standings.clone().filter(|standing| {
             let mut notices = standing.notices.iter();
             notices.any(|notice| notice.key.audience == Audience::Customer)
         });
         let customer_refs: BTreeSet<&str> = for_customers
             .map(|standing| standing.case.order.customer_ref.as_str())
             .collect();
-        Ok(Recipients {
+        let mut recipients = Recipients {
             contacts: &self.shop.config.contacts,
             customers: store::customers_load(tx, customer_refs).await?,
-        })
+            undeliverable: HashSet::new(),
+        };
+        let addresses: BTreeSet<String> = standings
+            .flat_map(|standing| standing.notices.iter().map(move |one| (standing, one)))
+            .flat_map(|(standing, notice)| recipients.of(standing, notice))
+            .map(|(to, _)| address_key(&to.address))
+            .collect();
+        let addresses = addresses.iter().map(String::as_str);
+        recipients.undeliverable = store::undeliverable(tx, addresses).await?;
+        Ok(recipients)
     }
 
     /// Keeps what became of notices that wait and no longer stand; leaves those
@@ -123,6 +133,10 @@ impl Run<'_> {
         for standing in standings {
             let calendar = &self.rules.calendar;
             groups.add(standing, &recipients, &told, calendar, self.now);
+        }
+        if !self.is_doubted {
+            let failed = store::notices_left_out(tx, &groups.left_out).await?;
+            self.count("failed", failed);
         }
         Ok(groups.into_vec())
     }

@@ -364,6 +364,11 @@ fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option
             let detail = format!("nobody receives what the {} must be told", key.audience);
             (ExceptionCode::NoRecipient, detail)
         }
+        // It was put into none, or is in one that was refused.
+        Disposition::Failed if line.message.is_none() => {
+            let detail = format!("mail for the {} comes back: not sent", key.audience);
+            (ExceptionCode::UndeliverableAddress, detail)
+        }
         Disposition::Queued | Disposition::Sent => match key.step {
             Step::Withdrawn(outcome) => {
                 let detail = format!("{outcome} was told and is no longer true");

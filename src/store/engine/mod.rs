@@ -126,6 +126,16 @@ impl Store {
         })
     }
 
+    /// The same, which leaves nothing of what it deletes in the file. On
+    /// PostgreSQL that goes with the next vacuum.
+    pub async fn write_erasing(&self) -> Result<Tx<'static>, StoreError> {
+        if let Db::Sqlite(pools) = &self.db {
+            let secure = sqlx::query("PRAGMA secure_delete = ON");
+            secure.execute(&pools.writer).await?;
+        }
+        self.write().await
+    }
+
     /// Begins a transaction that sees one state of the database and writes
     /// nothing.
     pub async fn read(&self) -> Result<Tx<'static>, StoreError> {

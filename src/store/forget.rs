@@ -1,0 +1,120 @@
+//! Erasing what is known of a customer as a person, and what messages said.
+//!
+//! Deadlines, notices and the history of all other facts stay: they are the
+//! proof, and name nobody.
+
+use super::StoreError;
+use super::engine::{Tx, select, write};
+use crate::policy::Instant;
+
+/// The address of a customer who was forgotten: no mail goes to it.
+pub const FORGOTTEN: &str = "";
+
+/// What was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Orders that named the customer.
+    pub orders: u64,
+    /// Messages to them.
+    pub messages: u64,
+}
+
+/// Messages to a customer (`$1`): those that carry notices of their orders,
+/// and those to an address that they have or had, as one that was taken back
+/// carries nothing any more.
+const THEIR_MESSAGES: &str = "audience = 'customer' AND ( \
+       id IN (SELECT c.message_id FROM orders AS o \
+                {then} notices AS n ON n.order_id = o.id \
+                {then} message_notices AS c ON c.notice_id = n.id \
+               WHERE o.customer_ref = $1 AND n.audience || '' = 'customer') \
+       OR recipient IN (SELECT customer_email FROM orders WHERE customer_ref = $1) \
+       OR recipient IN (SELECT f.old FROM orders AS o \
+                          {then} fact_changes AS f ON f.row_id = o.id \
+                         WHERE o.customer_ref = $1 AND f.entity = 'orders' \
+                           AND f.field = 'customer_email'))";
+
+/// Erases a customer's names and addresses from their orders, these orders'
+/// history and all messages to them, and takes back what was not sent.
+/// Forgetting twice changes nothing.
+pub async fn customer_forget(
+    tx: &mut Tx<'_>,
+    customer_ref: &str,
+    now: Instant,
+) -> Result<Forgotten, StoreError> {
+    let messages = messages_forget(tx, customer_ref).await?;
+    let sql = "UPDATE fact_changes SET old = NULL, new = NULL \
+         WHERE entity = 'orders' AND field IN ('customer_name', 'customer_email') \
+           AND row_id IN (SELECT id FROM orders WHERE customer_ref = $1)";
+    write(sql).bind(customer_ref).execute(tx).await?;
+    let known = "customer_ref = $1 AND (customer_name IS NOT NULL OR customer_email <> $2)";
+    let rest = format!("FROM orders WHERE {known}");
+    let known_orders = select("orders", ["count(*) AS n"], rest);
+    let known_orders = known_orders.bind(customer_ref).bind(FORGOTTEN);
+    let orders: i64 = known_orders.value(tx).await?.unwrap_or(0);
+    if orders > 0 {
+        let sql = "INSERT INTO change_sets (recorded_at, source) VALUES ($1, 'forget')";
+        let added = write(sql).bind(now).returning("change_sets", &["id"]);
+        let change_set: i64 = added.one(tx).await?.get("id")?;
+        let sql = format!(
+            "INSERT INTO fact_changes (change_set, entity, row_id, field, old, new) \
+             SELECT $3, 'orders', id, 'customer_email', NULL, $2 FROM orders WHERE {known}"
+        );
+        let history = write(sql).bind(customer_ref).bind(FORGOTTEN);
+        history.bind(change_set).execute(tx).await?;
+        let sql = "UPDATE orders SET customer_name = NULL, customer_email = $2 \
+                    WHERE customer_ref = $1";
+        let erased = write(sql).bind(customer_ref).bind(FORGOTTEN);
+        erased.execute(tx).await?;
+    }
+    Ok(Forgotten {
+        orders: orders.try_into().unwrap_or(0),
+        messages,
+    })
+}
+
+async fn messages_forget(tx: &mut Tx<'_>, customer_ref: &str) -> Result<u64, StoreError> {
+    for (table, column) in [("message_bodies", "message_id"), ("bounces", "message_id")] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE {column} IN \
+             (SELECT id FROM messages WHERE {THEIR_MESSAGES})"
+        );
+        write(sql).bind(customer_ref).execute(tx).await?;
+    }
+    let sql = format!(
+        "DELETE FROM message_notices WHERE message_id IN (SELECT id FROM messages \
+          WHERE state IN ('ready', 'sending', 'uncertain') AND {THEIR_MESSAGES})"
+    );
+    write(sql).bind(customer_ref).execute(tx).await?;
+    // Whoever is sending one has an older fence, and writes nothing more of it.
+    let sql = format!(
+        "UPDATE messages SET recipient = $2, answer = NULL, next_try_at = NULL, \
+                fence = fence + 1, \
+                state = CASE WHEN state IN ('ready', 'sending', 'uncertain') THEN 'dropped' \
+                             ELSE state END \
+          WHERE recipient <> $2 AND {THEIR_MESSAGES}"
+    );
+    let erased = write(sql).bind(customer_ref).bind(FORGOTTEN);
+    erased.execute(tx).await
+}
+
+/// Whether a customer is known, by name or only by what they bought.
+pub async fn customer_exists(tx: &mut Tx<'_>, customer_ref: &str) -> Result<bool, StoreError> {
+    let rest = "FROM orders WHERE customer_ref = $1 LIMIT 1";
+    let found = select("orders", ["id"], rest).bind(customer_ref);
+    Ok(found.row(tx).await?.is_some())
+}
+
+/// Erases the bytes of messages that were composed before a time and will not
+/// be sent any more, the oldest first; gives of how many.
+pub async fn bodies_forget(
+    tx: &mut Tx<'_>,
+    before: Instant,
+    at_most: i64,
+) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM message_bodies WHERE message_id IN ( \
+           SELECT b.message_id FROM message_bodies AS b \
+             {then} messages AS m ON m.id = b.message_id \
+            WHERE m.composed_at < $1 AND m.state IN ('sent', 'failed', 'dropped') \
+            ORDER BY b.message_id LIMIT $2)";
+    write(sql).bind(before).bind(at_most).execute(tx).await
+}
