@@ -54,7 +54,12 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         } => list(&shop, state, limit, format).await?,
         What::Show { id } => {
             let message = jobs::message(&shop, id).await?;
-            print!("{}", message.with_context(|| no_message(id))?.draft.raw);
+            let raw = message.with_context(|| no_message(id))?.draft.raw;
+            if raw.is_empty() {
+                let why = "was erased, by `forget` or after mail.keep_days";
+                return Err(Refused(format!("what message {id} said {why}")).into());
+            }
+            print!("{raw}");
         }
         What::Preview(args) => preview::run(args, shop).await?,
         What::Retry { id } => {

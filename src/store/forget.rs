@@ -35,7 +35,7 @@ const THEIR_MESSAGES: &str = "audience = 'customer' AND ( \
 
 /// Erases a customer's names and addresses from their orders, these orders'
 /// history and all messages to them, and takes back what was not sent.
-/// Forgetting twice changes nothing.
+/// Forgetting twice changes nothing. The caller has locked the cases.
 pub async fn customer_forget(
     tx: &mut Tx<'_>,
     customer_ref: &str,
@@ -97,11 +97,11 @@ async fn messages_forget(tx: &mut Tx<'_>, customer_ref: &str) -> Result<u64, Sto
     erased.execute(tx).await
 }
 
-/// Whether a customer is known, by name or only by what they bought.
-pub async fn customer_exists(tx: &mut Tx<'_>, customer_ref: &str) -> Result<bool, StoreError> {
-    let rest = "FROM orders WHERE customer_ref = $1 LIMIT 1";
+/// The orders of a customer, in their order.
+pub async fn customer_orders(tx: &mut Tx<'_>, customer_ref: &str) -> Result<Vec<i64>, StoreError> {
+    let rest = "FROM orders WHERE customer_ref = $1 ORDER BY id";
     let found = select("orders", ["id"], rest).bind(customer_ref);
-    Ok(found.row(tx).await?.is_some())
+    found.values(tx).await
 }
 
 /// Erases the bytes of messages that were composed before a time and will not

@@ -9,6 +9,7 @@ mod daemon;
 mod deliver;
 mod demo;
 mod enforce;
+mod forget;
 mod house;
 mod import;
 mod letters;

@@ -244,7 +244,7 @@ async fn slots(shop: &Shop) {
     open.store.close().await;
 }
 
-/// An address that is gone, then works again.
+/// An address that is gone, then works again, and a customer who is forgotten.
 async fn came_back(shop: &Shop) {
     let sent = "SELECT min(id) FROM messages WHERE state = 'sent' AND audience = 'customer'";
     let id = shop.rows(sent).await.remove(0).parse().unwrap();
@@ -262,6 +262,8 @@ async fn came_back(shop: &Shop) {
     let open = shop.open().await;
     let now = at("2025-06-28T09:00:00Z");
     assert!(jobs::message_retry(&open, id, now).await.unwrap());
+    let forgotten = jobs::forget(&open, "K-1", now).await.unwrap();
+    assert!(forgotten.orders > 0 && forgotten.messages > 0);
     open.store.close().await;
 }
 
