@@ -5,8 +5,8 @@
 //!
 //! What comes back is read by [`read_bounce`].
 //!
-//! May touch: `policy`, the templates, the network and, for the `file`
-//! transport, one directory. No SQL, no clock, no config.
+//! May touch: `policy`, the templates (built in, and those of a directory), the
+//! network and, for the `file` transport, one directory. No SQL, no clock, no config.
 //!
 //! Invariant: what a customer wrote (names, products) is only ever text: it
 //! adds no header, no line, no markup. A message counts as delivered only if
