@@ -15,7 +15,7 @@ use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Refused, Shop};
 use crate::mail::{self, Bounce, Bounced, Mailbox, Returned, Severity, address_key};
 use crate::policy::{Audience, Instant, sha256_hex};
-use crate::store::{self, BounceDraft, BounceKind, Message, MessageKind, MessageState, Tx};
+use crate::store::{self, BounceDraft, BounceKind, Message, MessageKind, MessageState, Told, Tx};
 
 /// A report that names no message of ours is counted for one that was sent to
 /// its recipient within this time.
@@ -108,18 +108,15 @@ fn draft(bounce: &Bounce, message: &Message) -> BounceDraft {
         Some(Severity::Delayed) | None => BounceKind::Noted,
     };
     let said = meant.or(bounce.recipients.first());
+    let header = &message.draft.message_id;
     BounceDraft {
-        fingerprint: fingerprint(bounce, message),
+        fingerprint: sha256_hex(format!("{}\n{header}", bounce.id).as_bytes()),
         message_id: message.id,
         kind,
         status: said.and_then(|one| one.status.clone()),
         diagnostic: said.map(|one| one.diagnostic.clone()).unwrap_or_default(),
         address,
     }
-}
-
-fn fingerprint(bounce: &Bounce, message: &Message) -> String {
-    sha256_hex(format!("{}\n{}", bounce.id, message.draft.message_id).as_bytes())
 }
 
 /// Keeps a report and what follows from it; `false`: it is known.
@@ -151,8 +148,7 @@ async fn record(
     Ok(true)
 }
 
-/// The lead is told once that no mail goes to an address any more: of a
-/// customer by name of reference.
+/// The lead is told once that no mail goes to an address any more.
 async fn tell_lead(
     tx: &mut Tx<'_>,
     shop: &Shop,
@@ -166,48 +162,22 @@ async fn tell_lead(
         return Ok(());
     };
     let told = store::message_tells(tx, message.id).await?;
-    let is_customers = message.draft.audience == Audience::Customer.to_string();
-    let whom = match told.first().filter(|_| is_customers) {
-        Some(told) => format!("customer {}", told.customer_ref),
-        None => message.draft.recipient.clone(),
-    };
-    let about = told
-        .iter()
-        .map(|one| format!("{} {}", one.subject, one.subject_ref));
-    let about = about.collect::<Vec<_>>().join(", ");
-    let status = draft.status.as_deref().unwrap_or("none");
-    let what = match is_customers {
-        true => "Set the customer_email of their latest order right",
-        false => "Set it right in the config, or where it is the assignee of a claim",
-    };
-    let id = message.id;
-    let lines = [
-        format!("Message {id} came back: there is no such address (status {status})."),
-        format!("What it told did not arrive: {about}."),
-        "No more mail goes to this address; what is not sent is in the report `exceptions`."
-            .to_owned(),
-        format!(
-            "{what}, then run `warrantyd mail retry {id}`: it sends what failed and is still \
-             true. If the address works after all, run it at once."
-        ),
-    ];
-    let title = format!("Mail to {whom} comes back");
+    let (title, lines) = words(message, draft, &told);
     let letter = letters(config)?.ops(&letterhead(config), &title, &lines)?;
     let leads = addresses(&config.contacts, Audience::Lead, None);
     let keys: Vec<String> = leads.iter().map(|lead| address_key(lead)).collect();
     let gone = store::undeliverable(tx, keys.iter().map(String::as_str)).await?;
-    for (lead, _) in leads
-        .iter()
-        .zip(&keys)
-        .filter(|(_, key)| !gone.contains(*key))
-    {
+    for (lead, key) in leads.into_iter().zip(keys) {
+        if gone.contains(&key) {
+            continue;
+        }
         let parcel = Parcel {
             kind: MessageKind::Ops,
             audience: Audience::Lead.into(),
             key: format!("undeliverable: {}", draft.fingerprint),
             to: Mailbox {
                 name: None,
-                address: (*lead).to_owned(),
+                address: lead.to_owned(),
             },
             letter: &letter,
             attachments: &[],
@@ -215,6 +185,40 @@ async fn tell_lead(
         post(tx, config, mail, parcel, now).await?;
     }
     Ok(())
+}
+
+/// What the lead is told: a title and lines. A customer's address is in none.
+fn words(message: &Message, draft: &BounceDraft, told: &[Told]) -> (String, [String; 4]) {
+    let id = message.id;
+    let is_customers = message.draft.audience == Audience::Customer.to_string();
+    let whom = match (is_customers, told.first()) {
+        (true, Some(told)) => format!("customer {}", told.customer_ref),
+        (true, None) => "a customer".to_owned(),
+        (false, _) => message.draft.recipient.clone(),
+    };
+    let about = told.iter();
+    let about = about.map(|one| format!("{} {}", one.subject, one.subject_ref));
+    let about: Vec<String> = about.collect();
+    let about = match about.is_empty() {
+        true => message.draft.subject.clone(),
+        false => about.join(", "),
+    };
+    let what = match is_customers {
+        true => "Set the customer_email of their latest order right",
+        false => "Set it right in the config, or where it is the assignee of a claim",
+    };
+    let status = draft.status.as_deref().unwrap_or("none");
+    let lines = [
+        format!("Message {id} came back: there is no such address (status {status})."),
+        format!("What it told did not arrive: {about}."),
+        "No more notices go to this address; what is not sent is in the report `exceptions`."
+            .to_owned(),
+        format!(
+            "{what}, then run `warrantyd mail retry {id}`: it sends what failed and is still \
+             true. If the address works after all, run it at once."
+        ),
+    ];
+    (format!("Mail to {whom} comes back"), lines)
 }
 
 /// The mail in a directory, or in a maildir, by name.

@@ -82,13 +82,14 @@ impl Run<'_> {
             customers: store::customers_load(tx, customer_refs).await?,
             undeliverable: HashSet::new(),
         };
-        let addresses: BTreeSet<String> = standings
-            .flat_map(|standing| standing.notices.iter().map(move |one| (standing, one)))
-            .flat_map(|(standing, notice)| recipients.of(standing, notice))
-            .map(|(to, _)| address_key(&to.address))
-            .collect();
-        let addresses = addresses.iter().map(String::as_str);
-        recipients.undeliverable = store::undeliverable(tx, addresses).await?;
+        let notices = standings.flat_map(|standing| {
+            let notices = standing.notices.iter();
+            notices.flat_map(|notice| recipients.of(standing, notice))
+        });
+        let addresses: BTreeSet<String> = notices.map(|(to, _)| to.address).collect();
+        let keys: Vec<String> = addresses.iter().map(|to| address_key(to)).collect();
+        let keys = keys.iter().map(String::as_str);
+        recipients.undeliverable = store::undeliverable(tx, keys).await?;
         Ok(recipients)
     }
 

@@ -21,7 +21,7 @@ use crate::policy::sha256_hex;
 pub const BOUNCE_BYTES: usize = 256 * 1024;
 
 /// Room for mail in mail in mail, as deep as [`BOUNCE_BYTES`] can be.
-const STACK_BYTES: usize = 128 * 1024 * 1024;
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// More messages or recipients are not looked at.
 const MOST_NAMED: usize = 100;
@@ -57,8 +57,6 @@ pub struct Bounced {
     pub addresses: Vec<String>,
     /// How bad it is.
     pub severity: Severity,
-    /// Whether it would fail again (5.x.x), as far as it says.
-    pub is_permanent: bool,
     /// The enhanced status code (RFC 3463), if there is one.
     pub status: Option<String>,
     /// The server's words, without addresses.

@@ -98,15 +98,12 @@ fn words(body: &str) -> String {
 
 fn bounced(addresses: Vec<String>, words: &str, is_late: bool) -> Bounced {
     let status = Status::find(words);
-    let class = status.map(|status| status.class);
-    let class = class.or_else(|| Some(reply_code(words)? / 100));
     Bounced {
         addresses,
         severity: match is_late {
             true => Severity::Delayed,
             false => severity(status, words),
         },
-        is_permanent: class.is_none_or(|class| class == 5),
         status: status.map(|status| status.to_string()),
         diagnostic: cleaned(telling(words)),
     }

@@ -70,7 +70,6 @@ fn recipient(fields: &Fields) -> Option<Bounced> {
     Some(Bounced {
         addresses: to.map(address).into_iter().collect(),
         severity,
-        is_permanent: class == Some(5),
         status: status.map(|status| status.to_string()),
         diagnostic: cleaned(after_type(diagnostic)),
     })
