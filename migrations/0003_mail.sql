@@ -14,6 +14,7 @@ CREATE TABLE notices (
     policy {text} NOT NULL,
     clause {text} NOT NULL,
     disposition {text} NOT NULL,
+    cause {text}, -- why it is held; or discarded, if it failed so
     recorded_at BIGINT NOT NULL,
     ready_at BIGINT NOT NULL, -- a customer's outcome waits for a forgotten entry
     -- The day first: what falls due together lies together.

@@ -4,6 +4,8 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::{Refused, When};
+use crate::case::PlanContext;
+use crate::config::Config;
 use crate::policy::Instant;
 use crate::store::Guard;
 
@@ -84,6 +86,20 @@ pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> 
         guard,
         goes_back,
     })
+}
+
+/// What decides on notices in a run, beside the case itself.
+pub fn plan_context(config: &Config, guarded: &Guarded) -> PlanContext {
+    let Config {
+        calendar, notices, ..
+    } = config;
+    PlanContext {
+        now: guarded.at,
+        stale_after: notices.stale_after,
+        live_from: notices.live_from.map(|day| calendar.day_start(day)),
+        customers_held: guarded.guard.held_since.is_some(),
+        feed_is_dead: false,
+    }
 }
 
 #[cfg(test)]

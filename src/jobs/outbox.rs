@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::Shop;
+use crate::case::Cause;
 use crate::policy::Instant;
 use crate::store::{self, Message, MessageState};
 
@@ -15,6 +16,21 @@ pub async fn messages(
 ) -> Result<Vec<Message>> {
     let mut tx = shop.store.read().await?;
     Ok(store::messages_list(&mut tx, state, at_most.into()).await?)
+}
+
+/// Why a notice is held, and what lets it go; `clock_reason` is what made
+/// somebody doubt the clock.
+pub fn why_held(cause: Cause, clock_reason: &str) -> String {
+    match cause {
+        Cause::Clock => clock_reason.to_owned(),
+        Cause::Hold => "held by a person: `warrantyd unhold` lets it go".to_owned(),
+        Cause::Feed => "no import was completed for too long: the next one lets it go".to_owned(),
+        Cause::Surge => "more messages at once than mail.surge_limit: `warrantyd mail release` \
+             lets it go, `mail discard` gives it up"
+            .to_owned(),
+        Cause::Uncertain => "the server's answer never came".to_owned(),
+        Cause::Discarded => "discarded by a person".to_owned(),
+    }
 }
 
 /// One message.

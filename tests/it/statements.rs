@@ -12,7 +12,7 @@ use tracing::subscriber::{NoSubscriber, set_default};
 use warrantyd::case::Entity;
 use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
-use warrantyd::jobs::{self, When};
+use warrantyd::jobs::{self, Holding, When};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{Format, ReportName};
 use warrantyd::store;
@@ -79,6 +79,7 @@ async fn each_is_run() {
     facts(&shop).await;
     reports(&shop).await;
     tried_again(&shop).await;
+    held(&shop).await;
     no_longer_true(&shop).await;
     wrong_clock(&shop).await;
     other_rules(&shop).await;
@@ -176,6 +177,28 @@ async fn tried_again(shop: &Shop) {
     }
     open.store.close().await;
     run_at(shop, named("2025-06-05T10:05:00Z")).await;
+}
+
+/// Held twice, lifted, opted out by a message, and in again.
+async fn held(shop: &Shop) {
+    let open = shop.open().await;
+    let now = at("2025-06-05T10:06:00Z");
+    let holding = Holding {
+        name: "C-1",
+        kind: None,
+    };
+    for reason in ["in dispute", "asked for quiet"] {
+        let held = jobs::hold(&open, holding, reason, None, now).await.unwrap();
+        assert!(held.is_some());
+    }
+    let lifted = jobs::unhold(&open, holding, now).await.unwrap();
+    assert!(lifted.is_some());
+    let sent = "SELECT message_id FROM messages WHERE state = 'sent' AND audience = 'customer'";
+    let header = shop.rows(sent).await.remove(0);
+    let customer = jobs::customer_of_message(&open, &header).await.unwrap();
+    assert!(jobs::opt_out(&open, &customer, now).await.unwrap());
+    assert!(jobs::opt_in(&open, &customer, now).await.unwrap());
+    open.store.close().await;
 }
 
 /// What waits while the server is away loses its reason, and has it again;

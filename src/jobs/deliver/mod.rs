@@ -28,10 +28,10 @@ use self::sessions::{Belt, Lease};
 use self::settle::uncertain;
 use self::writer::Writer;
 use super::book::rules;
-use super::guard::guarded;
+use super::guard::{guarded, plan_context};
 use super::postbox::{Parcel, post, shop as letterhead, transport};
 use super::{Outcome, Refused, Shop, When};
-use crate::case::Rules;
+use crate::case::{PlanContext, Rules};
 use crate::clock::Stopwatch;
 use crate::config::{Mail, OnUncertain};
 use crate::mail::{Letters, Mailbox};
@@ -72,6 +72,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
         rules,
         writer: Writer::new(&shop.config, mail, today, now)?,
         now,
+        context: plan_context(&shop.config, &guarded),
         is_doubted,
         customers_too,
         ends_after: if when.is_named {
@@ -99,6 +100,7 @@ struct Run<'s> {
     rules: Rules,
     writer: Writer,
     now: Instant,
+    context: PlanContext,
     /// Whether nobody has confirmed the time: then nothing is given up, and
     /// nothing that was recorded changes.
     is_doubted: bool,

@@ -20,10 +20,9 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::book::rules;
-use super::guard::{Guarded, guarded};
+use super::guard::{Guarded, guarded, plan_context};
 use super::{Outcome, Shop, When};
-use crate::case::{Notice, NoticeKey, PlanContext, Rules};
-use crate::config::Config;
+use crate::case::{Cause, Notice, NoticeKey, Rules};
 use crate::policy::{PolicyId, Subject, Window};
 use crate::store::{self, Ahead, Guard, StoreError, Tx};
 use decide::{Decided, Decider, Found, Hold, Next};
@@ -135,16 +134,8 @@ pub(super) async fn enforce_share(shop: &Shop, when: When) -> Result<Outcome> {
 }
 
 fn decider(shop: &Shop, guarded: Guarded, rules: Rules, rules_id: i64, dry_run: bool) -> Decider {
-    let Config {
-        calendar, notices, ..
-    } = shop.config.as_ref();
     Decider {
-        context: PlanContext {
-            now: guarded.at,
-            stale_after: notices.stale_after,
-            live_from: notices.live_from.map(|day| calendar.day_start(day)),
-            customers_held: guarded.guard.held_since.is_some(),
-        },
+        context: plan_context(&shop.config, &guarded),
         guard: guarded.guard,
         shop: shop.clone(),
         rules,
@@ -168,7 +159,7 @@ async fn keep_guard(
     if guarded.guard.held_since.is_some() {
         outcome.count("held", store::notices_hold_customers(tx).await?);
     } else if before.held_since.is_some() {
-        outcome.count("let_go", store::notices_let_go(tx).await?);
+        outcome.count("let_go", store::notices_let_go(tx, Cause::Clock).await?);
     }
     Ok(store::guard_write(tx, &guarded.guard).await?)
 }
