@@ -12,6 +12,9 @@ use super::value::{Read, address, named, number, parsed, path, smtp_url, span, t
 /// More connections than this gain nothing.
 const MOST_SESSIONS: usize = 32;
 
+/// A run never sends more.
+const MOST_MESSAGES: usize = 1_000_000_000;
+
 /// Where messages are handed over, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
@@ -23,6 +26,8 @@ pub struct Mail {
     pub reply_to: Option<String>,
     /// When customers may be written to, in the business's zone.
     pub send_between: SendingHours,
+    /// The most customers' messages that a run sends without asking.
+    pub surge_limit: usize,
     /// How long a message is tried.
     pub give_up_after: TimeDelta,
     /// What follows if the server's answer never came.
@@ -123,7 +128,7 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 12] = [
+    pub(super) const KEYS: [&str; 13] = [
         "transport",
         "url",
         "username",
@@ -133,6 +138,7 @@ impl Mail {
         "from",
         "reply_to",
         "send_between",
+        "surge_limit",
         "give_up_after",
         "on_uncertain",
         "sessions",
@@ -168,6 +174,9 @@ impl Mail {
             send_between: reader
                 .optional("mail.send_between", hours)?
                 .unwrap_or(SendingHours::DEFAULT),
+            surge_limit: reader
+                .optional("mail.surge_limit", number(0..=MOST_MESSAGES))?
+                .unwrap_or(500),
             give_up_after: reader
                 .optional("mail.give_up_after", span)?
                 .unwrap_or(TimeDelta::days(3)),

@@ -50,6 +50,7 @@ fn mail_has_its_defaults_once_a_transport_is_set() {
     let dir = PathBuf::from("/etc/w/out");
     assert_eq!(mail.transport, Transport::File { dir });
     assert_eq!(mail.give_up_after, TimeDelta::days(3));
+    assert_eq!(mail.surge_limit, 500);
     assert_eq!(mail.on_uncertain, OnUncertain::Resend);
     let at = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
     assert_eq!(
@@ -78,8 +79,8 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "5: import.max_age: unknown key, expected one of dir",
         ),
         (
-            "[mail]\nsurge_limit = 1",
-            "5: mail.surge_limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, send_between, give_up_after, on_uncertain, sessions",
+            "[mail]\nlimit = 1",
+            "5: mail.limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, send_between, surge_limit, give_up_after, on_uncertain, sessions",
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
@@ -321,7 +322,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "MAIL__TRANSPRT",
             "file",
-            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, send_between, give_up_after, on_uncertain, sessions",
+            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, send_between, surge_limit, give_up_after, on_uncertain, sessions",
         ),
         (
             "SHOP__NAME",

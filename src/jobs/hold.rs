@@ -167,8 +167,8 @@ fn one_of(kinds: Vec<HoldKind>, name: &str) -> Result<HoldKind, Refused> {
         [kind] => Ok(*kind),
         _ => {
             let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-            let (all, or) = (kinds.join(" and a "), kinds.join(" or --kind "));
-            let why = format!("`{name}` names a {all}: expected --kind {or}");
+            let (all, or) = (kinds.join(", "), kinds.join(" or --kind "));
+            let why = format!("`{name}` names several things ({all}): expected --kind {or}");
             Err(Refused(why))
         }
     }

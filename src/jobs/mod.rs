@@ -32,7 +32,7 @@ pub use demo::{Count, Demo, demo};
 pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
-pub use outbox::{message, message_retry, messages};
+pub use outbox::{discard, kept_back, message, message_retry, messages, release};
 pub use report::{ReportRequest, UPCOMING_DAYS, daily_report, one_report};
 pub use run::{JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
 pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};

@@ -43,6 +43,7 @@ mod recorded;
 mod report;
 mod rules;
 mod runs;
+mod surge;
 
 pub use agenda::*;
 pub use cases::*;
@@ -56,3 +57,4 @@ pub use recorded::{plan_write, recorded_load, recorded_notices};
 pub use report::*;
 pub use rules::*;
 pub use runs::*;
+pub use surge::*;

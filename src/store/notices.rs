@@ -127,7 +127,7 @@ pub struct ReadyNotice {
 const READY: [&str; 3] = ["n.id", "n.order_id", "n.ready_at"];
 
 /// What may be sent by `$1` and is in no message under way.
-const IS_READY: &str = "n.ready_at <= $1 \
+pub(super) const IS_READY: &str = "n.ready_at <= $1 \
      AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
                        JOIN messages AS m ON m.id = c.message_id \
                       WHERE c.notice_id = n.id \
@@ -306,6 +306,47 @@ pub async fn notices_undo(tx: &mut Tx<'_>, after: Instant) -> Result<u64, StoreE
     let forgotten = write(sql).bind(after).execute(tx).await?;
     write("UPDATE agenda SET next_at = 0").execute(tx).await?;
     Ok(forgotten)
+}
+
+/// What is kept from a customer for one cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBack {
+    /// The customer.
+    pub customer_ref: String,
+    /// Held, or failed because somebody discarded it.
+    pub disposition: Disposition,
+    /// Why.
+    pub cause: Cause,
+    /// How many notices.
+    pub notices: i64,
+}
+
+/// What is kept from customers, those of the newest notices first; without what
+/// is in a message.
+pub async fn notices_kept_back(tx: &mut Tx<'_>, at_most: i64) -> Result<Vec<KeptBack>, StoreError> {
+    let columns = [
+        "o.customer_ref",
+        "n.disposition",
+        "n.cause",
+        "count(*) AS notices",
+    ];
+    let rest = "FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
+         WHERE n.cause IN ('clock', 'hold', 'feed', 'surge', 'discarded') \
+         GROUP BY o.customer_ref, n.disposition, n.cause \
+         ORDER BY max(n.id) DESC LIMIT $1";
+    let kept = |mut row: Row| {
+        Ok(KeptBack {
+            customer_ref: row.get("customer_ref")?,
+            disposition: row.parse("disposition", "a disposition")?,
+            cause: row.parse("cause", "why a notice is held")?,
+            notices: row.get("notices")?,
+        })
+    };
+    let rows = select("notices", columns, rest)
+        .bind(at_most)
+        .rows(tx)
+        .await?;
+    rows.into_iter().map(kept).collect()
 }
 
 /// How many notices there are of each disposition.

@@ -217,7 +217,7 @@ async fn a_name_of_several_things_wants_to_be_told_apart() {
     ])
     .await;
     let said = stderr(&shop.run_to(2, &["hold", "X", "--reason", "r"]));
-    let expected = "`X` names a customer and a order and a unit: \
+    let expected = "`X` names several things (customer, order, unit): \
                     expected --kind customer or --kind order or --kind unit";
     assert!(said.contains(expected), "{said}");
     shop.run_to(0, &["hold", "X", "--reason", "r", "--kind", "unit"]);

@@ -22,4 +22,5 @@ mod sheets;
 mod shop;
 mod standby;
 mod statements;
+mod surge;
 mod work;

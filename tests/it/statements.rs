@@ -122,7 +122,20 @@ async fn facts(shop: &Shop) {
         ])
         .await;
     assert_eq!(imported.files[2].rejected, 2);
+    too_many(shop).await;
     run_at(shop, named("2025-06-05T09:00:00Z")).await;
+}
+
+/// More than the surge guard lets pass, until somebody does.
+async fn too_many(shop: &Shop) {
+    configure(shop, &config(&format!("{FILE_MAIL}surge_limit = 0\n")));
+    run_at(shop, named("2025-06-05T08:30:00Z")).await;
+    let open = shop.open().await;
+    assert_ne!(jobs::kept_back(&open, 10).await.unwrap(), []);
+    assert_ne!(jobs::release(&open, Some("O-1")).await.unwrap(), 0);
+    assert_ne!(jobs::release(&open, None).await.unwrap(), 0);
+    open.store.close().await;
+    configure(shop, &config(FILE_MAIL));
 }
 
 /// A fact of the claim, recorded as from the command line.
