@@ -51,9 +51,16 @@ CREATE TABLE enforcement (
     last_at BIGINT,
     doubted_at BIGINT, -- the last run at a time that nobody has confirmed
     held_since BIGINT,
-    held_reason {text}
+    held_reason {text},
+    feed_died_at BIGINT -- since when no import was completed for too long
 );
 INSERT INTO enforcement (id) VALUES (1);
+
+-- When an import was last completed, whatever it found: one row, if ever.
+CREATE TABLE feed (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    imported_at BIGINT NOT NULL
+);
 
 -- What customers' notices are held for, each hold from the change set in which
 -- somebody recorded it to the one in which somebody lifted it.

@@ -75,8 +75,8 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "4: x: unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, jobs",
         ),
         (
-            "[import]\nmax_age = \"1 day\"",
-            "5: import.max_age: unknown key, expected one of dir",
+            "[import]\nmaxage = \"1 day\"",
+            "5: import.maxage: unknown key, expected one of dir, max_age",
         ),
         (
             "[mail]\nlimit = 1",

@@ -8,6 +8,7 @@ mod daemon;
 mod deliver;
 mod demo;
 mod enforce;
+mod feed;
 mod holds;
 mod house;
 mod import;

@@ -85,6 +85,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     };
     run.settle_interrupted().await?;
     run.tell_of_guard(&guard).await?;
+    run.tell_of_feed(&guard).await?;
     run.hold_surge().await?;
     run.send().await?;
     Ok(mem::take(&mut *run.outcome()))

@@ -27,6 +27,29 @@ impl Run<'_> {
         Ok(tx.commit().await?)
     }
 
+    /// Ops are told once that imports do not come any more.
+    pub(super) async fn tell_of_feed(&self, guard: &Guard) -> Result<()> {
+        let Some(since) = guard.feed_died_at else {
+            return Ok(());
+        };
+        let lines = [
+            "No import was completed for import.max_age, so what looks late may only not have \
+             been entered."
+                .to_owned(),
+            "Customers' notices of delays and outcomes are held. Reminders of warranties, and \
+             messages inside the shop, go out."
+                .to_owned(),
+            "See what became of the import: `warrantyd status`. The first `enforce` after the \
+             next import lets go what is still true."
+                .to_owned(),
+        ];
+        let mut tx = self.shop.store.write().await?;
+        let subject = "Customers' notices of delays are held: no import comes";
+        self.tell_ops(&mut tx, format!("feed died at {since}"), subject, &lines)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Holds all that this run would send to customers, if it is more than is
     /// believed without asking, and tells ops.
     pub(super) async fn hold_surge(&self) -> Result<()> {

@@ -20,7 +20,7 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::book::rules;
-use super::guard::{Guarded, guarded, plan_context};
+use super::guard::{Guarded, guarded, plan_context, with_feed};
 use super::{Outcome, Shop, When};
 use crate::case::{Cause, Notice, NoticeKey, Rules};
 use crate::policy::{PolicyId, Subject, Window};
@@ -82,6 +82,8 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
         },
         false => guarded(&guard, when, shop.config.calendar.zone)?,
     };
+    let imported_at = store::feed_load(&mut tx).await?;
+    let guarded = with_feed(guarded, imported_at, shop.config.import_max_age);
     let in_force = rules(shop, &mut tx).await?;
     let mut begun = Outcome::default();
     let rules_id = match dry_run {
@@ -160,6 +162,10 @@ async fn keep_guard(
         outcome.count("held", store::notices_hold_customers(tx).await?);
     } else if before.held_since.is_some() {
         outcome.count("let_go", store::notices_let_go(tx, Cause::Clock).await?);
+    }
+    // What is queued while the feed is dead `deliver` holds.
+    if before.feed_died_at.is_some() && guarded.guard.feed_died_at.is_none() {
+        outcome.count("let_go", store::notices_let_go(tx, Cause::Feed).await?);
     }
     Ok(store::guard_write(tx, &guarded.guard).await?)
 }
