@@ -116,6 +116,7 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
             "failing": agenda.failing,
         },
         "notices": counted(&status.notices),
+        "held": counted(&status.held),
         "messages": counted(&status.messages),
     })
 }

@@ -20,6 +20,8 @@ pub struct Status {
     pub imported_at: Option<Instant>,
     /// Notices by disposition.
     pub notices: Vec<(String, i64)>,
+    /// Notices that are held, by cause.
+    pub held: Vec<(String, i64)>,
     /// Messages by state.
     pub messages: Vec<(String, i64)>,
     /// Whether the rules changed and nothing was enforced under them yet.
@@ -36,6 +38,7 @@ pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
         guard: store::guard_load(&mut tx).await?,
         imported_at: store::feed_load(&mut tx).await?,
         notices: store::notice_counts(&mut tx).await?,
+        held: store::held_counts(&mut tx).await?,
         messages: store::message_counts(&mut tx).await?,
         rules_changed: rules_id.is_none(),
     })
@@ -74,6 +77,10 @@ impl Status {
             ("notices", counted(&self.notices)),
             ("messages", counted(&self.messages)),
         ];
+        if !self.held.is_empty() {
+            let why = "`mail list --held` says why";
+            lines.push(("held", format!("{}: {why}", counted(&self.held))));
+        }
         if stale > 0 {
             lines.push((
                 "older rules",

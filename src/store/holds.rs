@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::StoreError;
-use super::engine::{Kind, Page, Row, Tx, select, write};
+use super::engine::{Kind, Page, Row, Statement, Tx, select, write};
 use crate::case::{Hold, HoldKind};
 use crate::policy::Instant;
 
@@ -97,6 +97,15 @@ pub(super) async fn holds_load<'o>(
     tx: &mut Tx<'_>,
     orders: impl Iterator<Item = (i64, &'o str)>,
 ) -> Result<HashMap<i64, Vec<Hold>>, StoreError> {
+    let mut holds: HashMap<i64, Vec<Hold>> = HashMap::new();
+    for mut row in in_force(orders).rows(tx).await? {
+        let order_id = row.get("order_id")?;
+        holds.entry(order_id).or_default().push(hold(&mut row)?);
+    }
+    Ok(holds)
+}
+
+fn in_force<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Statement {
     let mut page = Page::new(&[("order_id", Kind::Int), ("customer_ref", Kind::Text)]);
     for (order_id, customer_ref) in orders {
         page.push([order_id.into(), customer_ref.into()]);
@@ -110,12 +119,7 @@ pub(super) async fn holds_load<'o>(
          {then} holds AS h ON h.id = found.hold_id \
          {then} change_sets AS c ON c.id = h.began_in ORDER BY found.order_id, h.id";
     let columns = HOLD.into_iter().chain(["found.order_id"]);
-    let mut holds: HashMap<i64, Vec<Hold>> = HashMap::new();
-    for mut row in select("holds", columns, rest).page(page).rows(tx).await? {
-        let order_id = row.get("order_id")?;
-        holds.entry(order_id).or_default().push(hold(&mut row)?);
-    }
-    Ok(holds)
+    select("holds", columns, rest).page(page)
 }
 
 /// Since when customers want no reminders, of those who do not.
@@ -168,4 +172,25 @@ pub async fn customer_of_message(
     let query = select("messages", ["o.customer_ref"], rest);
     let query = query.bind(format!("<{name}@")).bind(format!("<{name}A"));
     query.value(tx).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_of_cases_probes_for_its_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let plan = in_force([(1, "K-1")].into_iter()).plan(&mut tx).await;
+        let plan = plan.unwrap();
+        for index in ["holds_order (order_id", "holds_ref (ref"] {
+            let is_probed = |line: &String| line.starts_with("SEARCH") && line.contains(index);
+            assert!(plan.iter().any(is_probed), "{plan:?}");
+        }
+        let is_whole = |line: &String| line.starts_with("SCAN h");
+        assert!(!plan.iter().any(is_whole), "{plan:?}");
+    }
 }

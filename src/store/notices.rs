@@ -359,6 +359,14 @@ pub async fn notice_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreE
     .await
 }
 
+/// How many notices are held for each cause.
+pub async fn held_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreError> {
+    let rest = "FROM notices WHERE cause IS NOT NULL AND disposition = 'held' \
+         GROUP BY cause ORDER BY cause";
+    let query = select("notices", ["cause AS name", "count(*) AS n"], rest);
+    counts(query, tx).await
+}
+
 /// Rows of a name and a number.
 pub(super) async fn counts(
     query: Statement,

@@ -2,7 +2,7 @@
 //! is held because they are too many (spec, section 5).
 
 use super::StoreError;
-use super::engine::{Page, Tx, select, write};
+use super::engine::{Page, Statement, Tx, select, write};
 use super::messages::messages_drop;
 use super::notices::IS_READY;
 use crate::case::Fate;
@@ -23,6 +23,11 @@ const MESSAGES: &str = "FROM messages AS m WHERE m.state = 'ready' AND m.next_tr
 /// counted up to so many: one for each that waits, and one for each customer
 /// of whom something is ready.
 pub async fn surge_count(tx: &mut Tx<'_>, now: Instant, at_most: i64) -> Result<i64, StoreError> {
+    let counted = counted(now, at_most).value(tx).await?;
+    Ok(counted.unwrap_or(0))
+}
+
+fn counted(now: Instant, at_most: i64) -> Statement {
     let rest = format!(
         "FROM (SELECT 1 FROM (SELECT DISTINCT o.customer_ref \
                    FROM notices AS n {{then}} orders AS o ON o.id = n.order_id \
@@ -30,15 +35,15 @@ pub async fn surge_count(tx: &mut Tx<'_>, now: Instant, at_most: i64) -> Result<
          UNION ALL SELECT 1 FROM (SELECT m.id {MESSAGES} LIMIT $2) AS waiting) AS found"
     );
     let query = select("notices", ["count(*) AS n"], rest);
-    let counted = query.bind(now).bind(at_most).value(tx).await?;
-    Ok(counted.unwrap_or(0))
+    query.bind(now).bind(at_most)
 }
 
 /// Holds what [`surge_count`] counts; messages that wait are taken back. Gives
 /// the number of notices.
 pub async fn surge_hold(tx: &mut Tx<'_>, now: Instant) -> Result<u64, StoreError> {
-    let waiting = select("messages", ["m.id"], MESSAGES).bind(now);
-    let waiting: Vec<i64> = waiting.values(tx).await?;
+    // What another node has at hand is left to it.
+    let waiting = select("messages", ["m.id"], format!("{MESSAGES} {{lock free}}"));
+    let waiting: Vec<i64> = waiting.bind(now).values(tx).await?;
     messages_drop(tx, &waiting).await?;
     let sql = format!(
         "UPDATE notices AS n SET disposition = 'held', cause = 'surge' \
@@ -69,4 +74,25 @@ pub async fn surge_end(
         None => ending,
     };
     ending.execute(tx).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_ready_is_counted_by_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let plan = counted(now, 501).plan(&mut tx).await.unwrap();
+        for index in ["notices_queued (audience", "messages_ready (next_try_at"] {
+            let is_probed = |line: &String| line.starts_with("SEARCH") && line.contains(index);
+            assert!(plan.iter().any(is_probed), "{plan:?}");
+        }
+        let is_whole = |line: &String| line.starts_with("SCAN n") || line.starts_with("SCAN m");
+        assert!(!plan.iter().any(is_whole), "{plan:?}");
+    }
 }

@@ -90,6 +90,44 @@ async fn a_message_that_waits_is_taken_back_by_a_hold() {
 }
 
 #[tokio::test]
+async fn what_the_server_may_have_is_not_sent_again_while_it_is_held() {
+    let shop = repair().await;
+    run_at(&shop, "2025-06-20T10:00:00Z").await;
+    shop.execute(
+        "UPDATE messages SET state = 'ready', sent_at = NULL, next_try_at = composed_at, \
+                             maybe_taken = TRUE; \
+         UPDATE notices SET disposition = 'queued' WHERE disposition = 'sent'",
+    )
+    .await;
+    hold(&shop, "U-1", None, None).await;
+    run_at(&shop, "2025-06-20T11:00:00Z").await;
+    let state = "SELECT state, tries FROM messages";
+    assert_eq!(shop.rows(state).await, ["ready|1"]);
+    shop.run_to(0, &["unhold", "U-1"]);
+    run_at(&shop, "2025-06-20T12:00:00Z").await;
+    // The same message, byte for byte.
+    assert_eq!(shop.rows(state).await, ["sent|2"]);
+    assert_eq!(shop.rows(NOTICES).await, ["start|sent|-"]);
+}
+
+#[tokio::test]
+async fn a_hold_that_dies_half_way_was_never_there() {
+    let shop = repair().await;
+    shop.enforce(named("2025-06-20T09:15:00Z")).await.unwrap();
+    let before = shop.dump(&[]).await;
+    shop.breaks("UPDATE", "agenda", "NEW.next_at = 0").await;
+    for args in [
+        &["hold", "K-1", "--reason", "in dispute"][..],
+        &["opt-out", "K-1"],
+    ] {
+        let said = stderr(&shop.run_to(1, args));
+        assert!(said.contains("died here"), "{said}");
+        assert_same(&shop.dump(&[]).await, &before, args[0]);
+    }
+    shop.mends().await;
+}
+
+#[tokio::test]
 async fn a_hold_reaches_its_own_orders_alone() {
     let shop = Shop::new(FILE_MAIL);
     let orders = "O-1,K-1,Ada,ada@example.com,2025-01-01,2025-01-05T10:00:00Z,EUR,100.00\n\

@@ -283,7 +283,21 @@ async fn moved() {
     let (from, to) = (Shop::on(Engine::Sqlite, ""), Shop::on(Engine::Postgres, ""));
     from.import(&one_unit("2025-01-05T10:00:00Z")).await;
     let open = from.open().await;
+    let (holding, now) = (
+        Holding {
+            name: "U-1",
+            kind: None,
+        },
+        at("2025-06-05T09:00:00Z"),
+    );
+    let held = jobs::hold(&open, holding, "in dispute", None, now).await;
+    assert!(held.unwrap().is_some());
+    assert!(jobs::opt_out(&open, "K-1", now).await.unwrap());
     let copied = jobs::copy_to(&open, &to.database(), &mut |_| {}).await;
-    assert!(copied.unwrap().iter().any(|table| table.rows > 0));
+    let copied = copied.unwrap();
+    for name in ["orders", "holds", "opt_outs", "feed"] {
+        let table = copied.iter().find(|table| table.table == name);
+        assert_eq!(table.map(|table| table.rows), Some(1), "{name}");
+    }
     open.store.close().await;
 }

@@ -62,7 +62,7 @@ impl Run<'_> {
         // Nobody composes meanwhile.
         tx.alone("compose").await?;
         if store::surge_count(&mut tx, self.now, more).await? < more {
-            return Ok(());
+            return Ok(tx.commit().await?);
         }
         // Nor decides.
         store::guard_take(&mut tx).await?;
