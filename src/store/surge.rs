@@ -8,8 +8,8 @@ use super::notices::IS_READY;
 use crate::case::Fate;
 use crate::policy::Instant;
 
-/// What a run at `$1` would put into messages to customers, and nobody has let
-/// go.
+/// What a run would put into messages to customers, once it is ready, and nobody
+/// has let go.
 const NOTICES: &str = "n.disposition = 'queued' AND n.audience = 'customer' AND NOT n.cleared";
 
 /// What waits for a run at `$1` of messages to customers. What the server may
