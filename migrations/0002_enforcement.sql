@@ -51,6 +51,37 @@ CREATE TABLE enforcement (
     last_at BIGINT,
     doubted_at BIGINT, -- the last run at a time that nobody has confirmed
     held_since BIGINT,
-    held_reason {text}
+    held_reason {text},
+    feed_died_at BIGINT -- since when no import was completed for too long
 );
 INSERT INTO enforcement (id) VALUES (1);
+
+-- When an import was last completed, whatever it found: one row, if ever.
+CREATE TABLE feed (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    imported_at BIGINT NOT NULL
+);
+
+-- What customers' notices are held for, each hold from the change set in which
+-- somebody recorded it to the one in which somebody lifted it.
+CREATE TABLE holds (
+    id {id},
+    kind {text} NOT NULL, -- claim, customer, order or unit
+    ref {text} NOT NULL,
+    order_id BIGINT REFERENCES orders (id), -- NULL: all orders of a customer
+    reason {text} NOT NULL,
+    until BIGINT, -- it ends by itself
+    began_in BIGINT NOT NULL REFERENCES change_sets (id),
+    ended_in BIGINT REFERENCES change_sets (id) -- NULL: nobody has lifted it
+);
+CREATE UNIQUE INDEX holds_ref ON holds (ref, kind) WHERE ended_in IS NULL;
+CREATE INDEX holds_order ON holds (order_id) WHERE ended_in IS NULL;
+
+-- Customers who want no reminders, from one change set to another.
+CREATE TABLE opt_outs (
+    id {id},
+    customer_ref {text} NOT NULL,
+    began_in BIGINT NOT NULL REFERENCES change_sets (id),
+    ended_in BIGINT REFERENCES change_sets (id) -- NULL: they still do not
+);
+CREATE UNIQUE INDEX opt_outs_customer ON opt_outs (customer_ref) WHERE ended_in IS NULL;

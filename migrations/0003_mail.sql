@@ -14,6 +14,8 @@ CREATE TABLE notices (
     policy {text} NOT NULL,
     clause {text} NOT NULL,
     disposition {text} NOT NULL,
+    cause {text}, -- why it is held; or discarded, if it failed so
+    cleared BOOLEAN NOT NULL DEFAULT FALSE, -- somebody let it go: it is no part of a surge
     recorded_at BIGINT NOT NULL,
     ready_at BIGINT NOT NULL, -- a customer's outcome waits for a forgotten entry
     -- The day first: what falls due together lies together.
@@ -21,8 +23,8 @@ CREATE TABLE notices (
 );
 CREATE INDEX notices_order ON notices (order_id);
 CREATE INDEX notices_queued ON notices (audience, ready_at, id) WHERE disposition = 'queued';
-CREATE INDEX notices_held ON notices (ready_at) WHERE disposition = 'held';
 CREATE INDEX notices_failed ON notices (order_id) WHERE disposition = 'failed';
+CREATE INDEX notices_cause ON notices (cause, id) WHERE cause IS NOT NULL;
 
 CREATE TABLE messages (
     id {id},

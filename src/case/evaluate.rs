@@ -8,6 +8,7 @@ use super::claim::{self, ClaimView, Seen, Speaks, speaks};
 use super::deadline::{Deadline, Ends, Start, State, deadline};
 use super::exceptions::{Exception, Found, exceptions, facts_in_future};
 use super::facts::{Case, Claim, Order, Unit};
+use super::hold::{self, Stop};
 use super::plan::NoticeKey;
 use super::refund::{Refund, cancellation_refund, cancelled_at};
 use super::unit;
@@ -48,6 +49,8 @@ pub struct DueStep {
     pub policy: PolicyId,
     /// The clause of the policy.
     pub clause: String,
+    /// What keeps it from its customer, though it is true.
+    pub stop: Option<Stop>,
 }
 
 /// All that follows from the facts, the policy and `now`.
@@ -92,6 +95,7 @@ pub fn evaluate(case: &Case, rules: &Rules, now: Instant) -> Result<Evaluation, 
     for unit in &case.units {
         units.push(found.unit(unit, &order, rules, now)?);
     }
+    hold::mark(case, &mut found.due_steps, now);
     found.next_at = next_at(case, &found.deadlines, &rules.calendar, now);
     found.is_open = found.next_at.is_some()
         || found.deadlines.iter().any(Deadline::is_running)
@@ -254,6 +258,7 @@ impl Evaluation {
             level: step.level,
             policy: deadline.policy.id.clone(),
             clause: deadline.terms().clause.clone(),
+            stop: None,
         });
         self.due_steps.extend(due);
     }
@@ -282,6 +287,7 @@ impl Evaluation {
                 level: 0,
                 policy: view.policy.id.clone(),
                 clause: clause.clone(),
+                stop: None,
             });
             self.due_steps.extend(due);
         }
@@ -304,7 +310,7 @@ fn addressed<'a>(
 }
 
 /// The next instant after `now` at which a fact takes effect, a deadline falls
-/// due or a step fires.
+/// due, a step fires or a hold ends.
 fn next_at(
     case: &Case,
     deadlines: &[Deadline],
@@ -322,9 +328,11 @@ fn next_at(
     let facts = case.fact_times().filter_map(|fact| fact.at);
     let roots = case.units.iter().filter_map(|unit| unit.root.as_ref());
     let roots = roots.flat_map(|root| root.times().into_iter().flatten());
+    let holds = case.holds.iter().filter_map(|hold| hold.until);
     of_deadlines
         .chain(facts)
         .chain(roots)
+        .chain(holds)
         .filter(|at| *at > now)
         .min()
 }

@@ -7,6 +7,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::claim::{ClaimView, Handling};
 use super::evaluate::{Evaluation, Rules, SeenUnit};
 use super::facts::{Case, Claim, Kind, Order};
+use super::hold::HoldKind;
 use super::refund::{cancellation_refund, cancelled_at, cancelled_in_transit};
 use crate::policy::{Calendar, Instant, Money, Subject};
 
@@ -192,6 +193,7 @@ fn exception(
 /// Lists what is wrong with a case.
 pub(super) fn exceptions(found: &Found<'_>, evaluation: &Evaluation) -> Vec<Exception> {
     let mut all = facts_in_future(found.case, &found.rules.calendar, found.now);
+    of_holds(found, &mut all);
     of_order(found, evaluation, &mut all);
     for seen in found.units {
         of_unit(seen, found, &mut all);
@@ -201,6 +203,31 @@ pub(super) fn exceptions(found: &Found<'_>, evaluation: &Evaluation) -> Vec<Exce
         }
     }
     all
+}
+
+fn of_holds(found: &Found<'_>, all: &mut Vec<Exception>) {
+    let at = |time| on(&found.rules.calendar, time);
+    let holds = found.case.holds.iter();
+    for hold in holds.filter(|hold| hold.is_in_force(found.now)) {
+        let order_ref = &found.order.order_ref;
+        let (subject, name, whose) = match hold.kind {
+            HoldKind::Claim => (Subject::Claim, &hold.name, String::new()),
+            HoldKind::Unit => (Subject::Unit, &hold.name, String::new()),
+            HoldKind::Order => (Subject::Order, order_ref, String::new()),
+            HoldKind::Customer => {
+                let whose = format!("customer {}: ", hold.name);
+                (Subject::Order, order_ref, whose)
+            }
+        };
+        let until = hold.until.map(|until| format!(" until {}", at(until)));
+        let until = until.unwrap_or_default();
+        let detail = format!(
+            "{whose}held since {}{until}: {}",
+            at(hold.held_at),
+            hold.reason
+        );
+        all.push(exception(ExceptionCode::OnHold, subject, name, detail));
+    }
 }
 
 fn of_order(found: &Found<'_>, evaluation: &Evaluation, all: &mut Vec<Exception>) {

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use super::hold::Hold;
 use crate::policy::{Currency, Instant, Wait};
 
 /// What a unit is.
@@ -150,6 +151,10 @@ pub struct Case {
     pub order: Order,
     /// Its units.
     pub units: Vec<Unit>,
+    /// The holds on it, or on a part of it, that nobody has lifted.
+    pub holds: Vec<Hold>,
+    /// Since when its customer wants no reminders.
+    pub opted_out_at: Option<Instant>,
 }
 
 /// An order.

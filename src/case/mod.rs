@@ -12,7 +12,9 @@ mod deadline;
 mod evaluate;
 mod exceptions;
 mod facts;
+mod fate;
 mod fields;
+mod hold;
 mod plan;
 mod reach;
 mod refund;
@@ -25,9 +27,11 @@ pub use exceptions::{Exception, ExceptionCode};
 pub use facts::{
     Case, Claim, ClaimType, Finding, Kind, Order, Unit, WarrantyRoot, normalized_serial,
 };
+pub use fate::{Cause, Disposition, Fate};
 pub use fields::{Entity, FactType, Field, Value};
+pub use hold::{Hold, HoldKind, Stop};
 pub use plan::{
-    Disposition, Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, RecordedNotice,
-    overruled, plan, withdrawn_outcomes,
+    Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, RecordedNotice, overruled,
+    plan, withdrawn_outcomes,
 };
 pub use refund::Refund;

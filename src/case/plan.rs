@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{NaiveDate, TimeDelta};
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::deadline::{Deadline, State};
 use super::evaluate::{DueStep, Evaluation};
-use crate::policy::{Audience, Instant, Outcome, PolicyId, Step, Subject, Window};
+use super::fate::{Cause, Disposition, Fate};
+use super::hold::Stop;
+use crate::policy::{Audience, Instant, Outcome, PolicyId, Step, Subject, Window, WindowKind};
 
 /// What makes a notice one: it is recorded once, and for ever (spec, section
 /// 5, rule 1).
@@ -30,49 +30,6 @@ pub struct NoticeKey {
     pub audience: Audience,
 }
 
-/// What became of a notice.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Disposition {
-    /// To be sent.
-    Queued,
-    /// Kept back until somebody lets it go.
-    Held,
-    /// Taken over by the mail server.
-    Sent,
-    /// Refused for good, or given up.
-    Failed,
-    /// A later step for the same audience was sent in its place.
-    Superseded,
-    /// Found too late to be of use.
-    Stale,
-    /// Its reason went away before it was sent.
-    Moot,
-}
-
-impl Disposition {
-    /// Whether it may still be sent.
-    pub fn is_waiting(self) -> bool {
-        matches!(self, Self::Queued | Self::Held)
-    }
-}
-
 /// A notice as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedNotice {
@@ -82,6 +39,8 @@ pub struct RecordedNotice {
     pub key: NoticeKey,
     /// What became of it so far.
     pub disposition: Disposition,
+    /// Why it is held, if it is.
+    pub cause: Option<Cause>,
     /// The version of the policy that said so.
     pub policy: PolicyId,
     /// The clause of the policy.
@@ -150,8 +109,38 @@ pub struct PlanContext {
     pub stale_after: TimeDelta,
     /// What should have fired before is never sent.
     pub live_from: Option<Instant>,
-    /// Whether customers' notices are kept back.
+    /// Whether all customers' notices are held: nobody believes the clock.
     pub customers_held: bool,
+    /// Whether no import was completed for too long: what would tell customers
+    /// of a delay or an outcome may be a missing entry.
+    pub feed_is_dead: bool,
+}
+
+impl PlanContext {
+    /// What keeps a step from being sent that is otherwise to be.
+    fn holds(&self, step: &DueStep) -> Option<Cause> {
+        if step.key.audience != Audience::Customer {
+            None
+        } else if self.customers_held {
+            Some(Cause::Clock)
+        } else if step.stop == Some(Stop::Hold) {
+            Some(Cause::Hold)
+        } else if self.feed_is_dead && may_be_a_missing_entry(&step.key) {
+            Some(Cause::Feed)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether an entry that was not made would have kept it from firing: that a
+/// promise is late, and outcomes (spec, section 5, rule 9).
+fn may_be_a_missing_entry(key: &NoticeKey) -> bool {
+    match key.window.map(Window::kind) {
+        Some(WindowKind::Obligation) => matches!(key.step, Step::Due | Step::After(_)),
+        Some(WindowKind::Entitlement) => false,
+        None => true,
+    }
 }
 
 /// A notice to be recorded.
@@ -160,7 +149,7 @@ pub struct Notice {
     /// What it tells to whom, and why.
     pub due: DueStep,
     /// What becomes of it.
-    pub disposition: Disposition,
+    pub fate: Fate,
 }
 
 /// What must be written.
@@ -169,14 +158,14 @@ pub struct Plan {
     /// Notices to be recorded.
     pub notices: Vec<Notice>,
     /// Recorded notices that something else becomes of.
-    pub changed: Vec<(i64, Disposition)>,
+    pub changed: Vec<(i64, Fate)>,
     /// Deadlines that started or changed.
     pub deadlines: Vec<RecordedDeadline>,
     /// Recorded deadlines that no longer are.
     pub gone: Vec<RecordedDeadline>,
 }
 
-/// Works out what must be written (spec, section 5, rules 1–4 and 6).
+/// Works out what must be written (spec, section 5, rules 1–4, 6 and 7).
 pub fn plan(evaluation: &Evaluation, recorded: &Recorded, context: &PlanContext) -> Plan {
     let withdrawn = withdrawn_outcomes(evaluation, &recorded.notices, context.now);
     let due: Vec<&DueStep> = evaluation.due_steps.iter().chain(&withdrawn).collect();
@@ -191,40 +180,38 @@ pub fn plan(evaluation: &Evaluation, recorded: &Recorded, context: &PlanContext)
         match by_key.get(&step.key) {
             None => plan.notices.push(Notice {
                 due: step.clone(),
-                disposition: latest.disposition(step, context),
+                fate: latest.fate(step, context),
             }),
             Some(notice) if notice.disposition == Disposition::Moot => {
-                plan.changed
-                    .push((notice.id, latest.disposition(step, context)));
+                let is_unwanted = step.stop == Some(Stop::OptOut);
+                let again = (!is_unwanted).then(|| (notice.id, latest.fate(step, context)));
+                plan.changed.extend(again);
             }
             Some(_) => {}
         }
     }
-    for notice in recorded
-        .notices
-        .iter()
-        .filter(|notice| notice.disposition.is_waiting())
-    {
-        let changed = latest.overrules(&notice.key);
-        plan.changed
-            .extend(changed.map(|disposition| (notice.id, disposition)));
+    let waiting = recorded.notices.iter();
+    for notice in waiting.filter(|notice| notice.disposition.is_waiting()) {
+        let stopped = latest.overrules(notice, context);
+        let changed = stopped.or_else(|| latest.lifts(notice, context));
+        plan.changed.extend(changed.map(|fate| (notice.id, fate)));
     }
     (plan.deadlines, plan.gone) = deadline_changes(evaluation, &recorded.deadlines);
     plan
 }
 
-/// What becomes of notices by now, as far as they no longer stand: their
-/// reason is looked at again (spec, section 5, rule 6).
+/// What becomes of notices by now that are not to be told any more, or not
+/// yet: their reasons are looked at again (spec, section 5, rules 6 and 7).
 pub fn overruled(
     evaluation: &Evaluation,
     notices: &[RecordedNotice],
-    now: Instant,
-) -> Vec<(i64, Disposition)> {
-    let withdrawn = withdrawn_outcomes(evaluation, notices, now);
+    context: &PlanContext,
+) -> Vec<(i64, Fate)> {
+    let withdrawn = withdrawn_outcomes(evaluation, notices, context.now);
     let latest = Latest::of(evaluation.due_steps.iter().chain(&withdrawn));
     let judged = notices.iter();
     judged
-        .filter_map(|notice| Some((notice.id, latest.overrules(&notice.key)?)))
+        .filter_map(|notice| Some((notice.id, latest.overrules(notice, context)?)))
         .collect()
 }
 
@@ -247,7 +234,8 @@ fn order(step: &DueStep) -> (Instant, (u8, i32)) {
 impl<'e> Latest<'e> {
     fn of(due: impl Iterator<Item = &'e DueStep> + Clone) -> Self {
         let mut latest = HashMap::new();
-        for step in due.clone() {
+        // What the customer does not want takes no other's place.
+        for step in due.clone().filter(|step| step.stop != Some(Stop::OptOut)) {
             let entry = latest.entry(ladder(&step.key)).or_insert(step);
             if order(step) > order(entry) {
                 *entry = step;
@@ -266,32 +254,50 @@ impl<'e> Latest<'e> {
         step.key.window.is_some() && latest.is_some_and(|latest| order(latest) > order(step))
     }
 
-    /// What becomes of a recorded notice that waits; nothing if it stands.
-    fn overrules(&self, key: &NoticeKey) -> Option<Disposition> {
-        match self.due.get(key) {
-            None => Some(Disposition::Moot),
-            Some(step) => self.is_overtaken(step).then_some(Disposition::Superseded),
+    /// What becomes of a recorded notice that is not to be told any more, or
+    /// not yet; nothing if it stands.
+    fn overrules(&self, notice: &RecordedNotice, context: &PlanContext) -> Option<Fate> {
+        let Some(step) = self.due.get(&notice.key) else {
+            return Some(Disposition::Moot.into());
+        };
+        if step.stop == Some(Stop::OptOut) {
+            return Some(Disposition::Moot.into());
         }
+        if self.is_overtaken(step) {
+            return Some(Disposition::Superseded.into());
+        }
+        let is_queued = notice.disposition == Disposition::Queued;
+        let held_by = context.holds(step).filter(|_| is_queued)?;
+        Some(Fate::waits(Some(held_by)))
+    }
+
+    /// What becomes of a notice that was held for a hold that is over. That it
+    /// waited makes it no older.
+    fn lifts(&self, notice: &RecordedNotice, context: &PlanContext) -> Option<Fate> {
+        let step = self.due.get(&notice.key)?;
+        let held_by = context.holds(step);
+        let is_over = notice.cause == Some(Cause::Hold) && held_by != notice.cause;
+        is_over.then(|| Fate::waits(held_by))
     }
 
     /// What becomes of a step that was not recorded, or was moot and is true
     /// again.
-    fn disposition(&self, step: &DueStep, context: &PlanContext) -> Disposition {
+    fn fate(&self, step: &DueStep, context: &PlanContext) -> Fate {
         let is_customers = step.key.audience == Audience::Customer;
         let is_old = || {
             let stale_at = step.fires_at.checked_add_signed(context.stale_after);
             step.key.window.is_some() && stale_at.is_some_and(|at| at < context.now)
         };
         if context.live_from.is_some_and(|from| step.fires_at < from) {
-            Disposition::Stale
+            Disposition::Stale.into()
         } else if self.is_overtaken(step) {
-            Disposition::Superseded
+            Disposition::Superseded.into()
         } else if is_customers && is_old() {
-            Disposition::Stale
-        } else if is_customers && context.customers_held {
-            Disposition::Held
+            Disposition::Stale.into()
+        } else if step.stop == Some(Stop::OptOut) {
+            Disposition::Moot.into()
         } else {
-            Disposition::Queued
+            Fate::waits(context.holds(step))
         }
     }
 }
@@ -336,6 +342,7 @@ pub fn withdrawn_outcomes(
             level: 0,
             policy: notice.policy.clone(),
             clause: notice.clause.clone(),
+            stop: None,
         });
     }
     withdrawn

@@ -58,7 +58,7 @@ impl Page<'_> {
     }
 
     fn text(&self) -> Result<String, std::fmt::Error> {
-        let Case { order, units } = &self.explained.case;
+        let Case { order, units, .. } = &self.explained.case;
         let mut out = String::new();
         let zone = self.calendar().zone;
         writeln!(
@@ -92,7 +92,7 @@ impl Page<'_> {
 
     /// Whether the name is that of anything that counts.
     fn is_there(&self) -> bool {
-        let Case { order, units } = &self.explained.case;
+        let Case { order, units, .. } = &self.explained.case;
         self.name == order.order_ref || units.iter().any(|unit| self.is_about_unit(unit))
     }
 
@@ -119,6 +119,9 @@ impl Page<'_> {
             minor,
             currency: order.currency,
         };
+        if let Some(since) = self.explained.case.opted_out_at {
+            writeln!(out, "  no reminders: opted out {}", self.local(since))?;
+        }
         writeln!(out, "  total {} {}", money(order.total), order.currency)?;
         let costs = [
             ("shipping out", order.shipping_out),
@@ -424,10 +427,13 @@ impl Page<'_> {
             } else {
                 String::new()
             };
+            let cause = notice.cause.map(|cause| format!(" ({cause})"));
             writeln!(
                 out,
-                "              {what}notice to {}: {}",
-                key.audience, notice.disposition
+                "              {what}notice to {}: {}{}",
+                key.audience,
+                notice.disposition,
+                cause.unwrap_or_default()
             )?;
         }
         Ok(())

@@ -8,7 +8,8 @@ use super::output::{Rows, TableFormat, one_of, or_dash};
 use super::{Done, preview};
 use crate::clock;
 use crate::jobs::{self, Refused, Shop};
-use crate::store::MessageState;
+use crate::policy::Audience;
+use crate::store::{MessageKind, MessageState};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -18,11 +19,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List messages, the newest first
+    /// List messages, the newest first, and what is held before there is one
     List {
         /// Only those of a state
         #[arg(long, value_parser = one_of::<MessageState>())]
         state: Option<MessageState>,
+        /// Only what is kept from customers, and why
+        #[arg(long, conflicts_with = "state")]
+        held: bool,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -37,6 +41,18 @@ enum What {
     },
     /// Write a letter to look at; nothing is sent
     Preview(preview::Args),
+    /// Let go what the surge guard holds
+    Release {
+        /// Only what is about an order, or all orders of a customer
+        #[arg(long = "ref", value_name = "REF")]
+        name: Option<String>,
+    },
+    /// Give up what the surge guard holds: nobody is ever told
+    Discard {
+        /// Only what is about an order, or all orders of a customer
+        #[arg(long = "ref", value_name = "REF")]
+        name: Option<String>,
+    },
     /// Try a failed or uncertain message again
     Retry {
         /// Its number in `mail list`
@@ -49,9 +65,27 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     match args.what {
         What::List {
             state,
+            held,
             limit,
             format,
-        } => list(&shop, state, limit, format).await?,
+        } => {
+            let mut rows = Rows::new(&COLUMNS);
+            if !held {
+                add_messages(&mut rows, &shop, state, limit).await?;
+            }
+            if state.is_none() {
+                add_kept_back(&mut rows, &shop, limit).await?;
+            }
+            rows.print(format)?;
+        }
+        What::Release { name } => match jobs::release(&shop, name.as_deref()).await? {
+            0 => println!("nothing is held by the surge guard"),
+            count => println!("{count} notices are let go: the next `deliver` sends them"),
+        },
+        What::Discard { name } => match jobs::discard(&shop, name.as_deref()).await? {
+            0 => println!("nothing is held by the surge guard"),
+            count => println!("{count} notices are given up: nobody is ever told"),
+        },
         What::Show { id } => {
             let message = jobs::message(&shop, id).await?;
             let raw = message.with_context(|| no_message(id))?.draft.raw;
@@ -82,26 +116,26 @@ fn no_message(id: i64) -> Refused {
     ))
 }
 
-async fn list(
+const COLUMNS: [&str; 10] = [
+    "id",
+    "state",
+    "kind",
+    "audience",
+    "recipient",
+    "composed_at",
+    "tries",
+    "sent_at",
+    "subject",
+    "answer",
+];
+
+async fn add_messages(
+    rows: &mut Rows,
     shop: &Shop,
     state: Option<MessageState>,
     limit: u32,
-    format: TableFormat,
 ) -> Result<()> {
     let zone = shop.config.calendar.zone;
-    let columns = [
-        "id",
-        "state",
-        "kind",
-        "audience",
-        "recipient",
-        "composed_at",
-        "tries",
-        "sent_at",
-        "subject",
-        "answer",
-    ];
-    let mut rows = Rows::new(&columns);
     for message in jobs::messages(shop, state, limit).await? {
         let sent_at = message
             .sent_at
@@ -120,5 +154,26 @@ async fn list(
             or_dash(message.answer).into(),
         ]);
     }
-    rows.print(format)
+    Ok(())
+}
+
+/// What is kept from customers and in no message: a row for each and each
+/// cause.
+async fn add_kept_back(rows: &mut Rows, shop: &Shop, limit: u32) -> Result<()> {
+    let none = || Value::from(or_dash(None::<String>));
+    for (kept, why) in jobs::kept_back(shop, limit).await? {
+        rows.push([
+            none(),
+            kept.disposition.to_string().into(),
+            MessageKind::Notices.to_string().into(),
+            Audience::Customer.to_string().into(),
+            kept.customer_ref.into(),
+            none(),
+            none(),
+            none(),
+            format!("{} notices", kept.notices).into(),
+            why.into(),
+        ]);
+    }
+    Ok(())
 }

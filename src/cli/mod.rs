@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod forget;
+mod hold;
 mod import;
 mod init;
 mod mail;
@@ -67,6 +68,14 @@ enum Command {
     Report(report::Args),
     /// Show all about an order, a unit or a claim, with the arithmetic
     Explain(explain::Args),
+    /// Tell a customer nothing about an order, a unit or a claim for a while
+    Hold(hold::Args),
+    /// Lift a hold
+    Unhold(hold::What),
+    /// Send a customer no reminders
+    OptOut(hold::OptOutArgs),
+    /// Send a customer reminders again
+    OptIn(hold::OptInArgs),
     /// Print or check policies
     Policy(policy::Args),
     /// Look into the outbox
@@ -139,6 +148,10 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Record(args) => import::record(args, open(config).await?).await,
         Command::Report(args) => report::run(args, open(config).await?).await,
         Command::Explain(args) => explain::run(args, open(config).await?).await,
+        Command::Hold(args) => hold::hold(args, open(config).await?).await,
+        Command::Unhold(args) => hold::unhold(args, open(config).await?).await,
+        Command::OptOut(args) => hold::opt_out(args, open(config).await?).await,
+        Command::OptIn(args) => hold::opt_in(args, open(config).await?).await,
         Command::Mail(args) => mail::run(args, open(config).await?).await,
         Command::Bounce(args) => bounce::run(args, config).await,
         Command::CopyTo(args) => copy_to::run(args, open(config).await?).await,
@@ -190,16 +203,23 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// A time from the command line, read as in the import files, or `now`.
+/// The time of `--at`, read as in the import files, or `now`.
 fn time(shop: &Shop, text: Option<&str>) -> Result<Option<Instant>> {
-    let read = |text| match text {
+    time_of(shop, "--at", text)
+}
+
+/// The same of another option.
+fn time_of(shop: &Shop, option: &str, text: Option<&str>) -> Result<Option<Instant>> {
+    let read = |text| {
+        match text {
         "now" => Ok(clock::now()),
         _ => crate::intake::parse_time(text, &shop.config.calendar).with_context(|| {
             Refused(format!(
-                "--at: found `{text}`, expected `now`, RFC 3339 such as 2026-01-31T09:00:00Z, or \
+                "{option}: found `{text}`, expected `now`, RFC 3339 such as 2026-01-31T09:00:00Z, or \
                  YYYY-MM-DD[ HH:MM[:SS]] in the business's time zone"
             ))
         }),
+    }
     };
     text.map(read).transpose()
 }

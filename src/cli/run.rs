@@ -109,7 +109,7 @@ fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Resul
             key.step.to_string(),
             key.audience.to_string(),
             fires_at.to_rfc3339(),
-            notice.disposition.to_string(),
+            notice.fate.disposition.to_string(),
         ]);
     }
     rows.print(format)?;

@@ -104,6 +104,8 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
     json!({
         "jobs": JobName::VARIANTS.iter().map(job).collect::<Vec<_>>(),
         "enforced_up_to": time(status.guard.last_at),
+        "last_import": time(status.imported_at),
+        "delays_held_since": time(status.guard.feed_died_at),
         "customers_held_since": time(status.guard.held_since),
         "customers_held_reason": status.guard.held_reason,
         "orders": {
@@ -114,6 +116,7 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
             "failing": agenda.failing,
         },
         "notices": counted(&status.notices),
+        "held": counted(&status.held),
         "messages": counted(&status.messages),
     })
 }

@@ -15,6 +15,8 @@ const MOST_SESSIONS: usize = 32;
 /// How many days the bytes of messages are kept.
 const KEEP_DAYS: usize = 365;
 const MOST_KEEP_DAYS: usize = 36_500;
+/// A run never sends more.
+const MOST_MESSAGES: usize = 1_000_000_000;
 
 /// Where messages are handed over, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Mail {
     pub reply_to: Option<String>,
     /// When customers may be written to, in the business's zone.
     pub send_between: SendingHours,
+    /// The most customers' messages that a run sends without asking.
+    pub surge_limit: usize,
     /// How long a message is tried.
     pub give_up_after: TimeDelta,
     /// What follows if the server's answer never came.
@@ -129,7 +133,7 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 14] = [
+    pub(super) const KEYS: [&str; 15] = [
         "transport",
         "url",
         "username",
@@ -140,6 +144,7 @@ impl Mail {
         "from",
         "reply_to",
         "send_between",
+        "surge_limit",
         "give_up_after",
         "on_uncertain",
         "keep_days",
@@ -176,6 +181,9 @@ impl Mail {
             send_between: reader
                 .optional("mail.send_between", hours)?
                 .unwrap_or(SendingHours::DEFAULT),
+            surge_limit: reader
+                .optional("mail.surge_limit", number(0..=MOST_MESSAGES))?
+                .unwrap_or(500),
             give_up_after: reader
                 .optional("mail.give_up_after", span)?
                 .unwrap_or(TimeDelta::days(3)),

@@ -42,6 +42,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// The directory that the job `import` looks into.
     pub import_dir: Option<PathBuf>,
+    /// How long the shop may go without an import that is completed.
+    pub import_max_age: Option<TimeDelta>,
     /// The daily reports.
     pub reports: Reports,
     /// Every job, as written or as left to itself.
@@ -151,6 +153,7 @@ impl Config {
             templates: directory("mail.templates")?,
             mail: Mail::read(reader, base, secrets)?,
             import_dir: directory("import.dir")?,
+            import_max_age: reader.optional("import.max_age", span)?,
             reports: Reports {
                 dir: directory("reports.dir")?,
                 recipients: list_of(reader, "reports.recipients")?,
@@ -267,7 +270,7 @@ pub(super) fn known_keys() -> Vec<String> {
         ("contacts", &Contacts::KEYS),
         ("notices", &Notices::KEYS),
         ("mail", &Mail::KEYS),
-        ("import", &["dir"]),
+        ("import", &["dir", "max_age"]),
         ("reports", &["dir", "recipients"]),
     ];
     let sections = sections.map(|(section, keys)| (section.to_owned(), keys));

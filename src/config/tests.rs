@@ -50,6 +50,7 @@ fn mail_has_its_defaults_once_a_transport_is_set() {
     let dir = PathBuf::from("/etc/w/out");
     assert_eq!(mail.transport, Transport::File { dir });
     assert_eq!(mail.give_up_after, TimeDelta::days(3));
+    assert_eq!(mail.surge_limit, 500);
     assert_eq!(mail.on_uncertain, OnUncertain::Resend);
     let at = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
     assert_eq!(
@@ -74,12 +75,12 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "4: x: unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, jobs",
         ),
         (
-            "[import]\nmax_age = \"1 day\"",
-            "5: import.max_age: unknown key, expected one of dir",
+            "[import]\nmaxage = \"1 day\"",
+            "5: import.maxage: unknown key, expected one of dir, max_age",
         ),
         (
-            "[mail]\nsurge_limit = 1",
-            "5: mail.surge_limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, give_up_after, on_uncertain, keep_days, sessions",
+            "[mail]\nlimit = 1",
+            "5: mail.limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions",
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
@@ -321,7 +322,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "MAIL__TRANSPRT",
             "file",
-            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, give_up_after, on_uncertain, keep_days, sessions",
+            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions",
         ),
         (
             "SHOP__NAME",

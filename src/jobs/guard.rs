@@ -4,6 +4,8 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::{Refused, When};
+use crate::case::PlanContext;
+use crate::config::Config;
 use crate::policy::Instant;
 use crate::store::Guard;
 
@@ -65,6 +67,7 @@ pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> 
     let guard = match is_doubted {
         false => Guard {
             last_at: Some(at),
+            feed_died_at: guard.feed_died_at,
             ..Guard::default()
         },
         true => Guard {
@@ -77,6 +80,7 @@ pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> 
                     "the clock went from {last_at} to {at} since the last run"
                 ))
             }),
+            feed_died_at: guard.feed_died_at,
         },
     };
     Ok(Guarded {
@@ -84,6 +88,38 @@ pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> 
         guard,
         goes_back,
     })
+}
+
+/// Whether no import was completed for too long (spec, section 5, rule 9). A
+/// shop that never imported misses none, and a time that nobody believes says
+/// nothing.
+pub fn with_feed(
+    mut guarded: Guarded,
+    imported_at: Option<Instant>,
+    max_age: Option<TimeDelta>,
+) -> Guarded {
+    let Guarded { at, guard, .. } = &mut guarded;
+    if guard.held_since.is_none() {
+        let good_until = imported_at.zip(max_age);
+        let good_until = good_until.and_then(|(at, max_age)| at.checked_add_signed(max_age));
+        let is_dead = good_until.is_some_and(|until| until < *at);
+        guard.feed_died_at = is_dead.then(|| guard.feed_died_at.unwrap_or(*at));
+    }
+    guarded
+}
+
+/// What decides on notices in a run, beside the case itself.
+pub fn plan_context(config: &Config, guarded: &Guarded) -> PlanContext {
+    let Config {
+        calendar, notices, ..
+    } = config;
+    PlanContext {
+        now: guarded.at,
+        stale_after: notices.stale_after,
+        live_from: notices.live_from.map(|day| calendar.day_start(day)),
+        customers_held: guarded.guard.held_since.is_some(),
+        feed_is_dead: guarded.guard.feed_died_at.is_some(),
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +186,39 @@ mod tests {
                 .unwrap()
                 .goes_back
         );
+    }
+
+    #[test]
+    fn a_feed_is_dead_from_the_first_run_that_misses_it_until_it_comes() {
+        let max_age = Some(TimeDelta::days(1));
+        let imported_at = Some(time("01-01T09:00:00"));
+        let mut guard = Guard::default();
+        for (at, imported_at, max_age, died_at) in [
+            ("01-02T09:00:00", imported_at, max_age, None),
+            ("01-02T09:00:01", imported_at, None, None),
+            ("01-02T09:00:01", None, max_age, None),
+            (
+                "01-02T09:00:01",
+                imported_at,
+                max_age,
+                Some("01-02T09:00:01"),
+            ),
+            (
+                "01-03T09:00:00",
+                imported_at,
+                max_age,
+                Some("01-02T09:00:01"),
+            ),
+            // Nobody believes this one.
+            ("02-01T09:00:00", None, None, Some("01-02T09:00:01")),
+        ] {
+            let guarded = with_feed(run(&guard, at, false).unwrap(), imported_at, max_age);
+            guard = guarded.guard;
+            assert_eq!(guard.feed_died_at, died_at.map(time), "{at}");
+        }
+        let named = run(&guard, "02-01T09:00:01", true).unwrap();
+        let came = Some(time("02-01T09:00:00"));
+        assert_eq!(with_feed(named, came, max_age).guard.feed_died_at, None);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use super::Shop;
+use super::{Refused, Shop};
+use crate::case::{Cause, Disposition, Fate};
 use crate::mail::address_key;
 use crate::policy::Instant;
-use crate::store::{self, Message, MessageState};
+use crate::store::{self, KeptBack, Message, MessageState};
 
 /// The newest messages, only those of a state if one is named. Without their
 /// bytes.
@@ -16,6 +17,21 @@ pub async fn messages(
 ) -> Result<Vec<Message>> {
     let mut tx = shop.store.read().await?;
     Ok(store::messages_list(&mut tx, state, at_most.into()).await?)
+}
+
+/// Why a notice is held, and what lets it go; `clock_reason` is what made
+/// somebody doubt the clock.
+pub fn why_held(cause: Cause, clock_reason: &str) -> String {
+    match cause {
+        Cause::Clock => clock_reason.to_owned(),
+        Cause::Hold => "held by a person: `warrantyd unhold` lets it go".to_owned(),
+        Cause::Feed => "no import was completed for too long: the next one lets it go".to_owned(),
+        Cause::Surge => "more messages at once than mail.surge_limit: `warrantyd mail release` \
+             lets it go, `mail discard` gives it up"
+            .to_owned(),
+        Cause::Uncertain => "the server's answer never came".to_owned(),
+        Cause::Discarded => "discarded by a person".to_owned(),
+    }
 }
 
 /// One message.
@@ -39,4 +55,50 @@ pub async fn message_retry(shop: &Shop, id: i64, now: Instant) -> Result<bool> {
         tx.commit().await?;
     }
     Ok(found)
+}
+
+/// What is kept from customers, each with why; the newest first.
+pub async fn kept_back(shop: &Shop, at_most: u32) -> Result<Vec<(KeptBack, String)>> {
+    let mut tx = shop.store.read().await?;
+    let guard = store::guard_load(&mut tx).await?;
+    let clock_reason = guard.held_reason.unwrap_or_default();
+    let kept = store::notices_kept_back(&mut tx, at_most.into()).await?;
+    let with_why = kept.into_iter().map(|kept| {
+        let why = why_held(kept.cause, &clock_reason);
+        (kept, why)
+    });
+    Ok(with_why.collect())
+}
+
+/// Lets go what the surge guard holds: all, or what is about the orders of a
+/// name. Gives the number of notices.
+pub async fn release(shop: &Shop, name: Option<&str>) -> Result<u64> {
+    end_surge(shop, name, Fate::waits(None)).await
+}
+
+/// Gives up what the surge guard holds: it is never told.
+pub async fn discard(shop: &Shop, name: Option<&str>) -> Result<u64> {
+    let discarded = Fate {
+        disposition: Disposition::Failed,
+        cause: Some(Cause::Discarded),
+    };
+    end_surge(shop, name, discarded).await
+}
+
+async fn end_surge(shop: &Shop, name: Option<&str>, becomes: Fate) -> Result<u64> {
+    let mut tx = shop.store.write().await?;
+    let order_ids = match name {
+        Some(name) => {
+            let named = store::named(&mut tx, name).await?;
+            if named.is_empty() {
+                let why = format!("--ref: there is no order, unit, claim or customer `{name}`");
+                return Err(Refused(why).into());
+            }
+            Some(named.into_values().flatten().collect::<Vec<i64>>())
+        }
+        None => None,
+    };
+    let ended = store::surge_end(&mut tx, order_ids.as_deref(), becomes).await?;
+    tx.commit().await?;
+    Ok(ended)
 }

@@ -16,8 +16,12 @@ pub struct Status {
     pub agenda: AgendaSummary,
     /// Up to when was enforced, and whether customers are held.
     pub guard: Guard,
+    /// When an import was last completed.
+    pub imported_at: Option<Instant>,
     /// Notices by disposition.
     pub notices: Vec<(String, i64)>,
+    /// Notices that are held, by cause.
+    pub held: Vec<(String, i64)>,
     /// Messages by state.
     pub messages: Vec<(String, i64)>,
     /// Reports on messages that came back, by kind.
@@ -39,7 +43,9 @@ pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
         runs: store::runs_latest(&mut tx).await?,
         agenda: store::agenda_summary(&mut tx, now, rules_id.unwrap_or(i64::MAX)).await?,
         guard: store::guard_load(&mut tx).await?,
+        imported_at: store::feed_load(&mut tx).await?,
         notices: store::notice_counts(&mut tx).await?,
+        held: store::held_counts(&mut tx).await?,
         messages: store::message_counts(&mut tx).await?,
         rules_changed: rules_id.is_none(),
     })
@@ -67,7 +73,9 @@ impl Status {
             }
         };
         let enforced = self.guard.last_at.map_or("never".to_owned(), &local);
+        let imported = self.imported_at.map_or("never".to_owned(), &local);
         let mut lines = vec![
+            ("last import", imported),
             ("enforced up to", enforced),
             (
                 "orders",
@@ -82,6 +90,10 @@ impl Status {
                 "came back",
                 format!("{bounces}; no mail goes to {addresses} addresses"),
             ));
+        }
+        if !self.held.is_empty() {
+            let why = "`mail list --held` says why";
+            lines.push(("held", format!("{}: {why}", counted(&self.held))));
         }
         if stale > 0 {
             lines.push((
@@ -99,6 +111,10 @@ impl Status {
                 "customers held",
                 format!("since {}: {reason}", local(since)),
             ));
+        }
+        if let Some(since) = self.guard.feed_died_at {
+            let why = "no import was completed for import.max_age";
+            lines.push(("delays held", format!("since {}: {why}", local(since))));
         }
         lines
     }

@@ -126,6 +126,16 @@ pub async fn agenda_lock(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<(), Store
     Ok(())
 }
 
+/// Lets the cases of orders be looked at again.
+pub async fn agenda_wake(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<(), StoreError> {
+    agenda_lock(tx, order_ids).await?;
+    let sql = "UPDATE agenda SET next_at = 0, failures = 0, error = NULL \
+         WHERE order_id IN (SELECT order_id FROM {page} AS page)";
+    let page = Page::of_ints("order_id", order_ids);
+    write(sql).page(page).execute(tx).await?;
+    Ok(())
+}
+
 /// Writes what evaluations under the rules left on the agenda.
 pub async fn agenda_move(
     tx: &mut Tx<'_>,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::StoreError;
 use super::engine::{Page, Row, Tx, select};
+use super::holds::{holds_load, opt_outs_load};
 use crate::case::{Case, Claim, Order, Unit, WarrantyRoot};
 use crate::policy::{Instant, STANDARD_NAME, Wait};
 
@@ -127,13 +128,27 @@ const WAITS: &str = "FROM {page} AS page {then} waits AS w ON w.claim_id = page.
 pub async fn case_load(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<(i64, Case)>, StoreError> {
     let page = Page::of_ints("order_id", order_ids);
     let mut units = units_load(tx, page.clone()).await?;
-    let mut cases = HashMap::with_capacity(order_ids.len());
+    let mut orders = Vec::with_capacity(order_ids.len());
     for mut row in select("orders", ORDER, ORDERS).page(page).rows(tx).await? {
-        let mut units = units.remove(&row.id()).unwrap_or_default();
-        units.sort_by(|a, b| a.unit_ref.cmp(&b.unit_ref));
-        let order = order(&mut row)?;
-        cases.insert(row.id(), Case { order, units });
+        orders.push((row.id(), order(&mut row)?));
     }
+    let customers = orders
+        .iter()
+        .map(|(id, order)| (*id, order.customer_ref.as_str()));
+    let mut holds = holds_load(tx, customers.clone()).await?;
+    let opted_out = opt_outs_load(tx, customers.map(|(_, name)| name)).await?;
+    let case = |(id, order): (i64, Order)| {
+        let mut units = units.remove(&id).unwrap_or_default();
+        units.sort_by(|a, b| a.unit_ref.cmp(&b.unit_ref));
+        let case = Case {
+            units,
+            holds: holds.remove(&id).unwrap_or_default(),
+            opted_out_at: opted_out.get(&order.customer_ref).copied(),
+            order,
+        };
+        (id, case)
+    };
+    let mut cases: HashMap<i64, Case> = orders.into_iter().map(case).collect();
     let in_order = order_ids.iter();
     Ok(in_order.filter_map(|id| cases.remove_entry(id)).collect())
 }

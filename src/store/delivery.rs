@@ -56,14 +56,16 @@ pub struct Taken {
     pub lease: Duration,
 }
 
-/// Takes messages that were found due in this transaction, which holds them. Left out are those
-/// in which a notice is no longer what it was.
+/// Takes messages that were found due in this transaction, which holds them.
+/// Left out are those in which a notice is no longer what it was; of those that
+/// the server may have, only what somebody holds.
 pub async fn messages_take(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Taken, StoreError> {
     let sql = "UPDATE messages SET state = 'sending', fence = fence + 1, lease_until = {lease} \
          WHERE id IN (SELECT id FROM {page} AS page) \
-           AND (maybe_taken OR NOT EXISTS ( \
+           AND NOT EXISTS ( \
                SELECT 1 FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
-                WHERE c.message_id = messages.id AND n.disposition NOT IN ('queued', 'sent')))";
+                WHERE c.message_id = messages.id AND (n.cause = 'hold' \
+                   OR NOT messages.maybe_taken AND n.disposition NOT IN ('queued', 'sent')))";
     let taking = write(sql).page(Page::of_ints("id", ids));
     let columns = ["id", "lease_until - {clock} AS lease"];
     let mut taken = Taken {
@@ -167,7 +169,7 @@ async fn notices_sent(tx: &mut Tx<'_>, message_ids: &[i64]) -> Result<(), StoreE
     if message_ids.is_empty() {
         return Ok(());
     }
-    let sql = "UPDATE notices SET disposition = 'sent' WHERE disposition <> 'sent' \
+    let sql = "UPDATE notices SET disposition = 'sent', cause = NULL WHERE disposition <> 'sent' \
          AND id IN (SELECT c.notice_id FROM {page} AS page \
                       {then} message_notices AS c ON c.message_id = page.id)";
     let page = Page::of_ints("id", message_ids);
@@ -182,7 +184,8 @@ async fn notices_follow(tx: &mut Tx<'_>, message_ids: &[i64]) -> Result<(), Stor
     if message_ids.is_empty() {
         return Ok(());
     }
-    let sql = "UPDATE notices SET disposition = told.disposition FROM ( \
+    let sql = "UPDATE notices SET disposition = told.disposition, \
+           cause = CASE WHEN told.disposition = 'held' THEN 'uncertain' END FROM ( \
            SELECT c.notice_id, CASE \
                     WHEN count(*) FILTER (WHERE m.state = 'sent') > 0 THEN 'sent' \
                     WHEN count(*) FILTER (WHERE m.state IN ('ready', 'sending')) > 0 THEN NULL \

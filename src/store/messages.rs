@@ -264,7 +264,7 @@ pub async fn message_retry(tx: &mut Tx<'_>, id: i64, now: Instant) -> Result<boo
         return Ok(false);
     };
     // One that another address was told of is to be told to this one too.
-    let sql = "UPDATE notices SET disposition = 'queued' \
+    let sql = "UPDATE notices SET disposition = 'queued', cause = NULL \
          WHERE disposition IN ('failed', 'held', 'sent') \
            AND id IN (SELECT notice_id FROM message_notices WHERE message_id = $1)";
     write(sql).bind(id).execute(tx).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::StoreError;
 use super::engine::{Kind, Page, Row, Statement, Tx, select, write};
-use crate::case::{Disposition, NoticeKey};
+use crate::case::{Cause, Disposition, Fate, NoticeKey};
 use crate::policy::{Audience, Instant};
 
 /// A notice with what became of it.
@@ -18,6 +18,8 @@ pub struct NoticeLine {
     pub fires_at: Instant,
     /// What became of it.
     pub disposition: Disposition,
+    /// Why it is held, if it is.
+    pub cause: Option<Cause>,
     /// The run's time.
     pub recorded_at: Instant,
     /// The customer of its order.
@@ -51,7 +53,7 @@ pub(super) fn key(row: &mut Row) -> Result<NoticeKey, StoreError> {
 }
 
 /// What is read of a notice for the report: its key, its fate, its message.
-const LINE: [&str; 15] = [
+const LINE: [&str; 16] = [
     "n.id",
     "n.subject",
     "n.ref",
@@ -61,6 +63,7 @@ const LINE: [&str; 15] = [
     "n.audience",
     "n.fires_at",
     "n.disposition",
+    "n.cause",
     "n.recorded_at",
     "o.customer_ref",
     "c.assignee_email",
@@ -102,6 +105,7 @@ fn line(row: &mut Row) -> Result<NoticeLine, StoreError> {
         key: key(row)?,
         fires_at: row.time("fires_at")?,
         disposition: row.parse("disposition", "a disposition")?,
+        cause: row.parse_if_given("cause", "why a notice is held")?,
         recorded_at: row.time("recorded_at")?,
         customer_ref: row.get("customer_ref")?,
         assignee: row.get("assignee_email")?,
@@ -123,7 +127,7 @@ pub struct ReadyNotice {
 const READY: [&str; 3] = ["n.id", "n.order_id", "n.ready_at"];
 
 /// What may be sent by `$1` and is in no message under way.
-const IS_READY: &str = "n.ready_at <= $1 \
+pub(super) const IS_READY: &str = "n.ready_at <= $1 \
      AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
                        JOIN messages AS m ON m.id = c.message_id \
                       WHERE c.notice_id = n.id \
@@ -231,19 +235,13 @@ pub async fn notices_carried(
 }
 
 /// Writes what became of notices.
-pub async fn notices_write(
-    tx: &mut Tx<'_>,
-    changed: &[(i64, Disposition)],
-) -> Result<(), StoreError> {
+pub async fn notices_write(tx: &mut Tx<'_>, changed: &[(i64, Fate)]) -> Result<(), StoreError> {
     if changed.is_empty() {
         return Ok(());
     }
-    let mut page = Page::new(&[("id", Kind::Int), ("disposition", Kind::Text)]);
-    for (id, disposition) in changed {
-        page.push([(*id).into(), disposition.to_string().into()]);
-    }
-    let sql = "UPDATE notices SET disposition = page.disposition \
+    let sql = "UPDATE notices SET disposition = page.disposition, cause = page.cause \
           FROM {page} AS page WHERE notices.id = page.id";
+    let page = fates(changed);
     write(sql).page(page).execute(tx).await?;
     Ok(())
 }
@@ -266,21 +264,37 @@ pub async fn notices_left_out(tx: &mut Tx<'_>, ids: &[i64]) -> Result<u64, Store
     write(sql).page(page).execute(tx).await
 }
 
-/// Holds the notices that wait for customers.
+/// What becomes of notices, as a page.
+pub(super) fn fates<'f>(changed: impl IntoIterator<Item = &'f (i64, Fate)>) -> Page {
+    let mut page = Page::new(&[
+        ("id", Kind::Int),
+        ("disposition", Kind::Text),
+        ("cause", Kind::Text),
+    ]);
+    for (id, fate) in changed {
+        let cause = fate.cause.map(|cause| cause.to_string());
+        page.push([
+            (*id).into(),
+            fate.disposition.to_string().into(),
+            cause.into(),
+        ]);
+    }
+    page
+}
+
+/// Holds the notices that wait for customers: nobody believes the clock.
 pub async fn notices_hold_customers(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
-    let sql = "UPDATE notices SET disposition = 'held' \
+    let sql = "UPDATE notices SET disposition = 'held', cause = 'clock' \
          WHERE disposition = 'queued' AND audience = $1";
     let audience = Audience::Customer.to_string();
     write(sql).bind(audience).execute(tx).await
 }
 
-/// Lets held notices go, but those in a message that the server may have.
-pub async fn notices_let_go(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
-    let sql = "UPDATE notices SET disposition = 'queued' WHERE disposition = 'held' \
-         AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
-                          JOIN messages AS m ON m.id = c.message_id \
-                         WHERE c.notice_id = notices.id AND m.state = 'uncertain')";
-    write(sql).execute(tx).await
+/// Lets go the notices that were held for a cause.
+pub async fn notices_let_go(tx: &mut Tx<'_>, cause: Cause) -> Result<u64, StoreError> {
+    let sql = "UPDATE notices SET disposition = 'queued', cause = NULL \
+         WHERE disposition = 'held' AND cause = $1";
+    write(sql).bind(cause.to_string()).execute(tx).await
 }
 
 /// Sets from when on notices may be sent that are true again; they are as if
@@ -312,6 +326,47 @@ pub async fn notices_undo(tx: &mut Tx<'_>, after: Instant) -> Result<u64, StoreE
     Ok(forgotten)
 }
 
+/// What is kept from a customer for one cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBack {
+    /// The customer.
+    pub customer_ref: String,
+    /// Held, or failed because somebody discarded it.
+    pub disposition: Disposition,
+    /// Why.
+    pub cause: Cause,
+    /// How many notices.
+    pub notices: i64,
+}
+
+/// What is kept from customers, those of the newest notices first; without what
+/// is in a message.
+pub async fn notices_kept_back(tx: &mut Tx<'_>, at_most: i64) -> Result<Vec<KeptBack>, StoreError> {
+    let columns = [
+        "o.customer_ref",
+        "n.disposition",
+        "n.cause",
+        "count(*) AS notices",
+    ];
+    let rest = "FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
+         WHERE n.cause IN ('clock', 'hold', 'feed', 'surge', 'discarded') \
+         GROUP BY o.customer_ref, n.disposition, n.cause \
+         ORDER BY max(n.id) DESC LIMIT $1";
+    let kept = |mut row: Row| {
+        Ok(KeptBack {
+            customer_ref: row.get("customer_ref")?,
+            disposition: row.parse("disposition", "a disposition")?,
+            cause: row.parse("cause", "why a notice is held")?,
+            notices: row.get("notices")?,
+        })
+    };
+    let rows = select("notices", columns, rest)
+        .bind(at_most)
+        .rows(tx)
+        .await?;
+    rows.into_iter().map(kept).collect()
+}
+
 /// How many notices there are of each disposition.
 pub async fn notice_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreError> {
     let rest = "FROM notices GROUP BY disposition ORDER BY disposition";
@@ -320,6 +375,14 @@ pub async fn notice_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreE
         tx,
     )
     .await
+}
+
+/// How many notices are held for each cause.
+pub async fn held_counts(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, StoreError> {
+    let rest = "FROM notices WHERE cause IS NOT NULL AND disposition = 'held' \
+         GROUP BY cause ORDER BY cause";
+    let query = select("notices", ["cause AS name", "count(*) AS n"], rest);
+    counts(query, tx).await
 }
 
 /// Rows of a name and a number.

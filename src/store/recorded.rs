@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::StoreError;
 use super::engine::{Kind, Page, Row, Tx, select, write};
+use super::notices::fates;
 use crate::case::{NoticeKey, Plan, Recorded, RecordedDeadline, RecordedNotice};
 use crate::policy::Instant;
 
-const NOTICE: [&str; 11] = [
+const NOTICE: [&str; 12] = [
     "n.id",
     "n.order_id",
     "n.subject",
@@ -17,6 +18,7 @@ const NOTICE: [&str; 11] = [
     "n.step",
     "n.audience",
     "n.disposition",
+    "n.cause",
     "n.policy",
     "n.clause",
 ];
@@ -81,6 +83,7 @@ pub(super) fn recorded_notice(row: &mut Row) -> Result<RecordedNotice, StoreErro
         id: row.id(),
         key: super::notices::key(row)?,
         disposition: row.parse("disposition", "a disposition")?,
+        cause: row.parse_if_given("cause", "why a notice is held")?,
         policy: row.policy("policy")?,
         clause: row.get("clause")?,
     })
@@ -115,14 +118,11 @@ pub async fn plan_write(
 
 /// Leaves alone what was sent, or failed to be, since it was read.
 async fn notices_change(tx: &mut Tx<'_>, plans: &[(i64, Plan)]) -> Result<(), StoreError> {
-    let mut page = Page::new(&[("id", Kind::Int), ("disposition", Kind::Text)]);
-    for (id, disposition) in plans.iter().flat_map(|(_, plan)| &plan.changed) {
-        page.push([(*id).into(), disposition.to_string().into()]);
-    }
+    let page = fates(plans.iter().flat_map(|(_, plan)| &plan.changed));
     if page.is_empty() {
         return Ok(());
     }
-    let sql = "UPDATE notices SET disposition = page.disposition \
+    let sql = "UPDATE notices SET disposition = page.disposition, cause = page.cause \
           FROM {page} AS page WHERE notices.id = page.id \
            AND notices.disposition NOT IN ('sent', 'failed')";
     write(sql).page(page).execute(tx).await?;
@@ -148,6 +148,7 @@ async fn notices_add(
         ("policy", Kind::Text),
         ("clause", Kind::Text),
         ("disposition", Kind::Text),
+        ("cause", Kind::Text),
         ("ready_at", Kind::Int),
     ]);
     let notices = plans
@@ -169,7 +170,8 @@ async fn notices_add(
             i64::from(notice.due.level).into(),
             notice.due.policy.to_string().into(),
             (&notice.due.clause).into(),
-            notice.disposition.to_string().into(),
+            notice.fate.disposition.to_string().into(),
+            notice.fate.cause.map(|cause| cause.to_string()).into(),
             ready_at(key).into(),
         ]);
     }
@@ -177,9 +179,9 @@ async fn notices_add(
         return Ok(());
     }
     let sql = "INSERT INTO notices (order_id, subject, ref, \"window\", last_day, step, audience, \
-                 fires_at, level, policy, clause, disposition, ready_at, recorded_at) \
+                 fires_at, level, policy, clause, disposition, cause, ready_at, recorded_at) \
          SELECT order_id, subject, ref, \"window\", last_day, step, audience, fires_at, level, \
-                policy, clause, disposition, ready_at, $1 \
+                policy, clause, disposition, cause, ready_at, $1 \
            FROM {page} AS page";
     write(sql).bind(now).page(page).execute(tx).await?;
     Ok(())

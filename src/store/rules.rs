@@ -114,6 +114,9 @@ pub struct Guard {
     pub held_since: Option<Instant>,
     /// Why they are.
     pub held_reason: Option<String>,
+    /// Since when what may be a missing entry is held: no import was completed
+    /// for too long.
+    pub feed_died_at: Option<Instant>,
 }
 
 /// Reads the guard.
@@ -134,7 +137,13 @@ pub async fn guard_take(tx: &mut Tx<'_>) -> Result<Guard, StoreError> {
 }
 
 async fn guard(tx: &mut Tx<'_>, lock: &str) -> Result<Guard, StoreError> {
-    let columns = ["last_at", "doubted_at", "held_since", "held_reason"];
+    let columns = [
+        "last_at",
+        "doubted_at",
+        "held_since",
+        "held_reason",
+        "feed_died_at",
+    ];
     let rest = format!("FROM enforcement WHERE id = 1 {lock}");
     let mut row = select("enforcement", columns, rest).one(tx).await?;
     Ok(Guard {
@@ -142,19 +151,38 @@ async fn guard(tx: &mut Tx<'_>, lock: &str) -> Result<Guard, StoreError> {
         doubted_at: row.time_if_known("doubted_at")?,
         held_since: row.time_if_known("held_since")?,
         held_reason: row.get("held_reason")?,
+        feed_died_at: row.time_if_known("feed_died_at")?,
     })
 }
 
 /// Writes the guard.
 pub async fn guard_write(tx: &mut Tx<'_>, guard: &Guard) -> Result<(), StoreError> {
     let sql = "UPDATE enforcement \
-          SET last_at = $1, doubted_at = $2, held_since = $3, held_reason = $4 WHERE id = 1";
+          SET last_at = $1, doubted_at = $2, held_since = $3, held_reason = $4, \
+              feed_died_at = $5 WHERE id = 1";
     write(sql)
         .bind(guard.last_at)
         .bind(guard.doubted_at)
         .bind(guard.held_since)
         .bind(&guard.held_reason)
+        .bind(guard.feed_died_at)
         .execute(tx)
         .await?;
+    Ok(())
+}
+
+/// When an import was last completed; `None`: never.
+pub async fn feed_load(tx: &mut Tx<'_>) -> Result<Option<Instant>, StoreError> {
+    let found = select("feed", ["imported_at"], "FROM feed WHERE id = 1");
+    let row = found.row(tx).await?;
+    row.map(|mut row| row.time("imported_at")).transpose()
+}
+
+/// An import was completed.
+pub async fn feed_write(tx: &mut Tx<'_>, now: Instant) -> Result<(), StoreError> {
+    let sql = "INSERT INTO feed (id, imported_at) VALUES (1, $1) \
+         ON CONFLICT (id) DO UPDATE SET imported_at = excluded.imported_at \
+         WHERE excluded.imported_at > feed.imported_at";
+    write(sql).bind(now).execute(tx).await?;
     Ok(())
 }

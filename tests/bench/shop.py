@@ -19,6 +19,7 @@ transport = "smtp"
 url = "smtp://127.0.0.1:{port}?tls=off"
 from = "warranty@shop.example"
 send_between = "00:00-24:00"
+surge_limit = 1000000000
 """
 
 

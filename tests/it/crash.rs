@@ -14,12 +14,13 @@ use crate::shop::{Engine, FILE_MAIL, Shop, assert_same, many_units, named, stder
 
 /// What two runs over the same facts differ in: when facts were recorded, and
 /// the history of runs.
-pub const WHEN_RECORDED: [&str; 6] = [
+pub const WHEN_RECORDED: [&str; 7] = [
     "change_sets.recorded_at",
     "orders.changed_at",
     "units.changed_at",
     "claims.changed_at",
     "waits.changed_at",
+    "feed",
     "job_runs",
 ];
 

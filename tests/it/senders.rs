@@ -17,7 +17,8 @@ async fn with_server(shop: Shop, count: usize, more: &str) -> (Shop, Server) {
     shop.import(&many_units(count)).await;
     shop.enforce(named("2025-06-05T09:00:00Z")).await.unwrap();
     let server = Server::start(&shop, &[]);
-    configure(&shop, &mail(server.port, more));
+    let more = format!("surge_limit = {count}\n{more}");
+    configure(&shop, &mail(server.port, &more));
     (shop, server)
 }
 

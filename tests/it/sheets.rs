@@ -75,7 +75,7 @@ pub fn facts(cases: usize) -> [Sheet; 4] {
     let mut runner = TestRunner::deterministic();
     let mut all = sheets();
     for nth in 0..cases {
-        let Case { order, units } = generate::case().new_tree(&mut runner).unwrap().current();
+        let Case { order, units, .. } = generate::case().new_tree(&mut runner).unwrap().current();
         let [orders, rows, claims, waits] = &mut all;
         let order_ref = format!("O-{nth}");
         let policy = if nth % 2 == 0 { "extended" } else { "standard" };

@@ -12,7 +12,7 @@ use tracing::subscriber::{NoSubscriber, set_default};
 use warrantyd::case::Entity;
 use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
-use warrantyd::jobs::{self, When};
+use warrantyd::jobs::{self, Holding, When};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{Format, ReportName};
 use warrantyd::store;
@@ -80,6 +80,7 @@ async fn each_is_run() {
     facts(&shop).await;
     reports(&shop).await;
     tried_again(&shop).await;
+    held(&shop).await;
     no_longer_true(&shop).await;
     wrong_clock(&shop).await;
     other_rules(&shop).await;
@@ -123,7 +124,20 @@ async fn facts(shop: &Shop) {
         ])
         .await;
     assert_eq!(imported.files[2].rejected, 2);
+    too_many(shop).await;
     run_at(shop, named("2025-06-05T09:00:00Z")).await;
+}
+
+/// More than the surge guard lets pass, until somebody does.
+async fn too_many(shop: &Shop) {
+    configure(shop, &config(&format!("{FILE_MAIL}surge_limit = 0\n")));
+    run_at(shop, named("2025-06-05T08:30:00Z")).await;
+    let open = shop.open().await;
+    assert_ne!(jobs::kept_back(&open, 10).await.unwrap(), []);
+    assert_ne!(jobs::release(&open, Some("O-1")).await.unwrap(), 0);
+    assert_ne!(jobs::release(&open, None).await.unwrap(), 0);
+    open.store.close().await;
+    configure(shop, &config(FILE_MAIL));
 }
 
 /// A fact of the claim, recorded as from the command line.
@@ -178,6 +192,28 @@ async fn tried_again(shop: &Shop) {
     }
     open.store.close().await;
     run_at(shop, named("2025-06-05T10:05:00Z")).await;
+}
+
+/// Held twice, lifted, opted out by a message, and in again.
+async fn held(shop: &Shop) {
+    let open = shop.open().await;
+    let now = at("2025-06-05T10:06:00Z");
+    let holding = Holding {
+        name: "C-1",
+        kind: None,
+    };
+    for reason in ["in dispute", "asked for quiet"] {
+        let held = jobs::hold(&open, holding, reason, None, now).await.unwrap();
+        assert!(held.is_some());
+    }
+    let lifted = jobs::unhold(&open, holding, now).await.unwrap();
+    assert!(lifted.is_some());
+    let sent = "SELECT message_id FROM messages WHERE state = 'sent' AND audience = 'customer'";
+    let header = shop.rows(sent).await.remove(0);
+    let customer = jobs::customer_of_message(&open, &header).await.unwrap();
+    assert!(jobs::opt_out(&open, &customer, now).await.unwrap());
+    assert!(jobs::opt_in(&open, &customer, now).await.unwrap());
+    open.store.close().await;
 }
 
 /// What waits while the server is away loses its reason, and has it again;
@@ -272,7 +308,21 @@ async fn moved() {
     let (from, to) = (Shop::on(Engine::Sqlite, ""), Shop::on(Engine::Postgres, ""));
     from.import(&one_unit("2025-01-05T10:00:00Z")).await;
     let open = from.open().await;
+    let (holding, now) = (
+        Holding {
+            name: "U-1",
+            kind: None,
+        },
+        at("2025-06-05T09:00:00Z"),
+    );
+    let held = jobs::hold(&open, holding, "in dispute", None, now).await;
+    assert!(held.unwrap().is_some());
+    assert!(jobs::opt_out(&open, "K-1", now).await.unwrap());
     let copied = jobs::copy_to(&open, &to.database(), &mut |_| {}).await;
-    assert!(copied.unwrap().iter().any(|table| table.rows > 0));
+    let copied = copied.unwrap();
+    for name in ["orders", "holds", "opt_outs", "feed"] {
+        let table = copied.iter().find(|table| table.table == name);
+        assert_eq!(table.map(|table| table.rows), Some(1), "{name}");
+    }
     open.store.close().await;
 }

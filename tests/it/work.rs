@@ -10,6 +10,11 @@ const NOTICES: usize = 1_500;
 /// A row is looked at so many times for a notice, whatever else there is.
 const LOOKS: usize = 20;
 
+/// They are sent without asking.
+fn mail() -> String {
+    format!("{FILE_MAIL}surge_limit = {NOTICES}\n")
+}
+
 /// The rows of tables and indexes that were read so far, the most first.
 async fn read(shop: &Shop) -> Vec<(String, usize)> {
     let read = "SELECT name, n FROM ( \
@@ -34,7 +39,7 @@ async fn forget(shop: &Shop) {
 
 #[tokio::test]
 async fn deliver_reads_what_it_delivers() {
-    let shop = with_notices(Shop::on(Engine::Postgres, FILE_MAIL), NOTICES).await;
+    let shop = with_notices(Shop::on(Engine::Postgres, &mail()), NOTICES).await;
     forget(&shop).await;
     shop.run_to(0, &DELIVER);
     let sent = "SELECT count(*) FROM messages WHERE state = 'sent'";
@@ -46,7 +51,7 @@ async fn deliver_reads_what_it_delivers() {
 
 #[tokio::test]
 async fn with_nothing_due_no_case_is_read() {
-    let shop = with_notices(Shop::on(Engine::Postgres, FILE_MAIL), NOTICES).await;
+    let shop = with_notices(Shop::on(Engine::Postgres, &mail()), NOTICES).await;
     // What the run before left of moved rows is read until it is tidied up.
     shop.execute("VACUUM").await;
     forget(&shop).await;

@@ -185,8 +185,7 @@ fn stands(
     let notice = standing.notices.iter().find(|notice| notice.id == id);
     !is_overruled
         && notice.is_some_and(|notice| {
-            let is_live =
-                notice.disposition.is_waiting() || notice.disposition == Disposition::Sent;
+            let is_live = matches!(notice.disposition, Disposition::Queued | Disposition::Sent);
             is_live && is_told(notice)
         })
 }

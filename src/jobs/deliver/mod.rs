@@ -10,6 +10,7 @@ mod compose;
 mod due;
 mod group;
 mod keep;
+mod ops;
 mod sessions;
 mod settle;
 mod standing;
@@ -28,15 +29,14 @@ use self::sessions::{Belt, Lease};
 use self::settle::uncertain;
 use self::writer::Writer;
 use super::book::rules;
-use super::guard::guarded;
-use super::postbox::{Parcel, letters, post, shop as letterhead, transport};
+use super::guard::{guarded, plan_context};
+use super::postbox::transport;
 use super::{Outcome, Refused, Shop, When};
-use crate::case::Rules;
+use crate::case::{PlanContext, Rules};
 use crate::clock::Stopwatch;
 use crate::config::{Mail, OnUncertain};
-use crate::mail::Mailbox;
 use crate::policy::Instant;
-use crate::store::{self, Guard, Message, MessageKind, MessageState, Try};
+use crate::store::{self, Message, MessageState, Try};
 
 /// Interrupted messages that are settled in one transaction.
 const SETTLED_A_PAGE: i64 = 500;
@@ -72,6 +72,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
         rules,
         writer: Writer::new(&shop.config, mail, today, now)?,
         now,
+        context: plan_context(&shop.config, &guarded),
         is_doubted,
         customers_too,
         ends_after: if when.is_named {
@@ -83,7 +84,9 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
         outcome: Mutex::new(outcome),
     };
     run.settle_interrupted().await?;
-    run.tell_ops(&guard).await?;
+    run.tell_of_guard(&guard).await?;
+    run.tell_of_feed(&guard).await?;
+    run.hold_surge().await?;
     run.send().await?;
     Ok(mem::take(&mut *run.outcome()))
 }
@@ -99,6 +102,7 @@ struct Run<'s> {
     rules: Rules,
     writer: Writer,
     now: Instant,
+    context: PlanContext,
     /// Whether nobody has confirmed the time: then nothing is given up, and
     /// nothing that was recorded changes.
     is_doubted: bool,
@@ -145,42 +149,6 @@ impl Run<'_> {
             tried.next_try_at = Some(self.now);
         }
         tried
-    }
-
-    /// Ops are told once that customers' notices are held.
-    async fn tell_ops(&self, guard: &Guard) -> Result<()> {
-        let Some((since, reason)) = guard.held_since.zip(guard.held_reason.as_ref()) else {
-            return Ok(());
-        };
-        let lines = [
-            format!("Why: {reason}."),
-            "Customers' messages are held; those inside the shop go out.".to_owned(),
-            "If the clock is right, run `warrantyd run enforce --at now`: it lets them go. If it \
-             is wrong, set it first."
-                .to_owned(),
-        ];
-        let letter = letters(&self.shop.config)?.ops(
-            &letterhead(&self.shop.config),
-            "Customers' messages are held: the clock has jumped",
-            &lines,
-        )?;
-        let mut tx = self.shop.store.write().await?;
-        for address in &self.shop.config.contacts.ops {
-            let parcel = Parcel {
-                kind: MessageKind::Ops,
-                audience: "ops",
-                key: format!("held since {since}"),
-                to: Mailbox {
-                    name: None,
-                    address: address.clone(),
-                },
-                letter: &letter,
-                attachments: &[],
-            };
-            let posted = post(&mut tx, &self.shop.config, self.mail, parcel, self.now).await?;
-            self.count("composed", posted.into());
-        }
-        Ok(tx.commit().await?)
     }
 
     /// Hands over what was composed before, then what is ready, which is

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::Run;
 use super::group::{Group, Groups, Recipients};
-use crate::case::{Case, Disposition, Evaluation, RecordedNotice, overruled};
+use crate::case::{Case, Disposition, Evaluation, Fate, RecordedNotice, overruled};
 use crate::jobs::page::evaluate_page;
 use crate::mail::address_key;
 use crate::policy::Audience;
@@ -18,7 +18,7 @@ pub(super) struct Standing {
     pub case: Case,
     pub evaluation: Evaluation,
     pub notices: Vec<RecordedNotice>,
-    pub overruled: Vec<(i64, Disposition)>,
+    pub overruled: Vec<(i64, Fate)>,
 }
 
 impl Run<'_> {
@@ -43,7 +43,7 @@ impl Run<'_> {
             match found.found {
                 Ok((case, evaluation)) => {
                     let standing = Standing {
-                        overruled: overruled(&evaluation, &notices, self.now),
+                        overruled: overruled(&evaluation, &notices, &self.context),
                         notices,
                         case,
                         evaluation,
@@ -94,24 +94,24 @@ impl Run<'_> {
     }
 
     /// Keeps what became of notices that wait and no longer stand; leaves those
-    /// that stand.
+    /// that stand and are not held.
     pub(super) async fn overrule(&self, tx: &mut Tx<'_>, standings: &mut [Standing]) -> Result<()> {
         let mut changed = Vec::new();
         for standing in standings {
-            let gone: HashMap<i64, Disposition> = standing.overruled.drain(..).collect();
+            let gone: HashMap<i64, Fate> = standing.overruled.drain(..).collect();
             let waiting = standing.notices.iter();
             let waiting = waiting.filter(|notice| notice.disposition.is_waiting());
             changed.extend(waiting.filter_map(|notice| Some((notice.id, *gone.get(&notice.id)?))));
-            standing
-                .notices
-                .retain(|notice| !gone.contains_key(&notice.id));
+            standing.notices.retain(|notice| {
+                notice.disposition != Disposition::Held && !gone.contains_key(&notice.id)
+            });
         }
         if self.is_doubted {
             return Ok(());
         }
         store::notices_write(tx, &changed).await?;
-        for (_, disposition) in changed {
-            self.count(disposition.into(), 1);
+        for (_, fate) in changed {
+            self.count(fate.disposition.into(), 1);
         }
         Ok(())
     }

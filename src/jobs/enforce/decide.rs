@@ -213,8 +213,8 @@ impl Decider {
         let outcome = &mut done.outcome;
         let has_changed = *plan != Plan::default();
         outcome.count(if has_changed { "changed" } else { "already" }, 1);
-        let recorded_now = plan.notices.iter().map(|notice| notice.disposition);
-        for disposition in recorded_now.chain(plan.changed.iter().map(|(_, to)| *to)) {
+        let recorded_now = plan.notices.iter().map(|notice| notice.fate.disposition);
+        for disposition in recorded_now.chain(plan.changed.iter().map(|(_, to)| to.disposition)) {
             outcome.count(name(disposition), 1);
         }
         if self.dry_run {
@@ -235,10 +235,12 @@ impl Decider {
 
     /// From when on notices may be sent that are true again.
     fn true_again(&self, plan: &Plan, recorded: &Recorded) -> Vec<(i64, Instant)> {
-        let again = plan.changed.iter().filter(|(_, to)| to.is_waiting());
+        let again = plan.changed.iter();
+        let again = again.filter(|(_, to)| to.disposition.is_waiting());
         let ready_at = again.filter_map(|(id, _)| {
             let notice = recorded.notices.iter().find(|notice| notice.id == *id)?;
-            Some((*id, self.ready_at(&notice.key)))
+            let was_moot = notice.disposition == Disposition::Moot;
+            was_moot.then(|| (*id, self.ready_at(&notice.key)))
         });
         ready_at.collect()
     }

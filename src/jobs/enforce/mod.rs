@@ -20,10 +20,9 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::book::rules;
-use super::guard::{Guarded, guarded};
+use super::guard::{Guarded, guarded, plan_context, with_feed};
 use super::{Outcome, Shop, When};
-use crate::case::{Notice, NoticeKey, PlanContext, Rules};
-use crate::config::Config;
+use crate::case::{Cause, Notice, NoticeKey, Rules};
 use crate::policy::{PolicyId, Subject, Window};
 use crate::store::{self, Ahead, Guard, StoreError, Tx};
 use decide::{Decided, Decider, Found, Hold, Next};
@@ -83,6 +82,8 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
         },
         false => guarded(&guard, when, shop.config.calendar.zone)?,
     };
+    let imported_at = store::feed_load(&mut tx).await?;
+    let guarded = with_feed(guarded, imported_at, shop.config.import_max_age);
     let in_force = rules(shop, &mut tx).await?;
     let mut begun = Outcome::default();
     let rules_id = match dry_run {
@@ -135,16 +136,8 @@ pub(super) async fn enforce_share(shop: &Shop, when: When) -> Result<Outcome> {
 }
 
 fn decider(shop: &Shop, guarded: Guarded, rules: Rules, rules_id: i64, dry_run: bool) -> Decider {
-    let Config {
-        calendar, notices, ..
-    } = shop.config.as_ref();
     Decider {
-        context: PlanContext {
-            now: guarded.at,
-            stale_after: notices.stale_after,
-            live_from: notices.live_from.map(|day| calendar.day_start(day)),
-            customers_held: guarded.guard.held_since.is_some(),
-        },
+        context: plan_context(&shop.config, &guarded),
         guard: guarded.guard,
         shop: shop.clone(),
         rules,
@@ -168,7 +161,11 @@ async fn keep_guard(
     if guarded.guard.held_since.is_some() {
         outcome.count("held", store::notices_hold_customers(tx).await?);
     } else if before.held_since.is_some() {
-        outcome.count("let_go", store::notices_let_go(tx).await?);
+        outcome.count("let_go", store::notices_let_go(tx, Cause::Clock).await?);
+    }
+    // What is queued while the feed is dead `deliver` holds.
+    if before.feed_died_at.is_some() && guarded.guard.feed_died_at.is_none() {
+        outcome.count("let_go", store::notices_let_go(tx, Cause::Feed).await?);
     }
     Ok(store::guard_write(tx, &guarded.guard).await?)
 }

@@ -10,7 +10,7 @@ use crate::case::Entity;
 use crate::intake::{Rules, entity_of};
 use crate::jobs::{Outcome, Refused, Shop, When, policy_texts};
 use crate::policy::Instant;
-use crate::store::import::Merged;
+use crate::store::{self, import::Merged};
 
 /// The job: takes the files of `import.dir`. What did not change since costs
 /// a reading and writes nothing.
@@ -108,7 +108,8 @@ fn of_dir(dir: &Path) -> Result<Vec<(PathBuf, Option<Entity>)>> {
         .collect())
 }
 
-/// Imports files as one batch.
+/// Imports files as one batch. Completed, it is a sign of life, whatever it
+/// found.
 pub async fn import_files(
     shop: &Shop,
     files: &[ImportFile],
@@ -121,7 +122,12 @@ pub async fn import_files(
         policies: &policies,
     };
     let mut session = shop.store.session().await?;
-    Ok(import(&mut session, files, rules, now, progress).await?)
+    let imported = import(&mut session, files, rules, now, progress).await?;
+    drop(session);
+    let mut tx = shop.store.write().await?;
+    store::feed_write(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok(imported)
 }
 
 /// Records facts of one row.

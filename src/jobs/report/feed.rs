@@ -10,8 +10,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::super::book::InForce;
 use super::super::page::{Evaluated, Loaded, load_page, page_len};
-use super::super::{Shop, compose::addresses};
-use crate::case::{Case, Deadline, Disposition, Evaluation, Exception, ExceptionCode, Rules};
+use super::super::{Shop, compose::addresses, outbox::why_held};
+use crate::case::{
+    Case, Cause, Deadline, Disposition, Evaluation, Exception, ExceptionCode, Rules,
+};
 use crate::policy::{Audience, Instant, Step, Subject};
 use crate::report::{NoticeRow, OrderDeadlines, Source};
 use crate::store::{self, NoticeLine, ReportDeadline, ReportDeadlines, ReportOrder, Tx};
@@ -177,7 +179,7 @@ impl Reader {
     /// All notices, and what their fate makes somebody look at.
     async fn notices(&mut self, with_exceptions: bool) -> Result<()> {
         let guard = store::guard_load(&mut self.tx).await?;
-        let held_reason = guard.held_reason.unwrap_or_default();
+        let clock_reason = guard.held_reason.unwrap_or_default();
         let mut after = 0;
         loop {
             let lines = store::notices_after(&mut self.tx, self.at, after, ROWS_A_PAGE).await?;
@@ -189,7 +191,7 @@ impl Reader {
             for line in &lines {
                 let row = notice_row(&self.shop, line);
                 if with_exceptions {
-                    page.extend(exception_of(line, &row, &held_reason).map(Item::Exception));
+                    page.extend(exception_of(line, &row, &clock_reason).map(Item::Exception));
                 }
                 page.push(Item::Notice(row));
             }
@@ -352,14 +354,18 @@ fn notice_row(shop: &Shop, line: &NoticeLine) -> NoticeRow {
 }
 
 /// What a notice's fate makes somebody look at.
-fn exception_of(line: &NoticeLine, row: &NoticeRow, held_reason: &str) -> Option<Exception> {
+fn exception_of(line: &NoticeLine, row: &NoticeRow, clock_reason: &str) -> Option<Exception> {
     let key = &line.key;
     let (code, detail) = match line.disposition {
-        Disposition::Held if held_reason.is_empty() => (
-            ExceptionCode::OnHold,
-            "the server's answer never came".to_owned(),
-        ),
-        Disposition::Held => (ExceptionCode::OnHold, held_reason.to_owned()),
+        Disposition::Held => {
+            let why = match line.cause {
+                // Its case says so.
+                Some(Cause::Hold) => return None,
+                Some(cause) => why_held(cause, clock_reason),
+                None => String::new(),
+            };
+            (ExceptionCode::OnHold, why)
+        }
         Disposition::Queued if row.recipient.is_none() => {
             let detail = format!("nobody receives what the {} must be told", key.audience);
             (ExceptionCode::NoRecipient, detail)

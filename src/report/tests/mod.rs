@@ -61,7 +61,12 @@ fn case(order_ref: &str, placed_at: &str, units: Vec<Unit>) -> Case {
         withdrawn: false,
         changed_at: time(placed_at),
     };
-    Case { order, units }
+    Case {
+        order,
+        units,
+        holds: Vec::new(),
+        opted_out_at: None,
+    }
 }
 
 fn unit(unit_ref: &str, received_at: &str, claims: Vec<Claim>) -> Unit {

@@ -5,8 +5,8 @@ use strum::VariantArray;
 use super::{Tables, tables};
 use crate::case::Entity;
 use crate::policy::Instant;
-use crate::store::StoreError;
 use crate::store::engine::{Session, Tx, select, write};
+use crate::store::{StoreError, change_set_begin};
 
 /// What a merge did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,10 +37,7 @@ pub async fn staging_merge(
     for entity in [Entity::Orders, Entity::Units, Entity::Claims] {
         wake = wake.bind(last_id(&mut tx, entity).await?);
     }
-    let sql = "INSERT INTO change_sets (recorded_at, source) VALUES ($1, $2)";
-    let added = write(sql).bind(now).bind(source);
-    let mut row = added.returning("change_sets", &["id"]).one(&mut tx).await?;
-    let change_set: i64 = row.get("id")?;
+    let change_set = change_set_begin(&mut tx, source, now).await?;
     for entity in changed {
         let upsert = write(upsert_sql(entity)).bind(change_set).bind(now);
         upsert.execute(&mut tx).await?;

@@ -115,6 +115,8 @@ impl Shop {
             case: Case {
                 order,
                 units: Vec::new(),
+                holds: Vec::new(),
+                opted_out_at: None,
             },
         }
     }

@@ -248,9 +248,10 @@ fn before_it_is_sent_a_notice_is_looked_at_again() {
     ledger.run(&open, "2025-03-17");
     let check = |case: &Case, now| {
         let notices = &ledger.recorded.notices;
-        let changed = overruled(&shop.see(case, now), notices, shop.at(now)).into_iter();
-        let words =
-            changed.map(|(id, became)| format!("{} {became}", notices[id as usize].key.step));
+        let changed = overruled(&shop.see(case, now), notices, &ledger.context(shop.at(now)));
+        let words = changed
+            .into_iter()
+            .map(|(id, fate)| format!("{} {}", notices[id as usize].key.step, fate.disposition));
         words.collect::<Vec<_>>()
     };
     assert!(check(&open, "2025-03-17 10:00").is_empty());

@@ -5,7 +5,9 @@ use chrono::Duration;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use warrantyd::case::{Case, Claim, ClaimType, Finding, Kind, Order, Unit, WarrantyRoot};
+use warrantyd::case::{
+    Case, Claim, ClaimType, Finding, Hold, HoldKind, Kind, Order, Unit, WarrantyRoot,
+};
 use warrantyd::policy::{Instant, Wait};
 
 use super::build::Shop;
@@ -188,6 +190,25 @@ fn unit(placed: i64) -> impl Strategy<Value = Unit> {
     })
 }
 
+/// A hold on a part of a case; some of them end by themselves.
+fn hold(placed: i64) -> impl Strategy<Value = Hold> {
+    let what = proptest::sample::select(&[
+        (HoldKind::Order, "O-1"),
+        (HoldKind::Customer, "C-1"),
+        (HoldKind::Unit, "U-1"),
+        (HoldKind::Claim, "K-1"),
+        // Withdrawn since.
+        (HoldKind::Unit, "U-9"),
+    ]);
+    (what, soon(250)).prop_map(move |((kind, name), until)| Hold {
+        kind,
+        name: name.into(),
+        reason: "in dispute".into(),
+        held_at: instant(placed),
+        until: after(placed, until),
+    })
+}
+
 /// A case; each unit and claim with a name of its own.
 pub fn case() -> impl Strategy<Value = Case> {
     let order = (0..500i64 * 1440).prop_flat_map(|placed| {
@@ -198,9 +219,11 @@ pub fn case() -> impl Strategy<Value = Case> {
             option::of(0..6_000i64),
             option::of(0..6_000i64),
         );
-        (Just(placed), times, money, vec(unit(placed), 1..3))
+        let units = vec(unit(placed), 1..3);
+        (Just(placed), times, money, units, vec(hold(placed), 0..3))
     });
-    order.prop_map(|(placed, times, money, mut units)| {
+    (order, option::weighted(0.2, time())).prop_map(|(order, opted_out)| {
+        let (placed, times, money, mut units, holds) = order;
         let mut number = 0;
         for (i, unit) in units.iter_mut().enumerate() {
             unit.unit_ref = format!("U-{}", i + 1);
@@ -226,6 +249,11 @@ pub fn case() -> impl Strategy<Value = Case> {
             withdrawn: false,
             changed_at: instant(0),
         };
-        Case { order, units }
+        Case {
+            order,
+            units,
+            holds,
+            opted_out_at: opted_out.map(instant),
+        }
     })
 }

@@ -10,11 +10,13 @@ use warrantyd::policy::Instant;
 use super::build::Shop;
 
 /// The records of one case.
+#[derive(Clone)]
 pub struct Ledger<'s> {
     shop: &'s Shop,
     pub recorded: Recorded,
     pub live_from: Option<Instant>,
     pub customers_held: bool,
+    pub feed_is_dead: bool,
 }
 
 impl<'s> Ledger<'s> {
@@ -24,17 +26,24 @@ impl<'s> Ledger<'s> {
             recorded: Recorded::default(),
             live_from: None,
             customers_held: false,
+            feed_is_dead: false,
+        }
+    }
+
+    /// What decides on notices at a time.
+    pub fn context(&self, now: Instant) -> PlanContext {
+        PlanContext {
+            now,
+            stale_after: Duration::days(3),
+            live_from: self.live_from,
+            customers_held: self.customers_held,
+            feed_is_dead: self.feed_is_dead,
         }
     }
 
     /// What a run at a time would write.
     pub fn plan(&self, case: &Case, now: Instant) -> Plan {
-        let context = PlanContext {
-            now,
-            stale_after: Duration::days(3),
-            live_from: self.live_from,
-            customers_held: self.customers_held,
-        };
+        let context = self.context(now);
         let evaluation = evaluate(case, &self.shop.rules, now).unwrap();
         plan(&evaluation, &self.recorded, &context)
     }
@@ -45,19 +54,20 @@ impl<'s> Ledger<'s> {
         let mut changes = Vec::new();
         for notice in written.notices {
             let id = self.recorded.notices.len() as i64;
-            changes.push((notice.due.key.clone(), notice.disposition));
+            changes.push((notice.due.key.clone(), notice.fate.disposition));
             self.recorded.notices.push(RecordedNotice {
                 id,
                 key: notice.due.key,
-                disposition: notice.disposition,
+                disposition: notice.fate.disposition,
+                cause: notice.fate.cause,
                 policy: notice.due.policy,
                 clause: notice.due.clause,
             });
         }
-        for (id, disposition) in written.changed {
+        for (id, fate) in written.changed {
             let notice = &mut self.recorded.notices[id as usize];
-            notice.disposition = disposition;
-            changes.push((notice.key.clone(), disposition));
+            (notice.disposition, notice.cause) = (fate.disposition, fate.cause);
+            changes.push((notice.key.clone(), fate.disposition));
         }
         let deadlines = &mut self.recorded.deadlines;
         let replaced = written.deadlines.iter().chain(&written.gone);

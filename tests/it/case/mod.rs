@@ -11,6 +11,7 @@ mod entitlements;
 mod exceptions;
 pub mod generate;
 mod handling;
+mod holds;
 mod ledger;
 mod life;
 mod obligations;

@@ -172,11 +172,12 @@ proptest! {
         let (sent_by_many, _) = runs(&shop, &case, &all);
         let surplus: Vec<_> = sent_by_few.difference(&sent_by_many).collect();
         prop_assert!(surplus.is_empty(), "{:?}", surplus);
-        // What few runs did not send they wrote off, or its reason had gone.
+        // What few runs did not send they wrote off or hold, or its reason had gone.
         let last = see(&shop, &case, instant(*some.last().unwrap()));
         for missing in sent_by_many.difference(&sent_by_few) {
             let written_off = recorded_by_few.iter().any(|(key, became)| {
-                key == missing && matches!(became, Disposition::Superseded | Disposition::Stale)
+                let why = [Disposition::Superseded, Disposition::Stale, Disposition::Held];
+                key == missing && why.contains(became)
             });
             let gone = !last.due_steps.iter().any(|due| due.key == *missing);
             prop_assert!(written_off || gone, "{:?}", missing);
@@ -251,6 +252,44 @@ proptest! {
         prop_assert_eq!(as_a_set(&see(&shop, &case, now)), as_a_set(&see(&shop, &turned, now)));
     }
 
+    #[test]
+    fn a_hold_changes_what_is_told_and_nothing_else(shop in shop(), case in case(), minutes in time()) {
+        let now = instant(minutes);
+        let free = Case { holds: Vec::new(), opted_out_at: None, ..case.clone() };
+        let without = |seen: Evaluation| {
+            let mut seen = of_the_past(seen);
+            seen.exceptions.retain(|found| found.code != ExceptionCode::OnHold);
+            for due in &mut seen.due_steps {
+                due.stop = None;
+            }
+            seen
+        };
+        prop_assert_eq!(without(see(&shop, &case, now)), without(see(&shop, &free, now)));
+    }
+
+    #[test]
+    fn a_hold_that_was_lifted_at_once_was_never_there(
+        shop in shop(),
+        case in case(),
+        times in proptest::collection::btree_set(time(), 1..6),
+        in_dispute in 0..6usize,
+    ) {
+        let free = Case { holds: Vec::new(), opted_out_at: None, ..case.clone() };
+        let held = Case { opted_out_at: None, ..case };
+        let (mut disturbed, mut undisturbed) = (Ledger::of(&shop), Ledger::of(&shop));
+        for (nth, minutes) in times.into_iter().enumerate() {
+            let now = instant(minutes);
+            if nth == in_dispute {
+                disturbed.enforce(&held, now);
+            }
+            disturbed.enforce(&free, now);
+            undisturbed.enforce(&free, now);
+            prop_assert_eq!(&disturbed.recorded, &undisturbed.recorded);
+            disturbed.deliver();
+            undisturbed.deliver();
+        }
+    }
+
     /// What was recorded of a deadline is enough to say where it stands, until
     /// something happens.
     #[test]
@@ -269,6 +308,7 @@ proptest! {
                 stale_after: Duration::days(3),
                 live_from: None,
                 customers_held: false,
+                feed_is_dead: false,
             };
             let Plan { deadlines, .. } = plan(&evaluation, &Recorded::default(), &context);
             let (rules, placed_at) = (&shop.rules, case.order.placed_at);

@@ -1,0 +1,196 @@
+//! Holds and opt-outs: who is told nothing, or no reminders, and since when. A
+//! row is ended, and never removed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::StoreError;
+use super::engine::{Kind, Page, Row, Statement, Tx, select, write};
+use crate::case::{Hold, HoldKind};
+use crate::policy::Instant;
+
+const NAMED: &str = "FROM (SELECT 'order' AS kind, id AS order_id FROM orders WHERE order_ref = $1 \
+     UNION ALL SELECT 'unit', order_id FROM units WHERE unit_ref = $1 \
+     UNION ALL SELECT 'claim', u.order_id FROM claims AS c JOIN units AS u ON u.id = c.unit_id \
+                WHERE c.claim_ref = $1 \
+     UNION ALL SELECT 'customer', id FROM orders WHERE customer_ref = $1) AS named \
+     ORDER BY kind, order_id";
+
+/// All that has a name, and the orders that it touches.
+pub async fn named(
+    tx: &mut Tx<'_>,
+    name: &str,
+) -> Result<BTreeMap<HoldKind, Vec<i64>>, StoreError> {
+    let query = select("named", ["kind", "order_id"], NAMED).bind(name);
+    let mut named: BTreeMap<HoldKind, Vec<i64>> = BTreeMap::new();
+    for mut row in query.rows(tx).await? {
+        let kind = row.parse("kind", "a claim, customer, order or unit")?;
+        named.entry(kind).or_default().push(row.get("order_id")?);
+    }
+    Ok(named)
+}
+
+/// A hold as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHold {
+    /// Its number.
+    pub id: i64,
+    /// What was recorded.
+    pub hold: Hold,
+}
+
+const HOLD: [&str; 6] = [
+    "h.id",
+    "h.kind",
+    "h.ref",
+    "h.reason",
+    "h.until",
+    "c.recorded_at AS held_at",
+];
+
+fn hold(row: &mut Row) -> Result<Hold, StoreError> {
+    Ok(Hold {
+        kind: row.parse("kind", "a claim, customer, order or unit")?,
+        name: row.get("ref")?,
+        reason: row.get("reason")?,
+        until: row.time_if_known("until")?,
+        held_at: row.time("held_at")?,
+    })
+}
+
+/// The holds of a name that nobody has lifted.
+pub async fn holds_of(tx: &mut Tx<'_>, name: &str) -> Result<Vec<StoredHold>, StoreError> {
+    let rest = "FROM holds AS h JOIN change_sets AS c ON c.id = h.began_in \
+         WHERE h.ref = $1 AND h.ended_in IS NULL ORDER BY h.kind";
+    let stored = |mut row: Row| {
+        let id = row.get("id")?;
+        let hold = hold(&mut row)?;
+        Ok(StoredHold { id, hold })
+    };
+    let rows = select("holds", HOLD, rest).bind(name).rows(tx).await?;
+    rows.into_iter().map(stored).collect()
+}
+
+/// Records a hold, on all orders of a customer or on a part of one order.
+pub async fn hold_begin(
+    tx: &mut Tx<'_>,
+    hold: &Hold,
+    order_id: Option<i64>,
+    change_set: i64,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO holds (kind, ref, order_id, reason, until, began_in) \
+         VALUES ($1, $2, $3, $4, $5, $6)";
+    let adding = write(sql).bind(hold.kind.to_string()).bind(&hold.name);
+    let adding = adding.bind(order_id).bind(&hold.reason).bind(hold.until);
+    adding.bind(change_set).execute(tx).await?;
+    Ok(())
+}
+
+/// Lifts a hold.
+pub async fn hold_end(tx: &mut Tx<'_>, id: i64, change_set: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE holds SET ended_in = $2 WHERE id = $1";
+    write(sql).bind(id).bind(change_set).execute(tx).await?;
+    Ok(())
+}
+
+/// The holds that nobody has lifted of orders, each named with its customer.
+pub(super) async fn holds_load<'o>(
+    tx: &mut Tx<'_>,
+    orders: impl Iterator<Item = (i64, &'o str)>,
+) -> Result<HashMap<i64, Vec<Hold>>, StoreError> {
+    let mut holds: HashMap<i64, Vec<Hold>> = HashMap::new();
+    for mut row in in_force(orders).rows(tx).await? {
+        let order_id = row.get("order_id")?;
+        holds.entry(order_id).or_default().push(hold(&mut row)?);
+    }
+    Ok(holds)
+}
+
+fn in_force<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Statement {
+    let mut page = Page::new(&[("order_id", Kind::Int), ("customer_ref", Kind::Text)]);
+    for (order_id, customer_ref) in orders {
+        page.push([order_id.into(), customer_ref.into()]);
+    }
+    let rest = "FROM (SELECT page.order_id, h.id AS hold_id \
+             FROM {page} AS page {then} holds AS h ON h.order_id = page.order_id \
+            WHERE h.ended_in IS NULL \
+           UNION ALL SELECT page.order_id, h.id \
+             FROM {page} AS page {then} holds AS h ON h.ref = page.customer_ref \
+            WHERE h.kind = 'customer' AND h.ended_in IS NULL) AS found \
+         {then} holds AS h ON h.id = found.hold_id \
+         {then} change_sets AS c ON c.id = h.began_in ORDER BY found.order_id, h.id";
+    let columns = HOLD.into_iter().chain(["found.order_id"]);
+    select("holds", columns, rest).page(page)
+}
+
+/// Since when customers want no reminders, of those who do not.
+pub(super) async fn opt_outs_load<'r>(
+    tx: &mut Tx<'_>,
+    customer_refs: impl IntoIterator<Item = &'r str>,
+) -> Result<HashMap<String, Instant>, StoreError> {
+    let rest = "FROM {page} AS page {then} opt_outs AS o ON o.customer_ref = page.customer_ref \
+         {then} change_sets AS c ON c.id = o.began_in WHERE o.ended_in IS NULL";
+    let query = select("opt_outs", ["o.customer_ref", "c.recorded_at"], rest);
+    let since = |mut row: Row| Ok((row.get("customer_ref")?, row.time("recorded_at")?));
+    let page = Page::of_texts("customer_ref", customer_refs);
+    let rows = query.page(page).rows(tx).await?;
+    rows.into_iter().map(since).collect()
+}
+
+/// Records that a customer wants no reminders; `false`: it was known.
+pub async fn opt_out_begin(
+    tx: &mut Tx<'_>,
+    customer_ref: &str,
+    change_set: i64,
+) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO opt_outs (customer_ref, began_in) SELECT $1, $2 \
+         WHERE NOT EXISTS (SELECT 1 FROM opt_outs WHERE customer_ref = $1 AND ended_in IS NULL)";
+    let adding = write(sql).bind(customer_ref).bind(change_set);
+    Ok(adding.execute(tx).await? > 0)
+}
+
+/// Records that a customer wants reminders again; `false`: they did.
+pub async fn opt_out_end(
+    tx: &mut Tx<'_>,
+    customer_ref: &str,
+    change_set: i64,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE opt_outs SET ended_in = $2 WHERE customer_ref = $1 AND ended_in IS NULL";
+    let ending = write(sql).bind(customer_ref).bind(change_set);
+    Ok(ending.execute(tx).await? > 0)
+}
+
+/// The customer that a message was written to, by the part of its Message-ID
+/// before the `@`. `None`: there is none, or it is not to a customer.
+pub async fn customer_of_message(
+    tx: &mut Tx<'_>,
+    name: &str,
+) -> Result<Option<String>, StoreError> {
+    // `A` comes after `@`: whatever stands behind it.
+    let rest = "FROM messages AS m JOIN message_notices AS c ON c.message_id = m.id \
+           JOIN notices AS n ON n.id = c.notice_id JOIN orders AS o ON o.id = n.order_id \
+         WHERE m.message_id >= $1 AND m.message_id < $2 AND m.audience = 'customer' LIMIT 1";
+    let query = select("messages", ["o.customer_ref"], rest);
+    let query = query.bind(format!("<{name}@")).bind(format!("<{name}A"));
+    query.value(tx).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_of_cases_probes_for_its_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let plan = in_force([(1, "K-1")].into_iter()).plan(&mut tx).await;
+        let plan = plan.unwrap();
+        for index in ["holds_order (order_id", "holds_ref (ref"] {
+            let is_probed = |line: &String| line.starts_with("SEARCH") && line.contains(index);
+            assert!(plan.iter().any(is_probed), "{plan:?}");
+        }
+        let is_whole = |line: &String| line.starts_with("SCAN h");
+        assert!(!plan.iter().any(is_whole), "{plan:?}");
+    }
+}
