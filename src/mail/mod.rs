@@ -29,6 +29,8 @@ mod text;
 mod wire;
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod group_tests;
 #[cfg(test)]
 mod letter_tests;
