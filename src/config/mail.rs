@@ -7,10 +7,15 @@ use toml::Value;
 
 use super::ConfigError;
 use super::reader::Reader;
-use super::value::{Read, address, named, number, parsed, path, smtp_url, span, text};
+use super::value::{
+    Read, address, domains, named, number, parsed, path, smtp_url, span, text, unsubscribe_url,
+};
 
 /// More connections than this gain nothing.
 const MOST_SESSIONS: usize = 32;
+
+/// A limit above this is none.
+const MOST_MESSAGES: usize = 1_000_000;
 
 /// Where messages are handed over, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +24,14 @@ pub struct Mail {
     pub transport: Transport,
     /// The sender's address.
     pub from: String,
-    /// Where answers go, if not to the sender.
+    /// Where customers' answers go, if not to the sender.
     pub reply_to: Option<String>,
+    /// Where answers from inside the shop go, if not to the sender.
+    pub reply_to_inside: Option<String>,
+    /// The address at which customers say that they want no reminders.
+    pub unsubscribe_to: Option<String>,
+    /// The page at which they do, with `{id}` for what names the message.
+    pub unsubscribe_url: Option<String>,
     /// When customers may be written to, in the business's zone.
     pub send_between: SendingHours,
     /// How long a message is tried.
@@ -29,6 +40,14 @@ pub struct Mail {
     pub on_uncertain: OnUncertain,
     /// How many connections to the server are used at once.
     pub sessions: usize,
+    /// How many messages a process hands over in a minute at most.
+    pub max_per_minute: Option<usize>,
+    /// How many messages a customer gets on a local day at most.
+    pub max_per_day: Option<usize>,
+    /// Who gets all messages in place of their recipients.
+    pub redirect_all_to: Option<String>,
+    /// The domains, in ASCII, that messages go to; `None`: any.
+    pub allow_domains: Option<Vec<String>>,
 }
 
 /// Who takes the messages.
@@ -123,7 +142,7 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 12] = [
+    pub(super) const KEYS: [&str; 19] = [
         "transport",
         "url",
         "username",
@@ -132,10 +151,17 @@ impl Mail {
         "dir",
         "from",
         "reply_to",
+        "reply_to_inside",
+        "unsubscribe_to",
+        "unsubscribe_url",
         "send_between",
         "give_up_after",
         "on_uncertain",
         "sessions",
+        "max_per_minute",
+        "max_per_day",
+        "redirect_all_to",
+        "allow_domains",
     ];
 
     /// `None` until a transport is set. Paths are relative to `base`, the
@@ -165,6 +191,9 @@ impl Mail {
             transport,
             from: reader.required("mail.from", "the sender's address", address)?,
             reply_to: reader.optional("mail.reply_to", address)?,
+            reply_to_inside: reader.optional("mail.reply_to_inside", address)?,
+            unsubscribe_to: reader.optional("mail.unsubscribe_to", address)?,
+            unsubscribe_url: reader.optional("mail.unsubscribe_url", unsubscribe_url)?,
             send_between: reader
                 .optional("mail.send_between", hours)?
                 .unwrap_or(SendingHours::DEFAULT),
@@ -177,6 +206,10 @@ impl Mail {
             sessions: reader
                 .optional("mail.sessions", number(1..=MOST_SESSIONS))?
                 .unwrap_or(1),
+            max_per_minute: reader.optional("mail.max_per_minute", number(1..=MOST_MESSAGES))?,
+            max_per_day: reader.optional("mail.max_per_day", number(1..=MOST_MESSAGES))?,
+            redirect_all_to: reader.optional("mail.redirect_all_to", address)?,
+            allow_domains: reader.optional("mail.allow_domains", domains)?,
         }))
     }
 }

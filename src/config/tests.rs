@@ -79,7 +79,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[mail]\nsurge_limit = 1",
-            "5: mail.surge_limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, send_between, give_up_after, on_uncertain, sessions",
+            "5: mail.surge_limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, give_up_after, on_uncertain, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
@@ -206,6 +206,22 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "8: mail.on_uncertain: found \"drop\", expected \"resend\" or \"hold\"",
         ),
         (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nmax_per_day = 0",
+            "8: mail.max_per_day: found 0, expected a number from 1 to 1000000",
+        ),
+        (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nallow_domains = []",
+            "8: mail.allow_domains: found [], expected a list of domains such as [\"example.com\"]",
+        ),
+        (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nallow_domains = [\"@b\"]",
+            "8: mail.allow_domains: found \"@b\", expected a domain such as \"example.com\"",
+        ),
+        (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nunsubscribe_url = \"https://b.example/stop\"",
+            "8: mail.unsubscribe_url: found \"https://b.example/stop\", expected a page with a place for the message, such as \"https://example.com/stop/{id}\"",
+        ),
+        (
             "= 5",
             "4: unquoted keys cannot be empty, expected letters, numbers, `-`, `_`",
         ),
@@ -321,7 +337,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "MAIL__TRANSPRT",
             "file",
-            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, send_between, give_up_after, on_uncertain, sessions",
+            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, give_up_after, on_uncertain, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
         ),
         (
             "SHOP__NAME",

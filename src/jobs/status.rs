@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Shop;
 use super::book::rules;
 use crate::policy::Instant;
-use crate::store::{self, AgendaSummary, Guard, JobRun};
+use crate::store::{self, AgendaSummary, Guard, JobRun, MailPause};
 
 /// The state of the whole.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Status {
     pub notices: Vec<(String, i64)>,
     /// Messages by state.
     pub messages: Vec<(String, i64)>,
+    /// Since when the mail server cannot be used.
+    pub mail_pause: Option<MailPause>,
     /// Whether the rules changed and nothing was enforced under them yet.
     pub rules_changed: bool,
 }
@@ -34,6 +36,7 @@ pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
         guard: store::guard_load(&mut tx).await?,
         notices: store::notice_counts(&mut tx).await?,
         messages: store::message_counts(&mut tx).await?,
+        mail_pause: store::mail_pause_load(&mut tx).await?,
         rules_changed: rules_id.is_none(),
     })
 }
@@ -85,6 +88,14 @@ impl Status {
                 "customers held",
                 format!("since {}: {reason}", local(since)),
             ));
+        }
+        if let Some(pause) = &self.mail_pause {
+            let (since, next) = (local(pause.since), local(pause.next_try_at));
+            let line = format!(
+                "paused since {since}: {}; tried again at {next}",
+                pause.cause
+            );
+            lines.push(("mail", line));
         }
         lines
     }

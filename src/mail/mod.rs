@@ -41,10 +41,13 @@ mod scripted_server;
 #[cfg(test)]
 mod session_tests;
 
+pub use address::domain_of;
 pub use delivery::{Delivery, Envelope, Transport};
 pub use file::FileTransport;
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};
-pub use message::{Attachment, BuildError, Headers, Mailbox, build, message_id};
+pub use message::{
+    Attachment, BuildError, Headers, Mailbox, Unsubscribe, build, message_id, redirected,
+};
 pub use notice::{Addressee, NoticeText, Shop};
 pub use server::{Login, Server, ServerError, Tls};
 pub use session::{SmtpSettings, SmtpTransport, Timeouts};
