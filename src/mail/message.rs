@@ -91,7 +91,7 @@ impl Unsubscribe {
         let mut ways = Vec::new();
         if let Some(to) = &self.to {
             let address = parse_address(to).map_err(|_| BuildError::Address(to.clone()))?;
-            let address = percent_encoded(&address.to_string());
+            let address = percent_encoded(address.as_ref());
             ways.push(format!("<mailto:{address}?subject=unsubscribe%20{id}>"));
         }
         if let Some(url) = &self.url {

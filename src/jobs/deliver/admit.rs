@@ -66,7 +66,7 @@ impl Run<'_> {
             return Ok(due);
         };
         let is_limited = |message: &&Message| is_customers(message);
-        if !due.iter().any(|message| is_customers(message)) {
+        if !due.iter().any(is_customers) {
             return Ok(due);
         }
         let today = self.rules.calendar.date_of(self.now);

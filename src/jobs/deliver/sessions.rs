@@ -83,8 +83,8 @@ impl Belt {
         for _ in 0..sessions {
             let transport = transport.another();
             let waiting = Arc::clone(&waiting);
-            let hands = (waiting, answer.clone(), held.clone());
-            running.spawn(session(transport, hands, pace.clone()));
+            let (answer, held) = (answer.clone(), held.clone());
+            running.spawn(session(transport, waiting, answer, held, pace.clone()));
         }
         Self {
             queue,
@@ -190,11 +190,9 @@ impl Belt {
 /// Hands messages over, one after the other, as long as there is a lease.
 async fn session(
     mut transport: Transport,
-    (waiting, answers, mut lease): (
-        Arc<Mutex<mpsc::UnboundedReceiver<Outgoing>>>,
-        mpsc::UnboundedSender<Answered>,
-        watch::Receiver<Option<Lease>>,
-    ),
+    waiting: Arc<Mutex<mpsc::UnboundedReceiver<Outgoing>>>,
+    answers: mpsc::UnboundedSender<Answered>,
+    mut lease: watch::Receiver<Option<Lease>>,
     pace: Pace,
 ) {
     loop {
