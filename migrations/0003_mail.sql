@@ -33,7 +33,7 @@ CREATE TABLE messages (
     audience {text} NOT NULL,
     recipient {text} NOT NULL, -- the address
     subject {text} NOT NULL,
-    state {text} NOT NULL, -- ready, sending, sent, failed, uncertain, dropped
+    state {text} NOT NULL, -- ready, sending, sent, failed, uncertain, held, dropped
     composed_at BIGINT NOT NULL,
     tries BIGINT NOT NULL DEFAULT 0,
     first_try_at BIGINT, -- it is given up so long after this
@@ -42,11 +42,14 @@ CREATE TABLE messages (
     refused BOOLEAN NOT NULL DEFAULT FALSE, -- for good
     maybe_taken BOOLEAN NOT NULL DEFAULT FALSE, -- the server may have it
     sent_at BIGINT,
+    counted_on {text}, -- the local day whose share of the recipient it uses up, if that is limited
     fence BIGINT NOT NULL DEFAULT 0, -- how many times it was taken: older holders write nothing
     lease_until BIGINT NOT NULL DEFAULT 0 -- by the database's own clock; after it a holder has died
 );
 CREATE INDEX messages_ready ON messages (next_try_at, id) WHERE state = 'ready';
 CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
+CREATE INDEX messages_held ON messages (id) WHERE state = 'held';
+CREATE INDEX messages_day ON messages (recipient, counted_on) WHERE counted_on IS NOT NULL;
 CREATE INDEX messages_failed ON messages (id) WHERE state = 'failed';
 
 -- The bytes, the same at every try; apart, as a message changes and they do not.
@@ -79,3 +82,12 @@ CREATE TABLE bounces (
     lifted_at BIGINT -- since when the address counts as one that works again
 );
 CREATE INDEX bounces_undeliverable ON bounces (address) WHERE kind = 'hard' AND lifted_at IS NULL;
+
+-- Since when the mail server cannot be used; no row: it can.
+CREATE TABLE mail_pause (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    since BIGINT NOT NULL,
+    cause {text} NOT NULL,
+    faults BIGINT NOT NULL, -- runs in a row that found it so
+    next_try_at BIGINT NOT NULL -- the daemon leaves it alone until then
+);

@@ -9,7 +9,9 @@ The recipient's name says what goes wrong:
     later-…    refused for now, the first time
     never-…    refused for good
     broken-…   taken, but the connection breaks before the answer, the first time
+    gone-…     the connection breaks before the recipient is answered, the first time
     last-…     taken, and no other is after it
+A sender whose name begins with `refused-` is refused for good.
 """
 
 import asyncio
@@ -35,10 +37,14 @@ class Handler:
     async def handle_MAIL(self, server, session, envelope, address, options):
         if self.is_closing:
             return "421 4.3.2 going down"
+        if address.startswith("refused-"):
+            return "550 5.7.1 no such sender"
         envelope.mail_from = address
         return "250 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("gone-") and self.first_time(address):
+            server.transport.abort()
         if address.startswith("never-"):
             return "550 5.1.1 no such mailbox"
         if address.startswith("later-") and self.first_time(address):

@@ -7,7 +7,9 @@ use toml::Value;
 
 use super::ConfigError;
 use super::reader::Reader;
-use super::value::{Read, address, named, number, parsed, path, smtp_url, span, text};
+use super::value::{
+    Read, address, domains, named, number, parsed, path, smtp_url, span, text, unsubscribe_url,
+};
 
 /// More connections than this gain nothing.
 const MOST_SESSIONS: usize = 32;
@@ -25,8 +27,14 @@ pub struct Mail {
     pub transport: Transport,
     /// The sender's address.
     pub from: String,
-    /// Where answers go, if not to the sender.
+    /// Where customers' answers go, if not to the sender.
     pub reply_to: Option<String>,
+    /// Where answers from inside the shop go, if not to the sender.
+    pub reply_to_inside: Option<String>,
+    /// The address at which customers say that they want no reminders.
+    pub unsubscribe_to: Option<String>,
+    /// The page at which they do, with `{id}` for what names the message.
+    pub unsubscribe_url: Option<String>,
     /// When customers may be written to, in the business's zone.
     pub send_between: SendingHours,
     /// The most customers' messages that a run sends without asking.
@@ -39,6 +47,14 @@ pub struct Mail {
     pub keep_days: Option<TimeDelta>,
     /// How many connections to the server are used at once.
     pub sessions: usize,
+    /// How many messages a process hands over in a minute at most.
+    pub max_per_minute: Option<usize>,
+    /// How many messages a customer gets on a local day at most.
+    pub max_per_day: Option<usize>,
+    /// Who gets all messages in place of their recipients.
+    pub redirect_all_to: Option<String>,
+    /// The domains, in ASCII, that messages go to; `None`: any.
+    pub allow_domains: Option<Vec<String>>,
 }
 
 /// Who takes the messages.
@@ -133,7 +149,7 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 15] = [
+    pub(super) const KEYS: [&str; 22] = [
         "transport",
         "url",
         "username",
@@ -143,12 +159,19 @@ impl Mail {
         "templates",
         "from",
         "reply_to",
+        "reply_to_inside",
+        "unsubscribe_to",
+        "unsubscribe_url",
         "send_between",
         "surge_limit",
         "give_up_after",
         "on_uncertain",
         "keep_days",
         "sessions",
+        "max_per_minute",
+        "max_per_day",
+        "redirect_all_to",
+        "allow_domains",
     ];
 
     /// `None` until a transport is set. Paths are relative to `base`, the
@@ -178,6 +201,9 @@ impl Mail {
             transport,
             from: reader.required("mail.from", "the sender's address", address)?,
             reply_to: reader.optional("mail.reply_to", address)?,
+            reply_to_inside: reader.optional("mail.reply_to_inside", address)?,
+            unsubscribe_to: reader.optional("mail.unsubscribe_to", address)?,
+            unsubscribe_url: reader.optional("mail.unsubscribe_url", unsubscribe_url)?,
             send_between: reader
                 .optional("mail.send_between", hours)?
                 .unwrap_or(SendingHours::DEFAULT),
@@ -194,6 +220,10 @@ impl Mail {
             sessions: reader
                 .optional("mail.sessions", number(1..=MOST_SESSIONS))?
                 .unwrap_or(1),
+            max_per_minute: reader.optional("mail.max_per_minute", number(1..=MOST_MESSAGES))?,
+            max_per_day: reader.optional("mail.max_per_day", number(1..=MOST_MESSAGES))?,
+            redirect_all_to: reader.optional("mail.redirect_all_to", address)?,
+            allow_domains: reader.optional("mail.allow_domains", domains)?,
         }))
     }
 }

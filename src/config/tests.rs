@@ -80,7 +80,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[mail]\nlimit = 1",
-            "5: mail.limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions",
+            "5: mail.limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
@@ -207,6 +207,22 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
             "8: mail.on_uncertain: found \"drop\", expected \"resend\" or \"hold\"",
         ),
         (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nmax_per_day = 0",
+            "8: mail.max_per_day: found 0, expected a number from 1 to 1000000",
+        ),
+        (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nallow_domains = []",
+            "8: mail.allow_domains: found [], expected a list of domains such as [\"example.com\"]",
+        ),
+        (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nallow_domains = [\"@b\"]",
+            "8: mail.allow_domains: found \"@b\", expected a domain such as \"example.com\"",
+        ),
+        (
+            "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nunsubscribe_url = \"https://b.example/stop\"",
+            "8: mail.unsubscribe_url: found \"https://b.example/stop\", expected a page with a place for the message, such as \"https://example.com/stop/{id}\"",
+        ),
+        (
             "= 5",
             "4: unquoted keys cannot be empty, expected letters, numbers, `-`, `_`",
         ),
@@ -322,7 +338,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "MAIL__TRANSPRT",
             "file",
-            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions",
+            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
         ),
         (
             "SHOP__NAME",

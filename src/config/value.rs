@@ -203,3 +203,29 @@ pub(super) fn smtp_url(value: &Value) -> Read<String> {
         _ => Err(refused(value, expected)),
     }
 }
+
+/// Domains of addresses, in ASCII; at least one.
+pub(super) fn domains(value: &Value) -> Read<Vec<String>> {
+    let expected = "a list of domains such as [\"example.com\"]";
+    let domain = parsed("a domain such as \"example.com\"", |text| {
+        let domain = idna::domain_to_ascii(text).ok()?;
+        EmailAddress::is_valid(&format!("a@{domain}")).then_some(domain)
+    });
+    let domains = list(expected, domain)(value)?;
+    match domains.is_empty() {
+        true => Err(refused(value, expected)),
+        false => Ok(domains),
+    }
+}
+
+/// The template of a page's address, with a place for what names a message.
+pub(super) fn unsubscribe_url(value: &Value) -> Read<String> {
+    let expected = "a page with a place for the message, such as \"https://example.com/stop/{id}\"";
+    parsed(expected, |text| {
+        let url = url::Url::parse(&text.replace("{id}", "id")).ok()?;
+        let is_plain = text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>');
+        (url.scheme() == "https" && is_plain && text.contains("{id}")).then(|| text.to_owned())
+    })(value)
+}

@@ -174,6 +174,7 @@ async fn tell_lead(
         let parcel = Parcel {
             kind: MessageKind::Ops,
             audience: Audience::Lead.into(),
+            is_reminder: false,
             key: format!("undeliverable: {}", draft.fingerprint),
             to: Mailbox {
                 name: None,

@@ -6,7 +6,7 @@ use super::Refused;
 use crate::config::{self, Config, Mail};
 use crate::mail::{
     self, Attachment, FileTransport, Headers, Letter, Letters, Login, Mailbox, SmtpSettings,
-    SmtpTransport, Timeouts, Transport,
+    SmtpTransport, Timeouts, Transport, Unsubscribe,
 };
 use crate::policy::{Instant, sha256_hex};
 use crate::store::{self, MessageDraft, MessageKind, Tx};
@@ -33,6 +33,8 @@ pub struct Parcel<'p> {
     pub kind: MessageKind,
     /// To whom: an audience, `managers` or `ops`.
     pub audience: &'static str,
+    /// Whether it carries nothing but reminders of a customer's rights.
+    pub is_reminder: bool,
     /// What makes it one: the same kind, key and recipient are the same
     /// message, whoever composes it.
     pub key: String,
@@ -49,20 +51,28 @@ pub struct Parcel<'p> {
 pub struct Sender {
     from: Mailbox,
     reply_to: Option<Mailbox>,
+    reply_to_inside: Option<Mailbox>,
+    unsubscribe: Unsubscribe,
 }
 
 impl Sender {
     /// The shop that the config names.
     pub fn new(config: &Config, mail: &Mail) -> Self {
+        let bare = |address: &String| Mailbox {
+            name: None,
+            address: address.clone(),
+        };
         Self {
             from: Mailbox {
                 name: Some(config.business.name.clone()),
                 address: mail.from.clone(),
             },
-            reply_to: mail.reply_to.as_ref().map(|address| Mailbox {
-                name: None,
-                address: address.clone(),
-            }),
+            reply_to: mail.reply_to.as_ref().map(bare),
+            reply_to_inside: mail.reply_to_inside.as_ref().map(bare),
+            unsubscribe: Unsubscribe {
+                to: mail.unsubscribe_to.clone(),
+                url: mail.unsubscribe_url.clone(),
+            },
         }
     }
 
@@ -74,12 +84,17 @@ impl Sender {
         let name = format!("{business}\n{kind}\n{recipient}\n{key}");
         let name = &sha256_hex(name.as_bytes())[..32];
         let message_id = mail::message_id(name, &self.from)?;
+        let reply_to = match parcel.audience {
+            "customer" => &self.reply_to,
+            _ => &self.reply_to_inside,
+        };
         let headers = Headers {
             from: self.from.clone(),
             to,
-            reply_to: self.reply_to.clone(),
+            reply_to: reply_to.clone(),
             message_id: message_id.clone(),
             date: now,
+            reminder: parcel.is_reminder.then(|| self.unsubscribe.clone()),
         };
         let raw = mail::build(parcel.letter, &headers, parcel.attachments)?;
         Ok(MessageDraft {

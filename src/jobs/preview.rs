@@ -182,6 +182,7 @@ fn outcomes<'f>(
             id: 0,
             key: step.key.clone(),
             disposition: Disposition::Queued,
+            cause: None,
             policy: step.policy.clone(),
             clause: step.clause.clone(),
         },
@@ -194,6 +195,7 @@ fn recorded(key: NoticeKey, deadline: &Deadline, clause: String) -> RecordedNoti
         id: 0,
         key,
         disposition: Disposition::Queued,
+        cause: None,
         policy: deadline.policy.id.clone(),
         clause,
     }

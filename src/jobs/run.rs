@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
+use super::deliver::Pace;
 use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
@@ -17,6 +18,8 @@ pub struct Shop {
     pub store: Store,
     /// The settings.
     pub config: std::sync::Arc<Config>,
+    /// How fast this process sends.
+    pub(super) pace: Pace,
 }
 
 impl Shop {
@@ -26,8 +29,10 @@ impl Shop {
             Database::Sqlite(path) => Store::sqlite(path).await?,
             Database::Postgres(url) => Store::postgres(url).await?,
         };
+        let mail = config.mail.as_ref();
         Ok(Self {
             store,
+            pace: Pace::per_minute(mail.and_then(|mail| mail.max_per_minute)),
             config: std::sync::Arc::new(config),
         })
     }
@@ -52,6 +57,8 @@ pub struct When {
     pub is_named: bool,
     /// Whether it is that of a slot of the schedule.
     pub is_slot: bool,
+    /// Whether the daemon began it, and no person and no cron.
+    pub is_daemons: bool,
 }
 
 impl When {
@@ -62,6 +69,7 @@ impl When {
             clock,
             is_named: at.is_some(),
             is_slot: false,
+            is_daemons: false,
         }
     }
 
@@ -76,6 +84,7 @@ impl When {
             clock: clock.max(at),
             is_named: false,
             is_slot: job.is_dated(),
+            is_daemons: true,
         }
     }
 }

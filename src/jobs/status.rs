@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Shop;
 use super::book::rules;
 use crate::policy::Instant;
-use crate::store::{self, AgendaSummary, Guard, JobRun};
+use crate::store::{self, AgendaSummary, Guard, JobRun, MailPause};
 
 /// The state of the whole.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Status {
     pub bounces: Vec<(String, i64)>,
     /// How many addresses no mail goes to.
     pub undeliverable: i64,
+    /// Since when the mail server cannot be used.
+    pub mail_pause: Option<MailPause>,
     /// Whether the rules changed and nothing was enforced under them yet.
     pub rules_changed: bool,
 }
@@ -47,6 +49,7 @@ pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
         notices: store::notice_counts(&mut tx).await?,
         held: store::held_counts(&mut tx).await?,
         messages: store::message_counts(&mut tx).await?,
+        mail_pause: store::mail_pause_load(&mut tx).await?,
         rules_changed: rules_id.is_none(),
     })
 }
@@ -115,6 +118,14 @@ impl Status {
         if let Some(since) = self.guard.feed_died_at {
             let why = "no import was completed for import.max_age";
             lines.push(("delays held", format!("since {}: {why}", local(since))));
+        }
+        if let Some(pause) = &self.mail_pause {
+            let (since, next) = (local(pause.since), local(pause.next_try_at));
+            let line = format!(
+                "paused since {since}: {}; tried again at {next}",
+                pause.cause
+            );
+            lines.push(("mail", line));
         }
         lines
     }

@@ -22,6 +22,12 @@ pub(super) fn parse_address(text: &str) -> Result<Address, AddressProblem> {
     Address::new(name, domain).map_err(|_| AddressProblem)
 }
 
+/// The domain of an address, in ASCII and small letters; `None`: it is none.
+pub fn domain_of(address: &str) -> Option<String> {
+    let address = parse_address(address).ok()?;
+    Some(address.domain().to_ascii_lowercase())
+}
+
 /// Whether the domain is `invalid` or below it: such a domain can never exist
 /// (RFC 2606, RFC 6761).
 pub(super) fn can_never_exist(address: &Address) -> bool {

@@ -14,6 +14,8 @@ pub struct Envelope {
 }
 
 /// What came of one try to deliver a message. The texts hold no addresses.
+///
+#[doc = include_str!("faults.md")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     /// The server took the message over.

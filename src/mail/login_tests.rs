@@ -10,27 +10,27 @@ use super::scripted_server::{part, script, serve, take};
 use super::session_tests::{delivered, send, settings, transport};
 use super::{Delivery, Login, SmtpSettings, SmtpTransport};
 
-fn login() -> Option<Login> {
+pub(super) fn login() -> Option<Login> {
     Some(Login {
         username: "shop".into(),
         password: "secret".into(),
     })
 }
 
-fn greet_with(extensions: &'static str) -> Vec<Act> {
+pub(super) fn greet_with(extensions: &'static str) -> Vec<Act> {
     vec![Say("220 mail.example"), Hear("EHLO"), Say(extensions)]
 }
 
-fn log_in(answer: &'static str) -> Vec<Act> {
+pub(super) fn log_in(answer: &'static str) -> Vec<Act> {
     // Base64 of NUL shop NUL secret.
     vec![Hear("AUTH PLAIN AHNob3AAc2VjcmV0\r\n"), Say(answer)]
 }
 
-const OFFERS_TLS: &str = "250-mail.example\r\n250 STARTTLS";
-const OFFERS_LOGIN: &str = "250-mail.example\r\n250 AUTH LOGIN PLAIN";
+pub(super) const OFFERS_TLS: &str = "250-mail.example\r\n250 STARTTLS";
+pub(super) const OFFERS_LOGIN: &str = "250-mail.example\r\n250 AUTH LOGIN PLAIN";
 
 /// A certificate for localhost: the server's side and the file to trust it by.
-fn certificate() -> (Arc<ServerConfig>, tempfile::NamedTempFile) {
+pub(super) fn certificate() -> (Arc<ServerConfig>, tempfile::NamedTempFile) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let mut ca_file = tempfile::NamedTempFile::new().unwrap();
     ca_file.write_all(made.cert.pem().as_bytes()).unwrap();

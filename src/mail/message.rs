@@ -69,6 +69,46 @@ pub struct Headers {
     pub message_id: String,
     /// When the message was composed.
     pub date: Instant,
+    /// It carries nothing but reminders, which the recipient may refuse so.
+    pub reminder: Option<Unsubscribe>,
+}
+
+/// How a recipient says that they want no more reminders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unsubscribe {
+    /// By a mail to this address.
+    pub to: Option<String>,
+    /// By a request to this page (RFC 8058), `https://…`; `{id}` becomes the
+    /// local part of the Message-ID.
+    pub url: Option<String>,
+}
+
+impl Unsubscribe {
+    /// The value of `List-Unsubscribe` (RFC 2369); `None`: there is no way.
+    fn value(&self, message_id: &str) -> Result<Option<String>, BuildError> {
+        let id = message_id.trim_start_matches('<');
+        let id = id.split_once('@').map_or(id, |(id, _)| id);
+        let mut ways = Vec::new();
+        if let Some(to) = &self.to {
+            let address = parse_address(to).map_err(|_| BuildError::Address(to.clone()))?;
+            let address = percent_encoded(address.as_ref());
+            ways.push(format!("<mailto:{address}?subject=unsubscribe%20{id}>"));
+        }
+        if let Some(url) = &self.url {
+            ways.push(format!("<{}>", url.replace("{id}", id)));
+        }
+        Ok((!ways.is_empty()).then(|| ways.join(",\r\n ")))
+    }
+}
+
+/// An address as a `mailto:` link has it (RFC 6068).
+fn percent_encoded(address: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@+!$*'".contains(&byte);
+    let encoded = address.bytes().map(|byte| match is_plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    encoded.collect()
 }
 
 /// A file sent along.
@@ -105,6 +145,17 @@ pub fn message_id(id: &str, from: &Mailbox) -> Result<String, BuildError> {
     Ok(format!("<{id}@{}>", sender.email.domain()))
 }
 
+/// A line to go before a message that somebody gets in place of its recipient.
+pub fn redirected(recipient: &str) -> Result<String, BuildError> {
+    let address =
+        parse_address(recipient).map_err(|_| BuildError::Address(recipient.to_owned()))?;
+    Ok(format!("X-Warrantyd-Recipient: {address}\r\n"))
+}
+
+/// What Exchange is asked not to answer with (MS-OXCMAIL 2.1.3.2.20). `All`
+/// would keep bounces from us, too: `NDR`.
+const NO_ANSWERS: &str = "DR, RN, NRN, OOF, AutoReply";
+
 /// A message with a text and an HTML part and the files attached. It tells
 /// machines not to answer it (`Auto-Submitted`, RFC 3834).
 pub fn build(
@@ -133,10 +184,6 @@ pub fn build(
 /// The lines before those of the first part.
 fn head(subject: &str, headers: &Headers) -> Result<String, BuildError> {
     let mailboxes = |mailbox: &Mailbox| mailbox.parsed().map(Mailboxes::from);
-    let automatic = header::HeaderValue::new(
-        header::HeaderName::new_from_ascii_str("Auto-Submitted"),
-        "auto-generated".to_owned(),
-    );
     let date = UNIX_EPOCH + Duration::from_secs(header_seconds(headers.date));
     let mut head = header::Headers::new();
     head.set(header::From::from(mailboxes(&headers.from)?));
@@ -147,9 +194,27 @@ fn head(subject: &str, headers: &Headers) -> Result<String, BuildError> {
     head.set(header::Subject::from(one_line(subject)));
     head.set(header::MessageId::from(headers.message_id.clone()));
     head.set(header::Date::new(date));
-    head.insert_raw(automatic);
+    head.insert_raw(raw("Auto-Submitted", "auto-generated"));
+    head.insert_raw(raw("X-Auto-Response-Suppress", NO_ANSWERS));
+    if let Some(unsubscribe) = &headers.reminder {
+        // What RFC 3834 found responders to look for before it.
+        head.insert_raw(raw("Precedence", "bulk"));
+        if let Some(ways) = unsubscribe.value(&headers.message_id)? {
+            head.insert_raw(raw("List-Unsubscribe", &ways));
+        }
+        if unsubscribe.url.is_some() {
+            let one_click = "List-Unsubscribe=One-Click";
+            head.insert_raw(raw("List-Unsubscribe-Post", one_click));
+        }
+    }
     head.set(header::MIME_VERSION_1_0);
     Ok(head.to_string())
+}
+
+/// A header of ASCII, as it is.
+fn raw(name: &'static str, value: &str) -> header::HeaderValue {
+    let name = header::HeaderName::new_from_ascii_str(name);
+    header::HeaderValue::dangerous_new_pre_encoded(name, value.to_owned(), value.to_owned())
 }
 
 /// ASCII in lines that every server takes goes as it is; lettre would encode
@@ -216,6 +281,53 @@ mod tests {
             },
             reply_to: Some("help@shop.example".parse().unwrap()),
             date: "2026-07-01T06:30:15.9Z".parse().unwrap(),
+            reminder: None,
+        }
+    }
+
+    /// A header as it stands, unfolded.
+    fn header(raw: &[u8], name: &str) -> Option<String> {
+        let parsed = MessageParser::default().parse(raw).unwrap();
+        let value = parsed.header_raw(name)?;
+        Some(value.trim().replace("\r\n", ""))
+    }
+
+    #[test]
+    fn machines_are_asked_not_to_answer_and_bounces_are_welcome() {
+        let plain = build(&letter(), &headers(), &[]).unwrap();
+        let suppressed = header(&plain, "X-Auto-Response-Suppress").unwrap();
+        assert_eq!(suppressed, "DR, RN, NRN, OOF, AutoReply");
+        for name in ["Precedence", "List-Unsubscribe", "List-Unsubscribe-Post"] {
+            assert_eq!(header(&plain, name), None);
+        }
+    }
+
+    #[test]
+    fn a_reminder_says_how_to_get_no_more_of_them() {
+        let to = Some("stop+it&now@bücher.example".to_owned());
+        let url = Some("https://shop.example/stop/{id}?via=mail".to_owned());
+        let mail_to = "<mailto:stop+it%26now@xn--bcher-kva.example?subject=unsubscribe%20m-1>";
+        let page = "<https://shop.example/stop/m-1?via=mail>";
+        let both = format!("{mail_to}, {page}");
+        for (to, url, expected) in [
+            (&None, &None, None),
+            (&to, &None, Some(mail_to)),
+            (&None, &url, Some(page)),
+            (&to, &url, Some(both.as_str())),
+        ] {
+            let reminder = Some(Unsubscribe {
+                to: to.clone(),
+                url: url.clone(),
+            });
+            let headers = Headers {
+                reminder,
+                ..headers()
+            };
+            let raw = build(&letter(), &headers, &[]).unwrap();
+            assert_eq!(header(&raw, "List-Unsubscribe").as_deref(), expected);
+            let post = url.is_some().then_some("List-Unsubscribe=One-Click");
+            assert_eq!(header(&raw, "List-Unsubscribe-Post").as_deref(), post);
+            assert_eq!(header(&raw, "Precedence").as_deref(), Some("bulk"));
         }
     }
 

@@ -34,6 +34,8 @@ mod text;
 mod wire;
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod group_tests;
 #[cfg(test)]
 mod letter_tests;
@@ -46,12 +48,15 @@ mod scripted_server;
 #[cfg(test)]
 mod session_tests;
 
+pub use address::domain_of;
 pub use bounce::{BOUNCE_BYTES, Bounce, Bounced, Returned, Severity, address_key, read_bounce};
 pub use choose::letter_name;
 pub use delivery::{Delivery, Envelope, Transport};
 pub use file::FileTransport;
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};
-pub use message::{Attachment, BuildError, Headers, Mailbox, build, message_id};
+pub use message::{
+    Attachment, BuildError, Headers, Mailbox, Unsubscribe, build, message_id, redirected,
+};
 pub use notice::{Addressee, NoticeText, Shop};
 pub use samples::{Sample, samples};
 pub use server::{Login, Server, ServerError, Tls};

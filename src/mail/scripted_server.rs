@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -25,6 +25,10 @@ pub(super) enum Act {
     Body,
     /// Waits until as many servers have come here as it was made for.
     Meet(Arc<Barrier>),
+    /// Reads nothing until it is told to go on.
+    Wait(Arc<Notify>),
+    /// Sends this and CRLF, whether or not anybody is there any more.
+    SayLate(&'static str),
     /// Encrypts the connection.
     Encrypt(Arc<ServerConfig>),
     /// Says nothing until the client goes away, which must say nothing more.
@@ -124,9 +128,13 @@ async fn play(stream: TcpStream, script: Vec<Act>) -> Vec<String> {
             }
             Hear(start) => hear(&mut stream, &[start]).await,
             HearGroup(starts) => hear(&mut stream, starts).await,
-            Body => bodies.push(read_to(&mut stream, |text| text.ends_with("\r\n.\r\n")).await),
+            Body => bodies.push(read_body(&mut stream).await),
             Act::Meet(barrier) => {
                 barrier.wait().await;
+            }
+            Act::Wait(told) => told.notified().await,
+            Act::SayLate(line) => {
+                let _late = stream.write_all(format!("{line}\r\n").as_bytes()).await;
             }
             Act::Encrypt(config) => {
                 match TlsAcceptor::from(config).accept(stream).await {
@@ -156,6 +164,15 @@ async fn hear(stream: &mut Box<dyn Duplex>, starts: &[&str]) {
             .zip(starts)
             .all(|(line, start)| line.starts_with(start));
     assert!(is_as_expected, "expected {starts:?}, heard {lines:?}");
+}
+
+/// Reads up to the final dot, and not a byte more.
+async fn read_body(stream: &mut Box<dyn Duplex>) -> String {
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n.\r\n") {
+        read.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(read).unwrap()
 }
 
 /// Reads whatever is there until it is enough.

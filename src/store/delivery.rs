@@ -188,7 +188,8 @@ async fn notices_follow(tx: &mut Tx<'_>, message_ids: &[i64]) -> Result<(), Stor
            cause = CASE WHEN told.disposition = 'held' THEN 'uncertain' END FROM ( \
            SELECT c.notice_id, CASE \
                     WHEN count(*) FILTER (WHERE m.state = 'sent') > 0 THEN 'sent' \
-                    WHEN count(*) FILTER (WHERE m.state IN ('ready', 'sending')) > 0 THEN NULL \
+                    WHEN count(*) FILTER (WHERE m.state IN ('ready', 'sending', 'held')) > 0 \
+                    THEN NULL \
                     WHEN count(*) FILTER (WHERE m.state = 'uncertain') > 0 THEN 'held' \
                     ELSE 'failed' END AS disposition \
              FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \

@@ -51,6 +51,8 @@ pub enum MessageState {
     Failed,
     /// Handed over, and the answer never came.
     Uncertain,
+    /// Not sent, as nothing is to be sent to its recipient.
+    Held,
     /// Not sent: a notice in it lost its reason. The others go into another.
     Dropped,
 }

@@ -131,7 +131,7 @@ pub(super) const IS_READY: &str = "n.ready_at <= $1 \
      AND NOT EXISTS (SELECT 1 FROM message_notices AS c \
                        JOIN messages AS m ON m.id = c.message_id \
                       WHERE c.notice_id = n.id \
-                        AND m.state IN ('ready', 'sending', 'uncertain'))";
+                        AND m.state IN ('ready', 'sending', 'uncertain', 'held'))";
 
 fn ready_notice(mut row: Row) -> Result<ReadyNotice, StoreError> {
     Ok(ReadyNotice {

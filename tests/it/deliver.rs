@@ -63,7 +63,7 @@ pub fn recipients(shop: &Shop) -> Vec<String> {
 }
 
 /// The bytes of the message that the server took as the nth.
-fn bytes(shop: &Shop, nth: usize) -> Vec<u8> {
+pub fn bytes(shop: &Shop, nth: usize) -> Vec<u8> {
     fs::read(shop.path(&format!("{RECORD}.{nth}"))).unwrap()
 }
 

@@ -84,6 +84,7 @@ async fn each_is_run() {
     no_longer_true(&shop).await;
     wrong_clock(&shop).await;
     other_rules(&shop).await;
+    limits(&shop).await;
     slots(&shop).await;
     came_back(&shop).await;
     moved().await;
@@ -254,6 +255,32 @@ async fn other_rules(shop: &Shop) {
         format!("{head}[policy]\ndir = \"policy\"\n{more}"),
     );
     run_at(shop, named("2025-06-17T10:20:00Z")).await;
+}
+
+/// A server that is away and comes back; somebody to whom nothing is sent, and
+/// who gets one message in a day.
+async fn limits(shop: &Shop) {
+    let order = "O-9,K-9,Eve,eve@example.org,2025-01-01,2025-01-05T10:00:00Z,EUR,100.00\n";
+    let unit = "U-9,O-9,Lamp,hardware,2024-12-25,\n";
+    shop.import(&[
+        ("orders.csv", format!("{ORDERS}{order}")),
+        ("units.csv", format!("{UNITS}{unit}")),
+    ])
+    .await;
+    let time = |hour| named(&format!("2025-06-18T{hour}:00:00Z"));
+    let only = format!("{FILE_MAIL}allow_domains = [\"example.net\"]\n");
+    configure(shop, &config(&only));
+    run_at(shop, time("08")).await;
+    configure(shop, &config(NO_SERVER));
+    run_at(shop, time("09")).await;
+    configure(shop, &config(&format!("{FILE_MAIL}max_per_day = 1\n")));
+    run_at(shop, time("10")).await;
+    shop.execute(
+        "UPDATE messages SET state = 'ready', next_try_at = 0, counted_on = NULL, \
+                maybe_taken = TRUE, recipient = 'eve@example.org' WHERE state = 'sent'",
+    )
+    .await;
+    run_at(shop, time("11")).await;
 }
 
 async fn slots(shop: &Shop) {

@@ -11,7 +11,7 @@ use super::sessions::{Lease, Outgoing};
 use super::standing::Standing;
 use crate::case::Disposition;
 use crate::clock::Stopwatch;
-use crate::mail::Envelope;
+use crate::mail::{Envelope, redirected};
 use crate::policy::Instant;
 use crate::store::{self, CarriedNotice, Message, MessageKind, Tx};
 
@@ -72,6 +72,7 @@ impl Run<'_> {
             let last = last.and_then(|last| Some((last.next_try_at?, last.id)));
             let all = found.len();
             let standing = self.look(&mut tx, found).await?;
+            let standing = self.admit(&mut tx, standing).await?;
             // What has fallen may have been composed anew.
             let is_last = all < at_most && standing.len() == all;
             let ids: Vec<i64> = standing.iter().map(|message| message.id).collect();
@@ -85,7 +86,7 @@ impl Run<'_> {
                 message.fence += 1;
                 Some(self.outgoing(message))
             });
-            let messages: Vec<Outgoing> = messages.collect();
+            let messages: Vec<Outgoing> = messages.collect::<Result<_>>()?;
             if is_last || !messages.is_empty() {
                 let holds = taken.lease;
                 return Ok((messages, Lease { since, holds }));
@@ -93,18 +94,23 @@ impl Run<'_> {
         }
     }
 
-    fn outgoing(&self, message: Message) -> Outgoing {
+    fn outgoing(&self, mut message: Message) -> Result<Outgoing> {
         let name = message.draft.message_id.trim_matches(['<', '>']);
         let name = name.split_once('@').map_or(name, |(name, _)| name);
         let date = self.rules.calendar.date_of(message.composed_at);
-        Outgoing {
+        let to = self.goes_to(&message.draft.recipient).to_owned();
+        if self.mail.redirect_all_to.is_some() {
+            let line = redirected(&message.draft.recipient)?;
+            message.draft.raw.insert_str(0, &line);
+        }
+        Ok(Outgoing {
             envelope: Envelope {
                 from: self.mail.from.clone(),
-                to: message.draft.recipient.clone(),
+                to,
             },
             name: format!("{date}-{:06}-{name}", message.id),
             message,
-        }
+        })
     }
 
     /// Looks at the reasons and the addresses of messages again; gives those

@@ -23,7 +23,10 @@ impl Run<'_> {
         let mut all = Vec::with_capacity(answered.len());
         for (message, delivery) in answered {
             let (tried, fault) = match delivery {
-                Some(delivery) => self.settled(&message, delivery),
+                Some(delivery) => {
+                    self.health().learn(&delivery);
+                    self.settled(&message, delivery)
+                }
                 None => (given_back(&message), None),
             };
             goes_on &= tried.counts;

@@ -6,11 +6,14 @@
 //! before. The sessions ([`sessions`]) hand over what is taken, and what came
 //! of it is kept in batches ([`keep`]).
 
+mod admit;
 mod compose;
 mod due;
 mod group;
 mod keep;
 mod ops;
+mod pace;
+mod pause;
 mod sessions;
 mod settle;
 mod standing;
@@ -25,6 +28,8 @@ use tokio::sync::mpsc;
 
 use self::compose::{Composed, PAGES_AHEAD};
 use self::due::Due;
+pub use self::pace::Pace;
+use self::pause::{Health, is_left_alone};
 use self::sessions::{Belt, Lease};
 use self::settle::uncertain;
 use self::writer::Writer;
@@ -36,7 +41,7 @@ use crate::case::{PlanContext, Rules};
 use crate::clock::Stopwatch;
 use crate::config::{Mail, OnUncertain};
 use crate::policy::Instant;
-use crate::store::{self, Message, MessageState, Try};
+use crate::store::{self, MailPause, Message, MessageState, Try};
 
 /// Interrupted messages that are settled in one transaction.
 const SETTLED_A_PAGE: i64 = 500;
@@ -58,11 +63,17 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     };
     let mut tx = shop.store.read().await?;
     let guard = store::guard_load(&mut tx).await?;
+    let pause = store::mail_pause_load(&mut tx).await?;
     let rules = rules(shop, &mut tx).await?.rules;
     tx.commit().await?;
     let guarded = guarded(&guard, when, rules.calendar.zone)?;
     // Nothing is known of what comes after the last enforced time.
     let now = guarded.at;
+    let is_paused = |pause: &MailPause| when.is_daemons && is_left_alone(pause, now);
+    if pause.as_ref().is_some_and(is_paused) {
+        outcome.count("paused", 1);
+        return Ok(outcome);
+    }
     let is_doubted = guarded.guard.held_since.is_some();
     let customers_too = !is_doubted && in_hours(mail, &rules, now);
     let today = rules.calendar.date_of(now);
@@ -81,13 +92,18 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
             LONGEST_RUN
         },
         started: Stopwatch::start(),
+        pause,
+        health: Mutex::default(),
         outcome: Mutex::new(outcome),
     };
     run.settle_interrupted().await?;
     run.tell_of_guard(&guard).await?;
     run.tell_of_feed(&guard).await?;
+    run.let_go().await?;
     run.hold_surge().await?;
-    run.send().await?;
+    let sent = run.send().await;
+    run.keep_health().await?;
+    sent?;
     Ok(mem::take(&mut *run.outcome()))
 }
 
@@ -109,6 +125,9 @@ struct Run<'s> {
     customers_too: bool,
     ends_after: Duration,
     started: Stopwatch,
+    /// Since when the mail server could not be used, as the run began.
+    pause: Option<MailPause>,
+    health: Mutex<Health>,
     outcome: Mutex<Outcome>,
 }
 
@@ -119,6 +138,10 @@ impl Run<'_> {
 
     fn outcome(&self) -> MutexGuard<'_, Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Messages that a node died over: the server may have them.
@@ -155,7 +178,7 @@ impl Run<'_> {
     /// composed beside it.
     async fn send(&self) -> Result<()> {
         let transport = transport(self.mail)?;
-        let mut belt = Belt::start(&transport, self.mail.sessions);
+        let mut belt = Belt::start(&transport, self.mail.sessions, &self.shop.pace);
         let mut due = Due::default();
         // These come first as some of them are composed anew: the numbers of
         // messages must not hang on how fast the server answers. Nobody

@@ -91,18 +91,20 @@ impl Run<'_> {
     }
 
     /// Puts a message to each of ops into the outbox; the same key tells once.
-    async fn tell_ops(
+    pub(super) async fn tell_ops(
         &self,
         tx: &mut Tx<'_>,
         key: String,
         subject: &str,
         lines: &[String],
     ) -> Result<()> {
-        let letter = letters(&self.shop.config)?.ops(&letterhead(&self.shop.config), subject, lines)?;
+        let letter =
+            letters(&self.shop.config)?.ops(&letterhead(&self.shop.config), subject, lines)?;
         for address in &self.shop.config.contacts.ops {
             let parcel = Parcel {
                 kind: MessageKind::Ops,
                 audience: "ops",
+                is_reminder: false,
                 key: key.clone(),
                 to: Mailbox {
                     name: None,

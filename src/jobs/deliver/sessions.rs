@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::pace::Pace;
 use crate::clock::Stopwatch;
 use crate::mail::{Delivery, Envelope, Transport};
 use crate::store::Message;
@@ -73,7 +74,7 @@ pub(super) struct Belt {
 
 impl Belt {
     /// So many sessions, which connect when they have something to send.
-    pub fn start(transport: &Transport, sessions: usize) -> Self {
+    pub fn start(transport: &Transport, sessions: usize, pace: &Pace) -> Self {
         let (queue, waiting) = mpsc::unbounded_channel();
         let (answer, answers) = mpsc::unbounded_channel();
         let (lease, held) = watch::channel(None);
@@ -82,7 +83,8 @@ impl Belt {
         for _ in 0..sessions {
             let transport = transport.another();
             let waiting = Arc::clone(&waiting);
-            running.spawn(session(transport, waiting, answer.clone(), held.clone()));
+            let (answer, held) = (answer.clone(), held.clone());
+            running.spawn(session(transport, waiting, answer, held, pace.clone()));
         }
         Self {
             queue,
@@ -190,7 +192,8 @@ async fn session(
     mut transport: Transport,
     waiting: Arc<Mutex<mpsc::UnboundedReceiver<Outgoing>>>,
     answers: mpsc::UnboundedSender<Answered>,
-    lease: watch::Receiver<Option<Lease>>,
+    mut lease: watch::Receiver<Option<Lease>>,
+    pace: Pace,
 ) {
     loop {
         let next = waiting.lock().await.recv().await;
@@ -200,17 +203,31 @@ async fn session(
             envelope,
             name,
         } = outgoing;
+        // Nobody waits for their turn once nothing more is handed over.
+        let turn = tokio::select! {
+            biased;
+            () = stopped(&mut lease) => None,
+            turn = pace.turn() => Some(turn),
+        };
         let is_held = lease.borrow().is_some_and(Lease::is_held);
-        let delivery = match is_held {
-            true => {
+        let delivery = match turn.filter(|_| is_held) {
+            Some(turn) => {
                 let raw = message.draft.raw.as_bytes();
-                Some(transport.send(&envelope, raw, &name).await)
+                let delivery = transport.send(&envelope, raw, &name).await;
+                turn.used();
+                Some(delivery)
             }
-            false => None,
+            None => None,
         };
         if answers.send((message, delivery)).is_err() {
             break;
         }
     }
     transport.close().await;
+}
+
+/// Waits until there is no lease any more.
+async fn stopped(lease: &mut watch::Receiver<Option<Lease>>) {
+    // Without its other end there is none either.
+    let _gone = lease.wait_for(Option::is_none).await;
 }

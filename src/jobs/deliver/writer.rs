@@ -10,7 +10,7 @@ use super::group::Group;
 use crate::config::{Config, Mail};
 use crate::jobs::postbox::{Parcel, Sender, letters, shop as letterhead};
 use crate::mail::{Letters, NOTICES_PER_LETTER, NoticeText, Shop};
-use crate::policy::Instant;
+use crate::policy::{Audience, Instant, Step, Window, WindowKind};
 use crate::store::{MessageDraft, MessageKind};
 
 /// Writes the letters of a run.
@@ -85,6 +85,7 @@ impl Desk {
         let parcel = Parcel {
             kind: MessageKind::Notices,
             audience: group.audience.into(),
+            is_reminder: texts.iter().all(is_reminder),
             key: format!("{notice_ids:?} at {}", self.now),
             to: group.to.clone(),
             letter: &letter,
@@ -92,4 +93,11 @@ impl Desk {
         };
         self.sender.message(parcel, self.now)
     }
+}
+
+/// Whether a notice only reminds a customer of a right that ends.
+fn is_reminder(notice: &NoticeText) -> bool {
+    let is_right = |window: Window| window.kind() == WindowKind::Entitlement;
+    let is_step = !matches!(notice.step, Step::Outcome(_) | Step::Withdrawn(_));
+    notice.audience == Audience::Customer && is_step && notice.window.is_some_and(is_right)
 }

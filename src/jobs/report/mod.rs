@@ -152,6 +152,7 @@ async fn mail_managers(
     for address in &config.reports.recipients {
         let parcel = Parcel {
             kind: MessageKind::Report,
+            is_reminder: false,
             audience: "managers",
             key: when.at.to_string(),
             to: Mailbox {

@@ -1,0 +1,123 @@
+//! A mail server that cannot be used: whoever looks at `status` sees it, and
+//! the daemon leaves it alone for longer and longer. Its faults use up no
+//! message's try.
+
+use anyhow::Result;
+use chrono::TimeDelta;
+
+use super::Run;
+use crate::mail::Delivery;
+use crate::policy::Instant;
+use crate::store::{self, MailPause, Tx};
+
+/// The first wait of the daemon; it doubles up to the longest.
+const FIRST: TimeDelta = TimeDelta::minutes(1);
+const LONGEST: TimeDelta = TimeDelta::minutes(15);
+
+/// Slots of the schedule do not begin on the second.
+const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
+
+/// What a run learnt of the server.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// The server dealt with a message.
+    is_well: bool,
+    /// It cannot be used: why.
+    fault: Option<String>,
+}
+
+impl Health {
+    /// Learns from what came of a message. A message that is refused for good
+    /// may have met no server.
+    pub fn learn(&mut self, delivery: &Delivery) {
+        match delivery {
+            Delivery::NotSent {
+                cause,
+                transport_fault: true,
+            } => self.fault = Some(cause.clone()),
+            Delivery::RefusedForGood { .. } => {}
+            _ => self.is_well = true,
+        }
+    }
+}
+
+/// Whether the daemon leaves the server alone. A time further away than the
+/// longest wait is that of a clock that was wrong.
+pub(super) fn is_left_alone(pause: &MailPause, now: Instant) -> bool {
+    let left = pause.next_try_at - now;
+    TOLERANCE < left && left <= LONGEST
+}
+
+/// The pause after one more run that met a fault.
+fn longer(before: Option<&MailPause>, cause: String, now: Instant) -> MailPause {
+    let faults = before.map_or(0, |before| before.faults);
+    let doublings = u32::try_from(faults).unwrap_or(u32::MAX).min(4);
+    MailPause {
+        since: before.map_or(now, |before| before.since),
+        cause,
+        faults: faults + 1,
+        next_try_at: now + (FIRST * 2_i32.pow(doublings)).min(LONGEST),
+    }
+}
+
+impl Run<'_> {
+    /// Keeps what the run learnt of the server. Ops are told of a long pause
+    /// once it is over: no mail goes out before.
+    pub(super) async fn keep_health(&self) -> Result<()> {
+        let Health { is_well, fault } = std::mem::take(&mut *self.health());
+        let before = self.pause.as_ref();
+        let ended = before.filter(|_| is_well);
+        if fault.is_none() && ended.is_none() {
+            return Ok(());
+        }
+        let mut tx = self.shop.store.write().await?;
+        if let Some(ended) = ended.filter(|ended| self.now - ended.since >= LONGEST) {
+            self.tell_of_pause(&mut tx, ended).await?;
+        }
+        match fault {
+            Some(cause) => {
+                let pause = longer(before.filter(|_| !is_well), cause, self.now);
+                store::mail_pause_write(&mut tx, &pause).await?;
+            }
+            None => store::mail_pause_end(&mut tx).await?,
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn tell_of_pause(&self, tx: &mut Tx<'_>, pause: &MailPause) -> Result<()> {
+        let shown = |at: Instant| {
+            let local = at.with_timezone(&self.rules.calendar.zone);
+            local.format("%Y-%m-%d %H:%M %Z").to_string()
+        };
+        let lines = [
+            format!("From {} to {}.", shown(pause.since), shown(self.now)),
+            format!("Why: {}.", pause.cause),
+            "Messages waited and are sent now; none lost a try.".to_owned(),
+        ];
+        let key = format!("paused since {}", pause.since);
+        let subject = "The mail server could not be used for a while";
+        self.tell_ops(tx, key, subject, &lines).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_quarter_of_an_hour() {
+        let first: Instant = "2026-01-01T10:00:00Z".parse().unwrap();
+        let (mut pause, mut now, mut waits) = (None, first, Vec::new());
+        for _ in 0..7 {
+            let next = longer(pause.as_ref(), "down".to_owned(), now);
+            assert!(is_left_alone(&next, now));
+            assert!(!is_left_alone(&next, next.next_try_at - TOLERANCE));
+            assert!(!is_left_alone(&next, now - TimeDelta::hours(1)));
+            waits.push((next.next_try_at - now).num_minutes());
+            now = next.next_try_at;
+            pause = Some(next);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
+        assert_eq!(pause.unwrap().since, first);
+    }
+}

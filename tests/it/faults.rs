@@ -1,0 +1,207 @@
+//! What a try leaves in the database, as the manual of the mail room says it;
+//! and the pause of a server that cannot be used.
+
+use warrantyd::config::JobName;
+use warrantyd::jobs::{self, When};
+
+use crate::deliver::{Server, configure, customers, mail, recipients, taken};
+use crate::shop::{Shop, at, by_clock, named};
+
+const TABLE: &str = include_str!("../../src/mail/faults.md");
+
+/// The rows of the second table, by the names of its columns.
+fn outcomes() -> Vec<Vec<(&'static str, &'static str)>> {
+    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim);
+    let mut lines = TABLE
+        .lines()
+        .skip_while(|line| !line.starts_with("| outcome"));
+    let names: Vec<&str> = cells(lines.next().unwrap()).collect();
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|row| names.iter().copied().zip(cells(row)).collect())
+        .collect()
+}
+
+/// The recipient and the settings by which the server comes to an outcome.
+fn met_by(outcome: &str) -> (&'static str, &'static str) {
+    match outcome {
+        "delivered" => ("ada", ""),
+        "for good" => ("never-ada", ""),
+        "for now" => ("later-ada", ""),
+        "not sent" => ("gone-ada", ""),
+        "uncertain" => ("broken-ada", ""),
+        "uncertain, `on_uncertain = \"hold\"`" => ("broken-ada", "on_uncertain = \"hold\"\n"),
+        "transport" => ("ada", "from = \"refused-shop@example.com\"\n"),
+        other => panic!("nobody knows how to come to {other}"),
+    }
+}
+
+/// What is to be seen of a message, as the table says it.
+async fn left(shop: &Shop, now: &str) -> Vec<(&'static str, String)> {
+    let sql = "SELECT state, tries, coalesce(next_try_at, 0), n.disposition, \
+                      (SELECT count(*) FROM mail_pause) \
+                 FROM messages AS m JOIN message_notices AS c ON c.message_id = m.id \
+                 JOIN notices AS n ON n.id = c.notice_id";
+    let rows = shop.rows(sql).await;
+    let [row] = rows.as_slice() else {
+        panic!("{rows:?}")
+    };
+    let cells: Vec<&str> = row.split('|').collect();
+    let minutes = match cells[2] {
+        "0" => None,
+        at_micros => {
+            let waits = at_micros.parse::<i64>().unwrap() - at(now).timestamp_micros();
+            Some(waits as f64 / 60e6)
+        }
+    };
+    let next_try = match minutes {
+        None => "never",
+        Some(minutes) if (5.0..=6.0).contains(&minutes) => "in 5 minutes",
+        Some(minutes) if minutes <= 0.0 => "at once",
+        Some(minutes) => panic!("{minutes}"),
+    };
+    let transport = match cells[4] {
+        "0" => "goes on",
+        _ => "pauses",
+    };
+    vec![
+        ("state", cells[0].to_owned()),
+        ("tries", cells[1].to_owned()),
+        ("next try", next_try.to_owned()),
+        ("notice", cells[3].to_owned()),
+        ("transport", transport.to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn each_outcome_leaves_what_the_table_says() {
+    let rows = outcomes();
+    assert_eq!(rows.len(), 7);
+    for row in rows {
+        let outcome = row[0].1;
+        let (name, settings) = met_by(outcome);
+        let shop = customers(&[name]).await;
+        let server = Server::start(&shop, &[]);
+        let mut config = mail(server.port, settings);
+        if settings.starts_with("from") {
+            config = config.replacen("from = \"shop@example.com\"\n", "", 1);
+        }
+        configure(&shop, &config);
+        let now = "2025-06-05T10:00:00Z";
+        shop.deliver(named(now)).await.unwrap();
+        for cell in left(&shop, now).await {
+            let (column, found) = cell;
+            let (_, expected) = row.iter().find(|(name, _)| *name == column).unwrap();
+            assert_eq!(found, *expected, "{outcome}: {column}");
+        }
+        // Whatever is to be sent again is sent to a server that is well.
+        configure(&shop, &mail(server.port, ""));
+        shop.deliver(named("2025-06-05T10:06:01Z")).await.unwrap();
+        let (_, again) = row.iter().find(|(name, _)| *name == "sent again").unwrap();
+        let state = "SELECT state FROM messages";
+        let expected = match *again {
+            "never" => ["sent"],
+            again if again.starts_with("if somebody says so") => [row[1].1],
+            _ => ["sent"],
+        };
+        assert_eq!(shop.rows(state).await, expected, "{outcome}");
+        assert_eq!(
+            shop.rows("SELECT count(*) FROM mail_pause").await,
+            ["0"],
+            "{outcome}"
+        );
+        server.stop();
+    }
+}
+
+/// A run that the daemon began.
+fn daemons(time: &str) -> When {
+    let now = at(time);
+    When::of_slot(jobs::job(JobName::Deliver), now, now, now)
+}
+
+/// A pause as it is kept: since when, how many faults, the next try.
+const PAUSE: &str = "SELECT since, faults, next_try_at FROM mail_pause";
+
+#[tokio::test]
+async fn the_daemon_leaves_a_faulty_server_alone_for_longer_and_longer() {
+    let shop = customers(&["ada", "bob"]).await;
+    let server = Server::start(&shop, &[]);
+    let settings = mail(server.port, "");
+    server.stop();
+    configure(&shop, &settings);
+    let micros = |time: &str| at(&format!("2025-06-05T{time}Z")).timestamp_micros();
+    for (time, is_tried, faults, next) in [
+        ("10:00:00", true, 1, "10:01:00"),
+        ("10:00:30", false, 1, "10:01:00"),
+        ("10:01:00", true, 2, "10:03:00"),
+        ("10:02:00", false, 2, "10:03:00"),
+        // A slot does not begin on the second.
+        ("10:02:58", true, 3, "10:06:58"),
+        ("10:06:58", true, 4, "10:14:58"),
+        ("10:14:58", true, 5, "10:29:58"),
+        ("10:29:58", true, 6, "10:44:58"),
+        ("10:40:00", false, 6, "10:44:58"),
+    ] {
+        let when = daemons(&format!("2025-06-05T{time}Z"));
+        let done = shop.deliver(when).await.unwrap();
+        assert_eq!(done.problem.is_some(), is_tried, "{time}");
+        assert_eq!(done.get("paused"), u64::from(!is_tried), "{time}");
+        let expected = format!("{}|{faults}|{}", micros("10:00:00"), micros(next));
+        assert_eq!(shop.rows(PAUSE).await, [expected], "{time}");
+    }
+    let told = String::from_utf8(shop.run_to(0, &["status"]).stdout).unwrap();
+    let line = told.lines().find(|line| line.starts_with("mail ")).unwrap();
+    for part in [
+        "paused since 2025-06-05 10:00:00: ",
+        "Connection refused",
+        "; tried again at 2025-06-05 10:44:58",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let json = shop.run_to(0, &["status", "--format", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["mail_paused_since"], "2025-06-05T10:00:00+00:00");
+    // A person is not made to wait; neither is cron.
+    let server = Server::start(&shop, &[]);
+    configure(&shop, &mail(server.port, ""));
+    shop.deliver(by_clock("2025-06-05T10:41:00Z"))
+        .await
+        .unwrap();
+    assert_eq!(recipients(&shop), ["ada@example.com", "bob@example.com"]);
+    assert_eq!(shop.rows(PAUSE).await, [""; 0]);
+    // Ops are told how long it was, once.
+    for minute in ["42", "43"] {
+        let when = daemons(&format!("2025-06-05T10:{minute}:00Z"));
+        shop.deliver(when).await.unwrap();
+    }
+    server.stop();
+    assert_eq!(recipients(&shop)[2..], ["ops@example.com"]);
+}
+
+#[tokio::test]
+async fn a_short_pause_is_not_told_and_a_new_one_begins_anew() {
+    let shop = customers(&["last-ada", "mia", "zoe"]).await;
+    let server = Server::start(&shop, &[]);
+    configure(&shop, &mail(server.port, ""));
+    // It goes down after the first message.
+    let done = shop.deliver(daemons("2025-06-05T10:00:00Z")).await.unwrap();
+    assert!(done.problem.is_some());
+    assert_eq!(taken(&shop).len(), 1);
+    server.stop();
+    let paused = shop.rows("SELECT faults, cause FROM mail_pause").await;
+    assert!(
+        paused[0].starts_with("1|421 4.3.2 going down"),
+        "{paused:?}"
+    );
+    let server = Server::start(&shop, &[]);
+    configure(&shop, &mail(server.port, ""));
+    for minute in ["01", "02"] {
+        let when = daemons(&format!("2025-06-05T10:{minute}:00Z"));
+        shop.deliver(when).await.unwrap();
+    }
+    server.stop();
+    assert_eq!(taken(&shop).len(), 3);
+    assert_eq!(shop.rows(PAUSE).await, [""; 0]);
+    let tries = "SELECT DISTINCT state, tries FROM messages";
+    assert_eq!(shop.rows(tries).await, ["sent|1"]);
+}
