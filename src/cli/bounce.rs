@@ -12,7 +12,7 @@ use crate::clock;
 use crate::jobs::{self, Shop, Taken};
 use crate::mail::BOUNCE_BYTES;
 
-/// What is taken from a pipe at most, that whoever writes into it is not
+/// So much more is taken from a pipe, so that whoever writes into it is not
 /// stopped.
 const MOST_PIPED: u64 = 256 * 1024 * 1024;
 
@@ -94,7 +94,7 @@ async fn directory(dir: &Path, format: TableFormat, shop: Shop) -> Result<Done> 
 fn shown(taken: Taken) -> (&'static str, &'static str) {
     use crate::store::BounceKind::{Hard, Noted, Soft};
     match taken {
-        Taken::Recorded(Hard) => ("hard", "no more mail goes to the address"),
+        Taken::Recorded(Hard) => ("hard", "no more notices go to the address"),
         Taken::Recorded(Soft) => ("soft", "the message failed, the address may work"),
         Taken::Recorded(Noted) => ("noted", "counted, nothing changed"),
         Taken::Known => ("known", "it was recorded before"),

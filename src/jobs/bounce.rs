@@ -85,6 +85,8 @@ async fn take_unproven(tx: &mut Tx<'_>, bounce: &Bounce, now: Instant) -> Result
         return Ok(Taken::LeftAlone("a report on mail that is not ours"));
     };
     let draft = BounceDraft {
+        // Read again, it may be counted for a later message.
+        fingerprint: sha256_hex(bounce.id.as_bytes()),
         kind: BounceKind::Noted,
         ..draft(bounce, &message)
     };

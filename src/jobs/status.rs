@@ -91,7 +91,7 @@ impl Status {
             let (bounces, addresses) = (counted(&self.bounces), self.undeliverable);
             lines.push((
                 "came back",
-                format!("{bounces}; no mail goes to {addresses} addresses"),
+                format!("{bounces}; no notices go to {addresses} addresses"),
             ));
         }
         if !self.held.is_empty() {

@@ -244,9 +244,14 @@ async fn what_proves_nothing_is_counted() {
     let counted = "SELECT count(*), count(DISTINCT message_id) FROM bounces WHERE kind = 'noted'";
     assert_eq!(shop.rows(counted).await, ["5|1"]);
     // Longer ago than anybody tries.
-    let forged = sample("no-original").replace("A9@", "B9@");
-    let later = bounce_at(&shop, &forged, "2025-06-13T09:00:00Z").await;
+    let unproven = sample("no-original");
+    let later = unproven.replace("A9@", "B9@");
+    let later = bounce_at(&shop, &later, "2025-06-13T09:00:00Z").await;
     assert_eq!(later, Taken::LeftAlone("a report on mail that is not ours"));
+    // Read again after another message to the same address.
+    run(&shop, "2025-06-28T09:00:00Z").await;
+    let again = bounce_at(&shop, &unproven, "2025-06-28T09:05:00Z").await;
+    assert_eq!(again, Taken::Known);
 }
 
 #[tokio::test]
