@@ -48,7 +48,7 @@ impl Disposition {
 }
 
 /// Why a notice is held, or failed though no server was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum Cause {
     /// The clock has jumped (spec, section 5, rule 8).

@@ -1,28 +1,15 @@
 //! Holds and opt-outs: what keeps a notice from a customer though it is true
 //! (spec, section 5, rule 7). They change no deadline.
 
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use strum::{Display, EnumString, VariantArray};
 
 use super::evaluate::DueStep;
 use super::facts::Case;
 use super::plan::NoticeKey;
-use crate::policy::{Audience, Instant, Step, Subject, WindowKind};
+use crate::policy::{Audience, Instant, Step, Subject, Window, WindowKind};
 
 /// What customers' notices can be held for.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum HoldKind {
     /// One claim.
@@ -108,7 +95,7 @@ pub(super) fn mark(case: &Case, due_steps: &mut [DueStep], now: Instant) {
 /// Whether a customer can do without it: any step of a right, and a step
 /// before the due day of a promise.
 fn is_reminder(key: &NoticeKey) -> bool {
-    match key.window.map(|window| window.kind()) {
+    match key.window.map(Window::kind) {
         Some(WindowKind::Entitlement) => true,
         Some(WindowKind::Obligation) => matches!(key.step, Step::Before(_)),
         None => false,

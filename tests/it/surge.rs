@@ -100,6 +100,8 @@ async fn what_was_let_go_is_not_held_again_while_it_waits_for_the_server() {
     shop.write("warrantyd.toml", config);
     deliver(&shop, "10:02:00").await;
     assert_eq!(shop.rows(NOTICES).await, ["sent|-|4"]);
+    // Those that waited, and no more is said to ops.
+    assert_eq!(shop.rows(MESSAGES).await, ["customer|sent|4", "ops|sent|1"]);
 }
 
 #[tokio::test]
