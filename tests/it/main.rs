@@ -13,6 +13,7 @@ mod house;
 mod import;
 mod nodes;
 mod outbox;
+mod postfix;
 mod postgres;
 mod reconnect;
 mod report;
