@@ -20,7 +20,8 @@ as_root() {
 
 # The packages that the build and the tests need: a C compiler for SQLite,
 # Python for a mail server that is not ours, a browser for the letters, and
-# PostgreSQL's server, which the tests start for themselves.
+# PostgreSQL's server, which the tests start for themselves. Postfix needs root:
+# the tests ask sudo for it.
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
@@ -39,6 +40,17 @@ if ! target/venv/bin/python -c 'import aiosmtpd, cryptography' 2>/dev/null; then
     mkdir -p target
     python3 -m venv --clear target/venv
     target/venv/bin/pip install -q --disable-pip-version-check aiosmtpd==1.4.6 cryptography
+fi
+
+# Postfix is unpacked, not installed: it would take the place of the machine's
+# own mail server.
+if [ ! -x target/postfix/usr/sbin/smtp-sink ]; then
+    echo "unpacking Postfix"
+    mkdir -p target/postfix
+    as_root apt-get update -q
+    (cd target/postfix && apt-get download -q postfix && dpkg -x postfix_*.deb .)
+    libraries=$(dpkg-deb -f target/postfix/postfix_*.deb Depends | tr ',' '\n' | grep '^ *lib')
+    as_root apt-get satisfy -yq --no-install-recommends "$(paste -sd, <<<"$libraries")"
 fi
 
 step() { printf '\n== %s\n' "$*"; }

@@ -118,7 +118,7 @@ pub async fn undeliverable_lift(
     }
     let is_customers = message.draft.audience == Audience::Customer.to_string();
     // One that failed and is in no message was left out.
-    let sql = "UPDATE notices SET disposition = 'queued' WHERE disposition = 'failed' \
+    let sql = "UPDATE notices SET disposition = 'queued' WHERE disposition = 'failed' AND cause IS NULL \
            AND NOT EXISTS (SELECT 1 FROM message_notices WHERE notice_id = notices.id) \
            AND (audience = 'customer') = $2 AND (NOT $2 OR order_id IN ( \
                SELECT o.id FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \

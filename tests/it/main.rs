@@ -18,6 +18,7 @@ mod import;
 mod letters;
 mod nodes;
 mod outbox;
+mod postfix;
 mod postgres;
 mod reconnect;
 mod report;
