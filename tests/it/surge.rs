@@ -136,6 +136,10 @@ async fn some_are_let_go_and_the_rest_is_given_up() {
     shop.enforce(named("2025-06-05T10:02:00Z")).await.unwrap();
     deliver(&shop, "10:03:00").await;
     assert_eq!(shop.rows(NOTICES).await, expected);
+    // No address is to blame.
+    let report = shop.run_to(0, &["report", "exceptions", "--at", "2025-06-05T10:03:00Z"]);
+    let report = String::from_utf8(report.stdout).unwrap();
+    assert!(!report.contains("undeliverable_address"), "{report}");
 }
 
 #[tokio::test]

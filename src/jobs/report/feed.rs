@@ -370,9 +370,9 @@ fn exception_of(line: &NoticeLine, row: &NoticeRow, clock_reason: &str) -> Optio
             let detail = format!("nobody receives what the {} must be told", key.audience);
             (ExceptionCode::NoRecipient, detail)
         }
-        // It was put into none, or is in one that was refused.
-        Disposition::Failed if line.message.is_none() => {
-            let detail = format!("mail for the {} comes back: not sent", key.audience);
+        // Nobody was left to put it into a message for.
+        Disposition::Failed if line.message.is_none() && line.cause.is_none() => {
+            let detail = format!("no address of the {} takes mail: not sent", key.audience);
             (ExceptionCode::UndeliverableAddress, detail)
         }
         Disposition::Queued | Disposition::Sent => match key.step {
