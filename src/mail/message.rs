@@ -146,10 +146,13 @@ pub fn message_id(id: &str, from: &Mailbox) -> Result<String, BuildError> {
 }
 
 /// A line to go before a message that somebody gets in place of its recipient.
-pub fn redirected(recipient: &str) -> Result<String, BuildError> {
-    let address =
-        parse_address(recipient).map_err(|_| BuildError::Address(recipient.to_owned()))?;
-    Ok(format!("X-Warrantyd-Recipient: {address}\r\n"))
+pub fn redirected(recipient: &str) -> String {
+    let recipient = match parse_address(recipient) {
+        Ok(address) => address.to_string(),
+        // One that could get no message; still no more than a line of ASCII.
+        Err(_) => one_line(recipient).replace(|c: char| !c.is_ascii(), "?"),
+    };
+    format!("X-Warrantyd-Recipient: {recipient}\r\n")
 }
 
 /// What Exchange is asked not to answer with (MS-OXCMAIL 2.1.3.2.20). `All`
@@ -299,6 +302,17 @@ mod tests {
         assert_eq!(suppressed, "DR, RN, NRN, OOF, AutoReply");
         for name in ["Precedence", "List-Unsubscribe", "List-Unsubscribe-Post"] {
             assert_eq!(header(&plain, name), None);
+        }
+    }
+
+    #[test]
+    fn a_redirected_message_names_its_recipient_in_one_line() {
+        for (recipient, expected) in [
+            ("ada@Bücher.example", "ada@xn--bcher-kva.example"),
+            ("adá\r\nBcc: x@y.example", "ad? Bcc: x@y.example"),
+        ] {
+            let line = format!("X-Warrantyd-Recipient: {expected}\r\n");
+            assert_eq!(redirected(recipient), line);
         }
     }
 

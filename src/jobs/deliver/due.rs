@@ -86,7 +86,7 @@ impl Run<'_> {
                 message.fence += 1;
                 Some(self.outgoing(message))
             });
-            let messages: Vec<Outgoing> = messages.collect::<Result<_>>()?;
+            let messages: Vec<Outgoing> = messages.collect();
             if is_last || !messages.is_empty() {
                 let holds = taken.lease;
                 return Ok((messages, Lease { since, holds }));
@@ -94,23 +94,23 @@ impl Run<'_> {
         }
     }
 
-    fn outgoing(&self, mut message: Message) -> Result<Outgoing> {
+    fn outgoing(&self, mut message: Message) -> Outgoing {
         let name = message.draft.message_id.trim_matches(['<', '>']);
         let name = name.split_once('@').map_or(name, |(name, _)| name);
         let date = self.rules.calendar.date_of(message.composed_at);
         let to = self.goes_to(&message.draft.recipient).to_owned();
         if self.mail.redirect_all_to.is_some() {
-            let line = redirected(&message.draft.recipient)?;
+            let line = redirected(&message.draft.recipient);
             message.draft.raw.insert_str(0, &line);
         }
-        Ok(Outgoing {
+        Outgoing {
             envelope: Envelope {
                 from: self.mail.from.clone(),
                 to,
             },
             name: format!("{date}-{:06}-{name}", message.id),
             message,
-        })
+        }
     }
 
     /// Looks at the reasons and the addresses of messages again; gives those
