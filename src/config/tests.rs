@@ -208,7 +208,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nmax_per_day = 0",
-            "8: mail.max_per_day: found 0, expected a number from 1 to 1000000",
+            "8: mail.max_per_day: found 0, expected a number from 1 to 1000000000",
         ),
         (
             "[mail]\ntransport = \"file\"\ndir = \"o\"\nfrom = \"a@b.example\"\nallow_domains = []",

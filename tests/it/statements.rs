@@ -281,6 +281,8 @@ async fn limits(shop: &Shop) {
     )
     .await;
     run_at(shop, time("11")).await;
+    shop.execute("UPDATE messages SET recipient = 'ada@example.com' WHERE audience = 'customer'")
+        .await;
 }
 
 async fn slots(shop: &Shop) {

@@ -82,7 +82,8 @@ async fn messages_that_wait_count_too() {
     shop.write("warrantyd.toml", config.replace(NO_SERVER, FILE_MAIL));
     deliver(&shop, "11:00:00").await;
     assert_eq!(shop.rows(NOTICES).await, ["held|surge|4"]);
-    let expected = ["customer|dropped|2", "ops|sent|1"];
+    // Ops are told of the surge, and next time of the server that was away.
+    let expected = ["customer|dropped|2", "ops|ready|1", "ops|sent|1"];
     assert_eq!(shop.rows(MESSAGES).await, expected);
     shop.run_to(0, &["mail", "release"]);
     deliver(&shop, "11:01:00").await;

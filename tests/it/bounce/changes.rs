@@ -129,8 +129,8 @@ async fn an_address_that_is_gone_gets_no_more_mail_and_the_lead_is_told_once() {
     assert_eq!(
         exceptions(&shop, "2025-06-28T09:00:00Z").await,
         [
-            "undeliverable_address,unit,U-1,no address of the customer takes mail: not sent",
             "undeliverable_address,unit,U-1,mail for the customer was refused for good",
+            "undeliverable_address,unit,U-1,no address of the customer takes mail: not sent",
         ]
     );
 }
