@@ -62,7 +62,7 @@ async fn take(tx: &mut Tx<'_>, shop: &Shop, bounce: &Bounce, now: Instant) -> Re
             // What the server answers comes after the report.
             MessageState::Sending => return Ok(Taken::Later),
             MessageState::Dropped => continue,
-            MessageState::Ready if !message.maybe_taken => continue,
+            MessageState::Ready | MessageState::Held if !message.maybe_taken => continue,
             _ => {}
         }
         let draft = draft(bounce, &message);

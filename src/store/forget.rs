@@ -80,21 +80,24 @@ async fn messages_forget(tx: &mut Tx<'_>, customer_ref: &str) -> Result<u64, Sto
         );
         write(sql).bind(customer_ref).execute(tx).await?;
     }
-    let sql = format!(
-        "DELETE FROM message_notices WHERE message_id IN (SELECT id FROM messages \
-          WHERE state IN ('ready', 'sending', 'uncertain') AND {THEIR_MESSAGES})"
-    );
-    write(sql).bind(customer_ref).execute(tx).await?;
     // Whoever is sending one has an older fence, and writes nothing more of it.
     let sql = format!(
         "UPDATE messages SET recipient = $2, answer = NULL, next_try_at = NULL, \
-                fence = fence + 1, \
-                state = CASE WHEN state IN ('ready', 'sending', 'uncertain') THEN 'dropped' \
-                             ELSE state END \
+                fence = fence + 1, maybe_taken = FALSE, \
+                state = CASE WHEN state IN ('sent', 'failed') THEN state ELSE 'dropped' END \
           WHERE recipient <> $2 AND {THEIR_MESSAGES}"
     );
     let erased = write(sql).bind(customer_ref).bind(FORGOTTEN);
-    erased.execute(tx).await
+    let messages = erased.execute(tx).await?;
+    let sql = "DELETE FROM message_notices WHERE message_id IN \
+               (SELECT id FROM messages WHERE state = 'dropped' AND recipient = $1)";
+    write(sql).bind(FORGOTTEN).execute(tx).await?;
+    // What an uncertain message held would wait for a message that is gone.
+    let sql = "UPDATE notices SET disposition = 'failed', cause = NULL \
+         WHERE disposition = 'held' AND cause = 'uncertain' AND audience = 'customer' \
+           AND order_id IN (SELECT id FROM orders WHERE customer_ref = $1)";
+    write(sql).bind(customer_ref).execute(tx).await?;
+    Ok(messages)
 }
 
 /// The orders of a customer, in their order.
@@ -104,8 +107,8 @@ pub async fn customer_orders(tx: &mut Tx<'_>, customer_ref: &str) -> Result<Vec<
     found.values(tx).await
 }
 
-/// Erases the bytes of messages that were composed before a time and will not
-/// be sent any more, the oldest first; gives of how many.
+/// Erases the bytes of messages that were composed before a time and are never
+/// sent again as they are, the oldest first; gives of how many.
 pub async fn bodies_forget(
     tx: &mut Tx<'_>,
     before: Instant,
@@ -114,7 +117,9 @@ pub async fn bodies_forget(
     let sql = "DELETE FROM message_bodies WHERE message_id IN ( \
            SELECT b.message_id FROM message_bodies AS b \
              {then} messages AS m ON m.id = b.message_id \
-            WHERE m.composed_at < $1 AND m.state IN ('sent', 'failed', 'dropped') \
+            WHERE m.composed_at < $1 \
+              AND (m.state IN ('sent', 'dropped') \
+                   OR m.state = 'failed' AND m.kind = 'notices' AND NOT m.maybe_taken) \
             ORDER BY b.message_id LIMIT $2)";
     write(sql).bind(before).bind(at_most).execute(tx).await
 }

@@ -259,7 +259,7 @@ pub async fn notices_left_out(tx: &mut Tx<'_>, ids: &[i64]) -> Result<u64, Store
          WHERE id IN (SELECT id FROM {page} AS page) AND NOT EXISTS ( \
                SELECT 1 FROM message_notices AS c JOIN messages AS m ON m.id = c.message_id \
                 WHERE c.notice_id = notices.id \
-                  AND m.state IN ('ready', 'sending', 'uncertain'))";
+                  AND m.state IN ('ready', 'sending', 'uncertain', 'held'))";
     let page = Page::of_ints("id", ids);
     write(sql).page(page).execute(tx).await
 }

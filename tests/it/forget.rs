@@ -124,8 +124,12 @@ async fn a_forgotten_customer_is_nowhere_and_their_deadlines_stay() {
 #[tokio::test]
 async fn the_text_of_old_messages_is_erased_and_that_they_were_sent_stays() {
     let shop = shop().await;
+    // One that would be sent again byte for byte.
+    let failed = "UPDATE messages SET state = 'failed', kind = 'ops' WHERE id = \
+         (SELECT min(id) FROM messages WHERE state = 'sent' AND recipient = 'bea@example.com')";
+    shop.execute(failed).await;
     let open = shop.open().await;
-    for (at, left) in [("2026-06-05T08:59:59Z", 4), ("2026-06-05T09:00:01Z", 2)] {
+    for (at, left) in [("2026-06-05T08:59:59Z", 4), ("2026-06-05T09:00:01Z", 3)] {
         let job = JobName::Housekeeping;
         jobs::run_recorded(&open, job, named(at)).await.unwrap();
         let bodies = shop.rows("SELECT count(*) FROM message_bodies").await;
@@ -142,4 +146,25 @@ async fn the_text_of_old_messages_is_erased_and_that_they_were_sent_stays() {
         why.contains("was erased, by `forget` or after mail.keep_days"),
         "{why}"
     );
+}
+
+#[tokio::test]
+async fn what_waits_for_a_forgotten_customer_is_taken_back_wherever_it_is() {
+    for state in ["sending", "uncertain", "held"] {
+        let shop = shop().await;
+        let waits = format!("UPDATE messages SET state = '{state}' WHERE state = 'ready'");
+        shop.execute(&waits).await;
+        if state == "uncertain" {
+            let held = "UPDATE notices SET disposition = 'held', cause = 'uncertain' \
+                         WHERE disposition = 'queued' AND audience = 'customer'";
+            shop.execute(held).await;
+        }
+        shop.run_to(0, &["forget", "K-1"]);
+        let left = "SELECT state FROM messages WHERE recipient = '' ORDER BY 1";
+        assert_eq!(shop.rows(left).await, ["dropped", "sent"], "{state}");
+        shop.enforce(named("2025-06-21T10:00:00Z")).await.unwrap();
+        shop.deliver(named("2025-06-21T10:00:00Z")).await.unwrap();
+        let told = "SELECT disposition FROM notices WHERE ref = 'C-1' AND step = 'start'";
+        assert_eq!(shop.rows(told).await, ["failed"], "{state}");
+    }
 }
