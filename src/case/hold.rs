@@ -82,7 +82,8 @@ pub(super) fn mark(case: &Case, due_steps: &mut [DueStep], now: Instant) {
         .iter_mut()
         .filter(|due| due.key.audience == Audience::Customer);
     for due in for_customers {
-        let is_unwanted = case.opted_out_at.is_some() && is_reminder(&due.key);
+        let is_reminder = is_reminder(due.key.window, due.key.step);
+        let is_unwanted = case.opted_out_at.is_some() && is_reminder;
         let is_held = in_force.iter().any(|hold| hold.covers(case, &due.key));
         due.stop = match (is_unwanted, is_held) {
             (true, _) => Some(Stop::OptOut),
@@ -92,12 +93,12 @@ pub(super) fn mark(case: &Case, due_steps: &mut [DueStep], now: Instant) {
     }
 }
 
-/// Whether a customer can do without it: any step of a right, and a step
-/// before the due day of a promise.
-fn is_reminder(key: &NoticeKey) -> bool {
-    match key.window.map(Window::kind) {
+/// Whether a customer can do without what a notice tells: any step of a right,
+/// and a step before the due day of a promise.
+pub fn is_reminder(window: Option<Window>, step: Step) -> bool {
+    match window.map(Window::kind) {
         Some(WindowKind::Entitlement) => true,
-        Some(WindowKind::Obligation) => matches!(key.step, Step::Before(_)),
+        Some(WindowKind::Obligation) => matches!(step, Step::Before(_)),
         None => false,
     }
 }

@@ -29,7 +29,7 @@ pub use facts::{
 };
 pub use fate::{Cause, Disposition, Fate};
 pub use fields::{Entity, FactType, Field, Value};
-pub use hold::{Hold, HoldKind, Stop};
+pub use hold::{Hold, HoldKind, Stop, is_reminder};
 pub use plan::{
     Notice, NoticeKey, Plan, PlanContext, Recorded, RecordedDeadline, RecordedNotice, overruled,
     plan, withdrawn_outcomes,

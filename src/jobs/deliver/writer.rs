@@ -7,10 +7,11 @@ use chrono::NaiveDate;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::group::Group;
+use crate::case::is_reminder;
 use crate::config::{Config, Mail};
 use crate::jobs::postbox::{Parcel, Sender, letters, shop as letterhead};
 use crate::mail::{Letters, NOTICES_PER_LETTER, NoticeText, Shop};
-use crate::policy::{Audience, Instant, Step, Window, WindowKind};
+use crate::policy::{Audience, Instant};
 use crate::store::{MessageDraft, MessageKind};
 
 /// Writes the letters of a run.
@@ -82,10 +83,14 @@ impl Desk {
     ) -> Result<MessageDraft> {
         let letters = &self.letters;
         let letter = letters.compose(&self.letterhead, &group.addressee, self.today, texts)?;
+        // What an opt-out stops.
+        let is_refusable = |text: &NoticeText| {
+            text.audience == Audience::Customer && is_reminder(text.window, text.step)
+        };
         let parcel = Parcel {
             kind: MessageKind::Notices,
             audience: group.audience.into(),
-            is_reminder: texts.iter().all(is_reminder),
+            is_reminder: texts.iter().all(is_refusable),
             key: format!("{notice_ids:?} at {}", self.now),
             to: group.to.clone(),
             letter: &letter,
@@ -93,11 +98,4 @@ impl Desk {
         };
         self.sender.message(parcel, self.now)
     }
-}
-
-/// Whether a notice only reminds a customer of a right that ends.
-fn is_reminder(notice: &NoticeText) -> bool {
-    let is_right = |window: Window| window.kind() == WindowKind::Entitlement;
-    let is_step = !matches!(notice.step, Step::Outcome(_) | Step::Withdrawn(_));
-    notice.audience == Audience::Customer && is_step && notice.window.is_some_and(is_right)
 }
