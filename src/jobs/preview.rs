@@ -10,7 +10,7 @@ use super::postbox::{letters, shop as letterhead};
 use super::{Refused, Shop};
 use crate::case::{Deadline, Disposition, NoticeKey, RecordedNotice};
 use crate::mail::{self, Addressee, Letter, NoticeText, Sample, letter_name};
-use crate::policy::{Audience, Calendar, Instant, Step};
+use crate::policy::{Audience, Calendar, Instant, PolicyId, Step};
 use crate::store;
 
 /// What to look at.
@@ -143,8 +143,8 @@ struct Told {
 /// The steps of a deadline, those to come too.
 fn ladder<'d>(deadline: &'d Deadline, calendar: &'d Calendar) -> impl Iterator<Item = Told> + 'd {
     let steps = deadline.policy.window(deadline.window).steps.iter();
-    let told = steps.flat_map(|step| step.to.iter().map(|audience| (step.at, *audience)));
-    told.filter_map(|(step, audience)| {
+    let steps = steps.flat_map(|step| step.to.iter().map(|audience| (step.at, *audience)));
+    steps.filter_map(|(step, audience)| {
         let last_day = deadline.last_day?;
         let due_day = last_day.checked_add_days(Days::new(1))?;
         let today = match step {
@@ -161,11 +161,8 @@ fn ladder<'d>(deadline: &'d Deadline, calendar: &'d Calendar) -> impl Iterator<I
             step,
             audience,
         };
-        let clause = deadline.policy.window(deadline.window).clause.clone();
-        Some(Told {
-            notice: recorded(key, deadline, clause),
-            today,
-        })
+        let clause = &deadline.policy.window(deadline.window).clause;
+        Some(told(key, &deadline.policy.id, clause, today))
     })
 }
 
@@ -177,27 +174,20 @@ fn outcomes<'f>(
     let today = calendar.date_of(at);
     let steps = found.evaluation.due_steps.iter();
     let steps = steps.filter(|step| matches!(step.key.step, Step::Outcome(_)));
-    steps.map(move |step| Told {
-        notice: RecordedNotice {
-            id: 0,
-            key: step.key.clone(),
-            disposition: Disposition::Queued,
-            cause: None,
-            policy: step.policy.clone(),
-            clause: step.clause.clone(),
-        },
-        today,
-    })
+    steps.map(move |step| told(step.key.clone(), &step.policy, &step.clause, today))
 }
 
-fn recorded(key: NoticeKey, deadline: &Deadline, clause: String) -> RecordedNotice {
-    RecordedNotice {
-        id: 0,
-        key,
-        disposition: Disposition::Queued,
-        cause: None,
-        policy: deadline.policy.id.clone(),
-        clause,
+fn told(key: NoticeKey, policy: &PolicyId, clause: &str, today: NaiveDate) -> Told {
+    Told {
+        notice: RecordedNotice {
+            id: 0,
+            key,
+            disposition: Disposition::Queued,
+            cause: None,
+            policy: policy.clone(),
+            clause: clause.to_owned(),
+        },
+        today,
     }
 }
 

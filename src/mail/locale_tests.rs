@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::letter_tests::{date, letters, notice, shop};
+use super::samples::REASONS;
 use super::{Addressee, Shop, samples};
 use crate::policy::{Audience, Step, Window};
 
@@ -32,6 +33,17 @@ const SAYS: [Says; 2] = [
         amount: "1.299,90 EUR",
     },
 ];
+
+fn unescaped(html: &str) -> String {
+    [
+        ("&#x27;", "'"),
+        ("&#x2f;", "/"),
+        ("&quot;", "\""),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(html.to_owned(), |text, (from, to)| text.replace(from, to))
+}
 
 #[test]
 fn every_letter_in_every_locale_says_what_it_must_in_both_parts() {
@@ -75,15 +87,37 @@ fn every_letter_in_every_locale_says_what_it_must_in_both_parts() {
             for wrong in ["none", "_", " .", " ,", "{", "undefined"] {
                 assert!(!text.contains(wrong), "{case}: {wrong:?}\n{text}");
             }
-            // The next step is one that the HTML part shows as such.
-            let has_step = letter.html.contains("class=\"step\"");
-            assert!(has_step || sample.letter == "inside_right", "{case}");
+            // The next step is in both parts, and stands out in one.
+            let step = letter.html.split("class=\"step\"").nth(1);
+            let step = step.and_then(|step| step.split_once('>')?.1.split_once("</p>"));
+            let is_told = step.is_some_and(|(step, _)| text.contains(&unescaped(step)));
+            assert!(
+                is_told || sample.letter == "inside_right",
+                "{case}: {step:?}"
+            );
         }
         let parts = [
             "closing", "date", "facts", "footnote", "greeting", "money", "ops", "report", "words",
         ];
         let all: BTreeSet<&str> = seen.into_iter().chain(parts).collect();
         assert_eq!(all, super::templates::names().collect());
+    }
+}
+
+#[test]
+fn every_reason_is_told_in_words_of_its_own() {
+    let letters = letters();
+    for says in SAYS {
+        let mut told = BTreeSet::new();
+        let declined = samples(says.locale).into_iter();
+        for sample in declined.filter(|sample| sample.letter == "declined") {
+            let text = sample.write(&letters, &shop()).unwrap().text;
+            if sample.variant.starts_with("declined-") {
+                told.insert(text);
+            }
+        }
+        // The others are that of goods at the shop, and the bare one.
+        assert_eq!(told.len(), REASONS.len() + 2, "{}", says.locale);
     }
 }
 

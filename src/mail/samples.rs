@@ -11,7 +11,7 @@ use super::letter::{ComposeError, Letter, Letters};
 use super::notice::{Addressee, NoticeText, Shop};
 
 /// Codes that a decline may come with, and one that no template knows.
-const REASONS: [&str; 18] = [
+pub(super) const REASONS: [&str; 18] = [
     "out_of_warranty",
     "unit_ended",
     "seal_broken",

@@ -375,6 +375,21 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_adds_a_language() {
+        let names = names().map(|name| format!("fr/{name}.txt"));
+        let files: Vec<(String, String)> = names.map(|name| (name, "Bonjour".into())).collect();
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(n, t)| (n.as_str(), t.as_str()))
+            .collect();
+        let dir = dir(&files);
+        let templates = Templates::load(Some(dir.path())).unwrap();
+        let locales: Vec<&str> = templates.locales().collect();
+        assert_eq!(locales, ["en", "fr", "vi"]);
+        assert_eq!(closing(&templates, templates.locale("fr_CA")), "Bonjour");
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for (files, expected) in [
             (

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
+use strum::VariantArray;
+use warrantyd::case::Finding;
+
 use super::shop::{CLAIMS, FILE_MAIL, Shop, named, one_unit};
 
 const TEMPLATES: &str = "templates = \"letters\"\n";
@@ -76,6 +79,50 @@ async fn a_template_that_cannot_be_used_stops_nothing_silently() {
     let templates: Vec<_> = templates.filter(|row| row["what"] == "templates").collect();
     assert_eq!(templates.len(), 1);
     assert_eq!(templates[0]["health"], "fail");
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_waits() {
+    let shop = shop_with(&[("en/closing.txt", "{{ adressee }}")]);
+    shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
+    let at = ["--at", "2025-06-05T09:00:00Z"];
+    shop.run_to(0, &[&["run", "enforce"][..], &at].concat());
+    let deliver = [&["run", "deliver"][..], &at].concat();
+    let waits = "SELECT disposition, count(*) FROM notices GROUP BY 1";
+    shop.run_to(3, &deliver);
+    assert_eq!(shop.rows(waits).await, ["queued|1"]);
+    shop.write("letters/en/closing.txt", "{{");
+    shop.run_to(2, &deliver);
+    assert_eq!(shop.rows(waits).await, ["queued|1"]);
+    shop.write("letters/en/closing.txt", "Bye,");
+    shop.run_to(0, &deliver);
+    assert_eq!(shop.rows(waits).await, ["sent|1"]);
+}
+
+#[test]
+fn doctor_says_what_fails() {
+    let login = "[mail]\ntransport = \"smtp\"\nurl = \"smtp://localhost\"\n\
+                 from = \"shop@example.com\"\nusername = \"shop\"\npassword_file = \"none\"\n";
+    let shop = Shop::new(login);
+    let found = printed(&shop.run_to(1, &["doctor"]));
+    let line = found
+        .lines()
+        .find(|line| line.contains("mail.password_file"));
+    assert!(line.is_some_and(|line| line.contains("fail")), "{found}");
+}
+
+#[test]
+fn every_finding_is_told_to_a_customer() {
+    let variants: Vec<String> = warrantyd::mail::samples("en")
+        .into_iter()
+        .map(|sample| sample.variant)
+        .collect();
+    for finding in Finding::VARIANTS {
+        assert!(
+            variants.contains(&format!("declined-{finding}")),
+            "{finding}"
+        );
+    }
 }
 
 #[test]
