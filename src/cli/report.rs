@@ -7,7 +7,7 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::output::{one_of, progress};
-use super::{Done, time_or_now};
+use super::{Done, time_of, time_or_now};
 use crate::jobs::{self, Refused, ReportRequest, Shop};
 use crate::report::{AtomicFile, Format, ReportName};
 
@@ -19,6 +19,9 @@ pub struct Args {
     /// As of a time instead of now
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// As far as had been recorded by a time, under the rules of then
+    #[arg(long, value_name = "TIME")]
+    known_at: Option<String>,
     /// compliance: promises that started on this date or later; notices: due on it or later
     #[arg(long, value_name = "DATE")]
     from: Option<NaiveDate>,
@@ -61,6 +64,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let request = ReportRequest {
         name: args.name,
         at: time_or_now(&shop, args.at.as_deref())?,
+        known_at: time_of(&shop, "--known-at", args.known_at.as_deref())?,
         from: args.from,
         to: args.to,
         days: args.days.unwrap_or(jobs::UPCOMING_DAYS),

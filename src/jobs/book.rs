@@ -1,10 +1,13 @@
 //! The rules in force: built-in policies, the directory of the config, and
 //! what was used before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use chrono::{NaiveDate, Weekday};
+use chrono_tz::Tz;
+use serde::Deserialize;
 
 use super::{Refused, Shop};
 use crate::case::Rules;
@@ -153,6 +156,58 @@ fn add_used(policies: &mut Book, used: &[StoredPolicy]) -> Result<()> {
         )?);
     }
     Ok(())
+}
+
+/// What of kept rules is needed to evaluate under them again.
+#[derive(Deserialize)]
+struct Kept {
+    policies: BTreeMap<String, String>,
+    timezone: Tz,
+    weekend: Vec<Weekday>,
+    holidays: BTreeSet<NaiveDate>,
+}
+
+/// The rules in force at a time, as far as they were kept: the policies with
+/// the texts of then, the zone, the weekend and the holidays. Where none were
+/// kept by then, or no time is given, those of now. What stands in no kept
+/// rules, such as `business.stuck_after`, is that of now.
+pub async fn rules_known(
+    shop: &Shop,
+    tx: &mut Tx<'_>,
+    known_at: Option<Instant>,
+) -> Result<InForce> {
+    let mut in_force = rules(shop, tx).await?;
+    let Some(known_at) = known_at else {
+        return Ok(in_force);
+    };
+    let Some(kept) = store::rules_known(tx, known_at).await? else {
+        return Ok(in_force);
+    };
+    let kept: Kept = serde_json::from_str(&kept).context("table rules, column detail")?;
+    let mut policies = Book::default();
+    for policy in in_force.rules.policies.versions() {
+        // A version that nobody had used is known by its file alone: as it is.
+        match kept.policies.get(&policy.id.to_string()) {
+            Some(sha256) if *sha256 == policy.sha256 => {
+                policies.add(policy.as_ref().clone());
+            }
+            _ => {}
+        }
+    }
+    let missing = kept.policies.keys().find(|id| {
+        let mut known = policies.versions();
+        !known.any(|policy| policy.id.to_string() == **id)
+    });
+    if let Some(id) = missing {
+        return Err(refused(format!(
+            "policy {id} was in force at {known_at} and its text of then is not there: expected its \
+             file in policy.dir as it was"
+        )));
+    }
+    in_force.rules.policies = policies;
+    in_force.rules.calendar = Calendar::new(kept.timezone, kept.weekend, kept.holidays)?;
+    in_force.rules_id = None;
+    Ok(in_force)
 }
 
 /// All that an evaluation depends on beside the facts and the time.

@@ -42,14 +42,19 @@ pub async fn evaluate_page(
     rules: &Rules,
     now: Instant,
 ) -> Result<Vec<Evaluated>> {
-    let loaded = load_page(tx, order_ids).await?.into_iter();
+    let loaded = load_page(tx, order_ids, None).await?.into_iter();
     Ok(loaded.map(|loaded| loaded.evaluate(rules, now)).collect())
 }
 
-/// Loads the cases of a page.
-pub async fn load_page(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<Loaded>> {
-    let cases = match store::case_load(tx, order_ids).await {
-        Err(StoreError::Row { .. }) => return load_singly(tx, order_ids).await,
+/// Loads the cases of a page: of all that was recorded, or by `known_at`, when
+/// some orders may not have been known.
+pub async fn load_page(
+    tx: &mut Tx<'_>,
+    order_ids: &[i64],
+    known_at: Option<Instant>,
+) -> Result<Vec<Loaded>> {
+    let cases = match store::case_load(tx, order_ids, known_at).await {
+        Err(StoreError::Row { .. }) => return load_singly(tx, order_ids, known_at).await,
         cases => cases?.into_iter(),
     };
     Ok(cases.map(loaded).collect())
@@ -63,10 +68,14 @@ fn loaded((order_id, case): (i64, Case)) -> Loaded {
 }
 
 /// A row that cannot be read fails its own case alone.
-async fn load_singly(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<Loaded>> {
+async fn load_singly(
+    tx: &mut Tx<'_>,
+    order_ids: &[i64],
+    known_at: Option<Instant>,
+) -> Result<Vec<Loaded>> {
     let mut all = Vec::with_capacity(order_ids.len());
     for order_id in order_ids {
-        match store::case_load(tx, &[*order_id]).await {
+        match store::case_load(tx, &[*order_id], known_at).await {
             Ok(cases) => all.extend(cases.into_iter().map(loaded)),
             Err(error @ StoreError::Row { .. }) => all.push(Loaded {
                 order_id: *order_id,

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::StoreError;
-use super::engine::{Page, Row, Tx, select};
+use super::engine::{Page, Row, Statement, Tx, select};
 use super::holds::{holds_load, opt_outs_load};
-use crate::case::{Case, Claim, Order, Unit, WarrantyRoot};
+use super::known::{roots_known, rows_known};
+use crate::case::{Case, Claim, Entity, Order, Unit, WarrantyRoot};
 use crate::policy::{Instant, STANDARD_NAME, Wait};
 
 /// A customer as their latest order says.
@@ -20,7 +21,7 @@ pub struct Customer {
 }
 
 /// What is read of an order; its changes count into its case's.
-const ORDER: [&str; 15] = [
+pub(super) const ORDER: [&str; 15] = [
     "o.id",
     "o.order_ref",
     "o.customer_ref",
@@ -38,9 +39,9 @@ const ORDER: [&str; 15] = [
     "o.changed_at",
 ];
 
-const ORDERS: &str = "FROM {page} AS page {then} orders AS o ON o.id = page.order_id";
+pub(super) const ORDERS: &str = "FROM {page} AS page {then} orders AS o ON o.id = page.order_id";
 
-const UNIT: [&str; 13] = [
+pub(super) const UNIT: [&str; 14] = [
     "u.id",
     "u.order_id",
     "u.replaces_unit_id",
@@ -53,11 +54,12 @@ const UNIT: [&str; 13] = [
     "u.company_confirmed_at",
     "u.customer_confirmed_at",
     "u.policy",
+    "u.withdrawn",
     "u.changed_at",
 ];
 
 const UNITS: &str = "FROM {page} AS page {then} units AS u ON u.order_id = page.order_id \
-     WHERE u.withdrawn IS NOT TRUE";
+     WHERE (u.withdrawn IS NOT TRUE OR $1)";
 
 const ROOT: [&str; 8] = [
     "c.id",
@@ -87,7 +89,7 @@ const CHAIN: &str = "WITH RECURSIVE chain (id, at, depth) AS ( \
 const ROOTS: &str = "FROM chain AS c JOIN units AS p ON p.id = c.at \
        JOIN orders AS o ON o.id = p.order_id ORDER BY c.id, c.depth";
 
-const CLAIM: [&str; 20] = [
+const CLAIM: [&str; 21] = [
     "c.id",
     "c.unit_id",
     "c.claim_ref",
@@ -107,36 +109,59 @@ const CLAIM: [&str; 20] = [
     "c.exchanged_at",
     "c.closed_at",
     "c.rejected_at",
+    "c.withdrawn",
     "c.changed_at",
 ];
 
 const CLAIMS: &str = "FROM {page} AS page {then} claims AS c ON c.unit_id = page.unit_id \
-     WHERE c.withdrawn IS NOT TRUE";
+     WHERE (c.withdrawn IS NOT TRUE OR $1)";
 
-const WAIT: [&str; 5] = [
+const WAIT: [&str; 6] = [
     "w.id",
     "w.claim_id",
     "w.\"from\"",
     "w.until",
+    "w.withdrawn",
     "w.changed_at",
 ];
 
 const WAITS: &str = "FROM {page} AS page {then} waits AS w ON w.claim_id = page.claim_id \
-     WHERE w.withdrawn IS NOT TRUE";
+     WHERE (w.withdrawn IS NOT TRUE OR $1)";
 
-/// Loads the cases of orders, in the order in which they are named.
-pub async fn case_load(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<(i64, Case)>, StoreError> {
+/// Rows as they are, or as they were known at a time.
+async fn facts_read(
+    tx: &mut Tx<'_>,
+    entity: Entity,
+    found: Statement,
+    known_at: Option<Instant>,
+) -> Result<Vec<Row>, StoreError> {
+    let rows = found.rows(tx).await?;
+    match known_at {
+        None => Ok(rows),
+        Some(known_at) => rows_known(tx, entity, rows, known_at).await,
+    }
+}
+
+/// Loads the cases of orders, in the order in which they are named: of all
+/// that was recorded, or by `known_at`, when some orders may not have been
+/// known.
+pub async fn case_load(
+    tx: &mut Tx<'_>,
+    order_ids: &[i64],
+    known_at: Option<Instant>,
+) -> Result<Vec<(i64, Case)>, StoreError> {
     let page = Page::of_ints("order_id", order_ids);
-    let mut units = units_load(tx, page.clone()).await?;
+    let mut units = units_load(tx, page.clone(), known_at).await?;
     let mut orders = Vec::with_capacity(order_ids.len());
-    for mut row in select("orders", ORDER, ORDERS).page(page).rows(tx).await? {
+    let found = select("orders", ORDER, ORDERS).page(page);
+    for mut row in facts_read(tx, Entity::Orders, found, known_at).await? {
         orders.push((row.id(), order(&mut row)?));
     }
     let customers = orders
         .iter()
         .map(|(id, order)| (*id, order.customer_ref.as_str()));
-    let mut holds = holds_load(tx, customers.clone()).await?;
-    let opted_out = opt_outs_load(tx, customers.map(|(_, name)| name)).await?;
+    let mut holds = holds_load(tx, customers.clone(), known_at).await?;
+    let opted_out = opt_outs_load(tx, customers.map(|(_, name)| name), known_at).await?;
     let case = |(id, order): (i64, Order)| {
         let mut units = units.remove(&id).unwrap_or_default();
         units.sort_by(|a, b| a.unit_ref.cmp(&b.unit_ref));
@@ -154,19 +179,27 @@ pub async fn case_load(tx: &mut Tx<'_>, order_ids: &[i64]) -> Result<Vec<(i64, C
 }
 
 /// The units of orders, by their order.
-async fn units_load(tx: &mut Tx<'_>, page: Page) -> Result<HashMap<i64, Vec<Unit>>, StoreError> {
+async fn units_load(
+    tx: &mut Tx<'_>,
+    page: Page,
+    known_at: Option<Instant>,
+) -> Result<HashMap<i64, Vec<Unit>>, StoreError> {
     let mut found = Vec::new();
     let mut replacing = Vec::new();
-    for mut row in select("units", UNIT, UNITS).page(page).rows(tx).await? {
+    let units = select("units", UNIT, UNITS).bind(known_at.is_some());
+    for mut row in facts_read(tx, Entity::Units, units.page(page), known_at).await? {
         let order_id: i64 = row.get("order_id")?;
-        if row.get::<Option<i64>>("replaces_unit_id")?.is_some() {
-            replacing.push(row.id());
+        if let Some(replaced) = row.get("replaces_unit_id")? {
+            replacing.push((row.id(), replaced));
         }
         found.push((row.id(), order_id, unit(&mut row)?));
     }
     let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
-    let mut claims = claims_load(tx, &ids).await?;
-    let mut roots = roots_load(tx, &replacing).await?;
+    let mut claims = claims_load(tx, &ids, known_at).await?;
+    let mut roots = match known_at {
+        None => roots_load(tx, &replacing).await?,
+        Some(known_at) => roots_known(tx, &replacing, known_at).await?,
+    };
     let mut units: HashMap<i64, Vec<Unit>> = HashMap::new();
     for (id, order_id, mut unit) in found {
         unit.claims = claims.remove(&id).unwrap_or_default();
@@ -179,13 +212,14 @@ async fn units_load(tx: &mut Tx<'_>, page: Page) -> Result<HashMap<i64, Vec<Unit
 
 async fn roots_load(
     tx: &mut Tx<'_>,
-    unit_ids: &[i64],
+    replacing: &[(i64, i64)],
 ) -> Result<HashMap<i64, WarrantyRoot>, StoreError> {
     let mut roots = HashMap::new();
-    if unit_ids.is_empty() {
+    if replacing.is_empty() {
         return Ok(roots);
     }
-    let page = Page::of_ints("unit_id", unit_ids);
+    let unit_ids: Vec<i64> = replacing.iter().map(|(unit, _)| *unit).collect();
+    let page = Page::of_ints("unit_id", &unit_ids);
     let found = select("units", ROOT, ROOTS).with(CHAIN).page(page);
     for mut row in found.rows(tx).await? {
         roots.insert(row.id(), root(&mut row)?);
@@ -197,11 +231,13 @@ async fn roots_load(
 async fn claims_load(
     tx: &mut Tx<'_>,
     unit_ids: &[i64],
+    known_at: Option<Instant>,
 ) -> Result<HashMap<i64, Vec<Claim>>, StoreError> {
     let page = Page::of_ints("unit_id", unit_ids);
-    let found = select("claims", CLAIM, CLAIMS).page(page).rows(tx).await?;
+    let found = select("claims", CLAIM, CLAIMS).bind(known_at.is_some());
+    let found = facts_read(tx, Entity::Claims, found.page(page), known_at).await?;
     let ids: Vec<i64> = found.iter().map(Row::id).collect();
-    let mut waits = waits_load(tx, &ids).await?;
+    let mut waits = waits_load(tx, &ids, known_at).await?;
     let mut claims: HashMap<i64, Vec<Claim>> = HashMap::new();
     for mut row in found {
         let mut waits = waits.remove(&row.id()).unwrap_or_default();
@@ -217,13 +253,15 @@ async fn claims_load(
 async fn waits_load(
     tx: &mut Tx<'_>,
     claim_ids: &[i64],
+    known_at: Option<Instant>,
 ) -> Result<HashMap<i64, Vec<(Wait, Instant)>>, StoreError> {
     let mut waits: HashMap<i64, Vec<(Wait, Instant)>> = HashMap::new();
     if claim_ids.is_empty() {
         return Ok(waits);
     }
     let page = Page::of_ints("claim_id", claim_ids);
-    for mut row in select("waits", WAIT, WAITS).page(page).rows(tx).await? {
+    let found = select("waits", WAIT, WAITS).bind(known_at.is_some());
+    for mut row in facts_read(tx, Entity::Waits, found.page(page), known_at).await? {
         let claim_id = row.get("claim_id")?;
         let wait = Wait {
             from: row.time("from")?,
@@ -235,7 +273,7 @@ async fn waits_load(
     Ok(waits)
 }
 
-fn order(row: &mut Row) -> Result<Order, StoreError> {
+pub(super) fn order(row: &mut Row) -> Result<Order, StoreError> {
     Ok(Order {
         order_ref: row.get("order_ref")?,
         customer_ref: row.get("customer_ref")?,
@@ -255,7 +293,7 @@ fn order(row: &mut Row) -> Result<Order, StoreError> {
 }
 
 /// A unit, without its claims and its root.
-fn unit(row: &mut Row) -> Result<Unit, StoreError> {
+pub(super) fn unit(row: &mut Row) -> Result<Unit, StoreError> {
     Ok(Unit {
         unit_ref: row.get("unit_ref")?,
         product_name: row.get("product_name")?,

@@ -1,7 +1,7 @@
 //! What changes are recorded in: when, and by what.
 
 use super::StoreError;
-use super::engine::{Tx, write};
+use super::engine::{Tx, select, write};
 use crate::policy::Instant;
 
 /// Begins a set of changes; `source` says by what (an import with its files, a
@@ -15,4 +15,11 @@ pub async fn change_set_begin(
     let added = write(sql).bind(now).bind(source);
     let mut row = added.returning("change_sets", &["id"]).one(tx).await?;
     row.get("id")
+}
+
+/// When the last set of changes was recorded; `None`: there is none.
+pub async fn change_set_latest(tx: &mut Tx<'_>) -> Result<Option<Instant>, StoreError> {
+    let latest = ["max(recorded_at) AS recorded_at"];
+    let query = select("change_sets", latest, "FROM change_sets");
+    query.one(tx).await?.time_if_known("recorded_at")
 }

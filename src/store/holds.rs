@@ -92,24 +92,51 @@ pub async fn hold_end(tx: &mut Tx<'_>, id: i64, change_set: i64) -> Result<(), S
     Ok(())
 }
 
-/// The holds that nobody has lifted of orders, each named with its customer.
+/// The holds that nobody has lifted, or had by `known_at`, of orders, each
+/// named with its customer.
 pub(super) async fn holds_load<'o>(
     tx: &mut Tx<'_>,
     orders: impl Iterator<Item = (i64, &'o str)>,
+    known_at: Option<Instant>,
 ) -> Result<HashMap<i64, Vec<Hold>>, StoreError> {
     let mut holds: HashMap<i64, Vec<Hold>> = HashMap::new();
-    for mut row in in_force(orders).rows(tx).await? {
+    for mut row in match known_at {
+        None => in_force(orders),
+        Some(known_at) => in_force_at(orders, known_at),
+    }
+    .rows(tx)
+    .await? {
         let order_id = row.get("order_id")?;
         holds.entry(order_id).or_default().push(hold(&mut row)?);
     }
     Ok(holds)
 }
 
-fn in_force<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Statement {
+fn of_orders<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Page {
     let mut page = Page::new(&[("order_id", Kind::Int), ("customer_ref", Kind::Text)]);
     for (order_id, customer_ref) in orders {
         page.push([order_id.into(), customer_ref.into()]);
     }
+    page
+}
+
+/// Holds as they were known: those that were lifted later count. They are few.
+fn in_force_at<'o>(
+    orders: impl Iterator<Item = (i64, &'o str)>,
+    known_at: Instant,
+) -> Statement {
+    let rest = "FROM holds AS h JOIN change_sets AS c ON c.id = h.began_in \
+         LEFT JOIN change_sets AS e ON e.id = h.ended_in \
+         JOIN {page} AS page ON page.order_id = h.order_id \
+                             OR (h.kind = 'customer' AND h.ref = page.customer_ref) \
+         WHERE c.recorded_at <= $1 AND (h.ended_in IS NULL OR e.recorded_at > $1) \
+         ORDER BY page.order_id, h.id";
+    let columns = HOLD.into_iter().chain(["page.order_id"]);
+    let query = select("holds", columns, rest).bind(known_at);
+    query.page(of_orders(orders))
+}
+
+fn in_force<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Statement {
     let rest = "FROM (SELECT page.order_id, h.id AS hold_id \
              FROM {page} AS page {then} holds AS h ON h.order_id = page.order_id \
             WHERE h.ended_in IS NULL \
@@ -119,17 +146,27 @@ fn in_force<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Statement {
          {then} holds AS h ON h.id = found.hold_id \
          {then} change_sets AS c ON c.id = h.began_in ORDER BY found.order_id, h.id";
     let columns = HOLD.into_iter().chain(["found.order_id"]);
-    select("holds", columns, rest).page(page)
+    select("holds", columns, rest).page(of_orders(orders))
 }
 
-/// Since when customers want no reminders, of those who do not.
+/// Since when customers want no reminders, of those who do not, or did not by
+/// `known_at`.
 pub(super) async fn opt_outs_load<'r>(
     tx: &mut Tx<'_>,
     customer_refs: impl IntoIterator<Item = &'r str>,
+    known_at: Option<Instant>,
 ) -> Result<HashMap<String, Instant>, StoreError> {
     let rest = "FROM {page} AS page {then} opt_outs AS o ON o.customer_ref = page.customer_ref \
          {then} change_sets AS c ON c.id = o.began_in WHERE o.ended_in IS NULL";
-    let query = select("opt_outs", ["o.customer_ref", "c.recorded_at"], rest);
+    let rest_known = "FROM {page} AS page JOIN opt_outs AS o ON o.customer_ref = page.customer_ref \
+         JOIN change_sets AS c ON c.id = o.began_in \
+         LEFT JOIN change_sets AS e ON e.id = o.ended_in \
+         WHERE c.recorded_at <= $1 AND (o.ended_in IS NULL OR e.recorded_at > $1)";
+    let columns = ["o.customer_ref", "c.recorded_at"];
+    let query = match known_at {
+        None => select("opt_outs", columns, rest),
+        Some(known_at) => select("opt_outs", columns, rest_known).bind(known_at),
+    };
     let since = |mut row: Row| Ok((row.get("customer_ref")?, row.time("recorded_at")?));
     let page = Page::of_texts("customer_ref", customer_refs);
     let rows = query.page(page).rows(tx).await?;

@@ -39,6 +39,7 @@ mod forget;
 mod history;
 mod holds;
 pub mod import;
+mod known;
 mod limits;
 mod messages;
 mod notices;

@@ -11,6 +11,7 @@ async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
     let request = ReportRequest {
         name,
         at: at(time),
+        known_at: None,
         from: None,
         to: None,
         days: 7,

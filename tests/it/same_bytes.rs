@@ -151,6 +151,7 @@ async fn reports(shop: &Shop) -> BTreeMap<String, Vec<u8>> {
         let request = ReportRequest {
             name: *name,
             at: at("2025-11-20T20:00:00Z"),
+            known_at: None,
             from: None,
             to: None,
             days: UPCOMING_DAYS,

@@ -161,6 +161,7 @@ async fn reports(shop: &Shop) {
         let request = jobs::ReportRequest {
             name: *name,
             at: when.at,
+            known_at: None,
             from: None,
             to: None,
             days: jobs::UPCOMING_DAYS,

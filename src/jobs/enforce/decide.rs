@@ -122,7 +122,7 @@ impl Decider {
         let order_ids: Vec<i64> = due.iter().map(|case| case.order_id).collect();
         let failed = due.iter().filter(|case| case.failures > 0);
         let cases = Cases {
-            loaded: load_page(tx, &order_ids).await?,
+            loaded: load_page(tx, &order_ids, None).await?,
             failures: failed.map(|case| (case.order_id, case.failures)).collect(),
             recorded: store::recorded_load(tx, &order_ids).await?,
         };

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -64,12 +64,21 @@ impl RecordedOrder {
     }
 }
 
-/// Reads all that a source gives as of `at`, and hands it to `take`.
+/// As of when, and by when it was recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct AsOf {
+    /// The time at which cases are evaluated.
+    pub at: Instant,
+    /// What was recorded later does not count; `None`: all counts.
+    pub known_at: Option<Instant>,
+}
+
+/// Reads all that a source gives as of a time, and hands it to `take`.
 pub async fn feed(
     shop: &Shop,
     tx: Tx<'static>,
     in_force: &InForce,
-    at: Instant,
+    as_of: AsOf,
     source: Source,
     mut take: impl FnMut(Item) -> std::io::Result<()>,
 ) -> Result<()> {
@@ -79,7 +88,8 @@ pub async fn feed(
         tx,
         rules: Arc::new(in_force.rules.clone()),
         rules_id: in_force.rules_id,
-        at,
+        at: as_of.at,
+        known_at: as_of.known_at,
         pages,
     };
     let reading = tokio::spawn(reader.read(source));
@@ -95,6 +105,7 @@ struct Reader {
     rules: Arc<Rules>,
     rules_id: Option<i64>,
     at: Instant,
+    known_at: Option<Instant>,
     pages: mpsc::Sender<Page>,
 }
 
@@ -119,11 +130,12 @@ impl Reader {
     }
 
     /// The rules under which what was recorded holds at the time of the
-    /// report, unless anything was recorded at a later time.
+    /// report, unless anything was recorded at a later time, or less was known.
     async fn holding(&mut self) -> Result<Option<i64>> {
         let guard = store::guard_load(&mut self.tx).await?;
         let enforced_at = guard.last_at.max(guard.doubted_at);
         let is_past = enforced_at.is_some_and(|enforced_at| self.at < enforced_at);
+        let is_past = is_past || self.known_at.is_some();
         Ok(self.rules_id.filter(|_| !is_past))
     }
 
@@ -156,7 +168,11 @@ impl Reader {
             let after = after.unwrap_or_default();
             let loaded = self.loaded(&orders).await?;
             let rules = Arc::clone(&self.rules);
-            self.send(move || items(orders, recorded, loaded, &rules, at))
+            let as_of = AsOf {
+                at,
+                known_at: self.known_at,
+            };
+            self.send(move || items(orders, recorded, loaded, &rules, as_of))
                 .await?;
             orders = match ahead {
                 Some(ahead) if after == guess => ahead,
@@ -172,7 +188,7 @@ impl Reader {
         let due: Vec<i64> = due.map(|order| order.order_id).collect();
         match due.is_empty() {
             true => Ok(Vec::new()),
-            false => load_page(&mut self.tx, &due).await,
+            false => load_page(&mut self.tx, &due, self.known_at).await,
         }
     }
 
@@ -180,9 +196,10 @@ impl Reader {
     async fn notices(&mut self, with_exceptions: bool) -> Result<()> {
         let guard = store::guard_load(&mut self.tx).await?;
         let clock_reason = guard.held_reason.unwrap_or_default();
+        let recorded_by = self.known_at.map_or(self.at, |known_at| known_at.min(self.at));
         let mut after = 0;
         loop {
-            let lines = store::notices_after(&mut self.tx, self.at, after, ROWS_A_PAGE).await?;
+            let lines = store::notices_after(&mut self.tx, recorded_by, after, ROWS_A_PAGE).await?;
             let Some(last) = lines.last() else {
                 return Ok(());
             };
@@ -279,18 +296,23 @@ fn items(
     recorded: ReportDeadlines,
     loaded: Vec<Loaded>,
     rules: &Rules,
-    at: Instant,
+    as_of: AsOf,
 ) -> Result<Vec<Item>> {
+    let at = as_of.at;
     let mut recorded = recorded.by_order()?;
-    let mut loaded = loaded.into_iter();
-    let items = orders.into_iter().map(|order| match order.units {
+    let mut loaded = loaded.into_iter().peekable();
+    let items = orders.into_iter().filter_map(|order| match order.units {
         None => {
             let found = recorded.remove(&order.order_id).unwrap_or_default();
-            Ok(Item::Recorded(standing(order, found, rules, at)?))
+            Some(standing(order, found, rules, at).map(Item::Recorded))
         }
+        // Those that were not known then are not among them.
         Some(_) => {
-            let loaded = loaded.next().context("a case was not loaded")?;
-            Ok(item(order, loaded.evaluate(rules, at)))
+            match loaded.next_if(|loaded| loaded.order_id == order.order_id) {
+                Some(loaded) => Some(Ok(item(order, loaded.evaluate(rules, at)))),
+                None if as_of.known_at.is_some() => None,
+                None => Some(Err(anyhow!("order {}: not loaded", order.order_ref))),
+            }
         }
     });
     items.collect()

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
 
-use super::book::rules;
+use super::book::{rules, rules_known};
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
 use crate::mail::{Attachment, Mailbox};
@@ -19,7 +19,7 @@ use crate::report::{
     Daily, DailySet, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
 };
 use crate::store::MessageKind;
-use feed::{Item, feed};
+use feed::{AsOf, Item, feed};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
@@ -34,6 +34,8 @@ pub struct ReportRequest {
     pub name: ReportName,
     /// As of when.
     pub at: Instant,
+    /// What was recorded later does not count; `None`: all counts.
+    pub known_at: Option<Instant>,
     /// `compliance`, `notices`: the first local date.
     pub from: Option<NaiveDate>,
     /// `compliance`, `notices`: the last local date.
@@ -49,13 +51,14 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
     let ReportRequest {
         name,
         at,
+        known_at,
         from,
         to,
         days,
         format,
     } = request;
     let mut tx = shop.store.read().await?;
-    let in_force = rules(shop, &mut tx).await?;
+    let in_force = rules_known(shop, &mut tx, known_at).await?;
     let rules = &in_force.rules;
     let scope = Scope {
         rules,
@@ -66,7 +69,8 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
     };
     let mut report = Report::new(name, format, scope, out)?;
     let calendar = &rules.calendar;
-    feed(shop, tx, &in_force, at, name.source(), |item| match item {
+    let as_of = AsOf { at, known_at };
+    feed(shop, tx, &in_force, as_of, name.source(), |item| match item {
         Item::Recorded(order) => report.add_deadlines(&order.deadlines()),
         Item::Case(found) => report.add(&found.0, &found.1),
         Item::Failed(order_ref, error) => report.add_failed(&order_ref, &error),

@@ -27,7 +27,7 @@ pub(super) use cell::{Cell, Kind, Page};
 pub use copy::{Copied, copy};
 pub use error::StoreError;
 pub use link::{Session, Tx};
-pub(super) use row::Row;
+pub(super) use row::{Row, Rows};
 pub(super) use statement::{Statement, select, write};
 
 use link::TxOf;

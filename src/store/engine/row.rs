@@ -302,6 +302,31 @@ impl Row {
     }
 }
 
+impl Rows {
+    /// Rows of one statement again, with other values in some of their cells:
+    /// those for which `replaced` gives one, by the row's number and the column.
+    pub fn rewritten(
+        rows: Vec<Row>,
+        mut replaced: impl FnMut(i64, &str) -> Option<Cell>,
+    ) -> Vec<Row> {
+        let Some(first) = rows.first() else {
+            return rows;
+        };
+        let mut all = Self::new(first.rows.table, first.rows.columns.clone());
+        for row in &rows {
+            for (at, column) in row.rows.columns.iter().enumerate() {
+                match replaced(row.id, column) {
+                    None => all.push(row.rows.value(row.first + at)),
+                    Some(Cell::Null) => all.push(Value::Null),
+                    Some(Cell::Int(value)) => all.push(Value::Int(value)),
+                    Some(Cell::Text(text)) => all.push(Value::Text(&text)),
+                }
+            }
+        }
+        all.into_rows()
+    }
+}
+
 /// A date, year first. Reports read two a row, and chrono takes five times as
 /// long.
 fn date(text: &str) -> Option<NaiveDate> {

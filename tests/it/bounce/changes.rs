@@ -53,6 +53,7 @@ async fn exceptions(shop: &Shop, time: &str) -> Vec<String> {
     let request = ReportRequest {
         name: ReportName::Exceptions,
         at: at(time),
+        known_at: None,
         from: None,
         to: None,
         days: jobs::UPCOMING_DAYS,
