@@ -160,11 +160,15 @@ fn add_used(policies: &mut Book, used: &[StoredPolicy]) -> Result<()> {
 
 /// What of kept rules is needed to evaluate under them again.
 #[derive(Deserialize)]
-struct Kept {
-    policies: BTreeMap<String, String>,
-    timezone: Tz,
-    weekend: Vec<Weekday>,
-    holidays: BTreeSet<NaiveDate>,
+pub struct Kept {
+    /// SHA-256 of the policies' texts, by `name@date`.
+    pub policies: BTreeMap<String, String>,
+    /// The zone.
+    pub timezone: Tz,
+    /// The days of the week that are no working days.
+    pub weekend: Vec<Weekday>,
+    /// The holidays.
+    pub holidays: BTreeSet<NaiveDate>,
 }
 
 /// The rules in force at a time, as far as they were kept: the policies with
@@ -176,14 +180,19 @@ pub async fn rules_known(
     tx: &mut Tx<'_>,
     known_at: Option<Instant>,
 ) -> Result<InForce> {
-    let mut in_force = rules(shop, tx).await?;
+    let in_force = rules(shop, tx).await?;
     let Some(known_at) = known_at else {
         return Ok(in_force);
     };
     let Some(kept) = store::rules_known(tx, known_at).await? else {
         return Ok(in_force);
     };
-    let kept: Kept = serde_json::from_str(&kept).context("table rules, column detail")?;
+    let kept = serde_json::from_str(&kept).context("table rules, column detail")?;
+    under(in_force, kept)
+}
+
+/// The same under rules that were kept.
+pub fn under(mut in_force: InForce, kept: Kept) -> Result<InForce> {
     let mut policies = Book::default();
     for policy in in_force.rules.policies.versions() {
         // A version that nobody had used is known by its file alone: as it is.
@@ -200,7 +209,7 @@ pub async fn rules_known(
     });
     if let Some(id) = missing {
         return Err(refused(format!(
-            "policy {id} was in force at {known_at} and its text of then is not there: expected its \
+            "policy {id} was in force and its text of then is not there: expected its \
              file in policy.dir as it was"
         )));
     }

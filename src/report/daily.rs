@@ -9,7 +9,7 @@ use strum::VariantArray;
 
 use super::ReportName;
 use super::file::{AtomicFile, DescribedFile, create_directory, remove};
-use super::manifest::{FileEntry, MANIFEST_NAME, Manifest};
+use super::manifest::{FileEntry, History, MANIFEST_NAME, Manifest};
 use super::rows::NoticeRow;
 use super::summary::{Figures, Recent, page};
 use super::table::{Report, Scope};
@@ -81,7 +81,7 @@ impl<'r> DailySet<'r> {
 
     /// Puts the set in its place. A manifest that stood there goes first and
     /// this one comes last, so that one is never beside files of another set.
-    pub fn finish(self) -> io::Result<Daily> {
+    pub fn finish(self, history: History) -> io::Result<Daily> {
         let finished = self.reports.into_iter().map(Report::finish);
         let finished = finished.collect::<io::Result<Vec<_>>>()?;
         let figures = Figures::of(&finished, &self.recent);
@@ -103,7 +103,7 @@ impl<'r> DailySet<'r> {
             rows: None,
             sha256: summary.commit()?,
         });
-        let manifest = Manifest::new(&self.scope, files);
+        let manifest = Manifest::new(&self.scope, history, files);
         let mut file = AtomicFile::create(&manifest_path)?;
         let mut text = serde_json::to_vec_pretty(&manifest)?;
         text.push(b'\n');

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +86,20 @@ impl Write for DescribedFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// SHA-256 of a file's content, in hex.
+pub fn file_sha256(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path).map_err(|error| naming(path, error))?;
+    let mut sha256 = Context::new(&SHA256);
+    let mut part = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut part).map_err(|error| naming(path, error))?;
+        if read == 0 {
+            return Ok(hex(sha256.finish()));
+        }
+        sha256.update(part.get(..read).unwrap_or(&part));
     }
 }
 

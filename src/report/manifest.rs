@@ -1,33 +1,92 @@
 //! The manifest of a set of reports: what it was made from and what it holds.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use chrono::{DateTime, NaiveDate, Utc, Weekday};
 use chrono_tz::Tz;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::table::Scope;
-use crate::policy::Policy;
+use crate::policy::{Instant, Policy, sha256_hex};
 
 /// The manifest's file. It is written last: where it stands, the set is
 /// complete.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
 /// What a set of reports was made from and what it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The time at which the cases were evaluated, RFC 3339.
     pub as_of: String,
     /// The program's version.
-    pub program_version: &'static str,
+    pub program_version: String,
+    /// When the last change of a fact was recorded that counts, RFC 3339 in
+    /// UTC; absent: there was none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub known_at: Option<Instant>,
     /// The zone of all dates.
     pub time_zone: Tz,
+    /// The days of the week that are no working days.
+    pub weekend: Vec<Weekday>,
+    /// The holidays.
+    pub holidays: Vec<NaiveDate>,
     /// The versions of policies that could be followed.
     pub policies: Vec<PolicyEntry>,
+    /// The day that was published before; absent: none was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub previous: Option<Previous>,
     /// The files, but the manifest.
     pub files: Vec<FileEntry>,
 }
 
+/// The latest earlier day that stands beside a set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previous {
+    /// The name of its directory.
+    pub directory: String,
+    /// SHA-256 of its manifest, in hex.
+    pub sha256: String,
+}
+
+impl Previous {
+    /// The latest day before a date that was published in a directory.
+    pub fn find(reports: &Path, before: NaiveDate) -> io::Result<Option<Self>> {
+        let mut latest: Option<NaiveDate> = None;
+        for entry in fs::read_dir(reports)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let day = name.to_str().and_then(|name| name.parse::<NaiveDate>().ok());
+            let is_later = |day: &NaiveDate| *day < before && latest.is_none_or(|at| at < *day);
+            if let Some(day) = day.filter(is_later)
+                && entry.path().join(MANIFEST_NAME).exists()
+            {
+                latest = Some(day);
+            }
+        }
+        let Some(day) = latest else { return Ok(None) };
+        let directory = day.to_string();
+        let manifest = fs::read(reports.join(&directory).join(MANIFEST_NAME))?;
+        Ok(Some(Self {
+            directory,
+            sha256: sha256_hex(&manifest),
+        }))
+    }
+}
+
+/// What a manifest says of a set beside what it is made from now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// When the last change of a fact was recorded.
+    pub known_at: Option<Instant>,
+    /// The day before.
+    pub previous: Option<Previous>,
+}
+
 /// A version of a policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyEntry {
     /// Name and first day, `name@date`.
     pub policy: String,
@@ -36,7 +95,7 @@ pub struct PolicyEntry {
 }
 
 /// A file of the set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Its name in the directory.
     pub name: String,
@@ -48,7 +107,8 @@ pub struct FileEntry {
 }
 
 impl Manifest {
-    pub(super) fn new(scope: &Scope<'_>, files: Vec<FileEntry>) -> Self {
+    pub(super) fn new(scope: &Scope<'_>, history: History, files: Vec<FileEntry>) -> Self {
+        let calendar = &scope.rules.calendar;
         let zone = scope.rules.calendar.zone;
         let entry = |policy: &Policy| PolicyEntry {
             policy: policy.id.to_string(),
@@ -57,10 +117,26 @@ impl Manifest {
         let versions = scope.rules.policies.versions();
         Self {
             as_of: Cell::Time(scope.at).plain(zone),
-            program_version: env!("CARGO_PKG_VERSION"),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            known_at: history.known_at,
             time_zone: zone,
+            weekend: calendar.weekend().to_vec(),
+            holidays: calendar.holidays().collect(),
             policies: versions.map(|policy| entry(policy)).collect(),
+            previous: history.previous,
             files,
         }
+    }
+
+    /// Reads a manifest's text.
+    pub fn parse(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text)
+    }
+
+    /// The time at which the cases were evaluated; `None`: what stands there
+    /// is none.
+    pub fn at(&self) -> Option<Instant> {
+        let at = DateTime::parse_from_rfc3339(&self.as_of).ok()?;
+        Some(at.with_timezone(&Utc))
     }
 }

@@ -25,8 +25,8 @@ mod time;
 mod writer;
 
 pub use daily::{Daily, DailySet};
-pub use file::AtomicFile;
-pub use manifest::{FileEntry, MANIFEST_NAME, Manifest, PolicyEntry};
+pub use file::{AtomicFile, file_sha256};
+pub use manifest::{FileEntry, History, MANIFEST_NAME, Manifest, PolicyEntry, Previous};
 pub use name::{ReportName, Source};
 pub use rows::{NoticeRow, OrderDeadlines};
 pub use summary::{Figures, Owed};

@@ -3,6 +3,7 @@
 //! same.
 
 mod feed;
+mod verify;
 
 use std::io::Write;
 use std::path::Path;
@@ -10,16 +11,19 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
 
-use super::book::{rules, rules_known};
+use super::book::{InForce, rules, rules_known};
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
 use crate::mail::{Attachment, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
-    Daily, DailySet, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
+    Daily, DailySet, Figures, FileEntry, Format, History, Owed, Previous, Report, ReportName, Scope,
+    Source,
 };
-use crate::store::MessageKind;
+use crate::store::{self, MessageKind, Tx};
 use feed::{AsOf, Item, feed};
+
+pub use verify::{Broken, FileCheck, Verdict, Verified, verify};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
@@ -105,17 +109,42 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let dir = dir.join(date.to_string());
     let mut tx = shop.store.read().await?;
     let in_force = rules(shop, &mut tx).await?;
+    let history = History {
+        known_at: store::change_set_latest(&mut tx).await?,
+        previous: match dir.parent() {
+            Some(reports) if reports.exists() => Previous::find(reports, date)?,
+            _ => None,
+        },
+    };
+    let as_of = AsOf {
+        at: when.at,
+        known_at: None,
+    };
+    let (daily, mut outcome) = set_write(shop, tx, &in_force, as_of, &dir, history).await?;
+    mail_managers(shop, &daily, &dir, date, when, &mut outcome).await?;
+    Ok(outcome)
+}
+
+/// Writes a day's files into a directory.
+async fn set_write(
+    shop: &Shop,
+    tx: Tx<'static>,
+    in_force: &InForce,
+    as_of: AsOf,
+    dir: &Path,
+    history: History,
+) -> Result<(Daily, Outcome)> {
     let scope = Scope {
         rules: &in_force.rules,
-        at: when.at,
+        at: as_of.at,
         from: None,
         to: None,
         days: UPCOMING_DAYS,
     };
-    let mut set = DailySet::create(&dir, scope)?;
+    let mut set = DailySet::create(dir, scope)?;
     let mut outcome = Outcome::default();
     let source = Source::Everything;
-    feed(shop, tx, &in_force, when.at, source, |item| match item {
+    feed(shop, tx, in_force, as_of, source, |item| match item {
         // Exceptions are of cases: all of them are evaluated.
         Item::Recorded(_) => Ok(()),
         Item::Case(found) => {
@@ -130,10 +159,9 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
         Item::Exception(exception) => set.add_exception(&exception),
     })
     .await?;
-    let daily = set.finish()?;
+    let daily = set.finish(history)?;
     outcome.count("files", daily.manifest.files.len() as u64 + 1);
-    mail_managers(shop, &daily, &dir, date, when, &mut outcome).await?;
-    Ok(outcome)
+    Ok((daily, outcome))
 }
 
 /// Puts the managers' mail into the outbox, once for each of them.

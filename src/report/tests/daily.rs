@@ -10,7 +10,7 @@ use super::{at, cases, repair, rules, scope, time};
 use crate::case::{Disposition, Exception, ExceptionCode, evaluate};
 use crate::policy::{Audience, Outcome, STANDARD, Step, Subject, Window, sha256_hex};
 use crate::report::{
-    Daily, DailySet, Figures, Format, MANIFEST_NAME, NoticeRow, Owed, Report, ReportName,
+    Daily, DailySet, Figures, Format, History, MANIFEST_NAME, NoticeRow, Owed, Report, ReportName,
 };
 
 fn notice(disposition: Disposition, recorded_at: &str) -> NoticeRow {
@@ -55,7 +55,7 @@ fn write_daily(directory: &Path) -> Daily {
     ] {
         set.add_notice(&notice(disposition, recorded_at)).unwrap();
     }
-    set.finish().unwrap()
+    set.finish(History::default()).unwrap()
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn an_empty_day_has_a_page_too() {
     let dir = tempfile::tempdir().unwrap();
     let rules = rules();
     let set = DailySet::create(&dir.path().join("2025/03"), scope(&rules)).unwrap();
-    let daily = set.finish().unwrap();
+    let daily = set.finish(History::default()).unwrap();
     assert_eq!(daily.figures.exceptions, 0);
     let page = fs::read_to_string(dir.path().join("2025/03/summary.html")).unwrap();
     assert!(page.contains("Nothing is overdue."));
@@ -207,7 +207,7 @@ fn a_long_table_names_the_file_that_has_the_rest() {
     let mut set = DailySet::create(dir.path(), scope(&rules)).unwrap();
     set.add(&case, &evaluate(&case, &rules, at()).unwrap())
         .unwrap();
-    assert_eq!(set.finish().unwrap().figures.overdue, 201);
+    assert_eq!(set.finish(History::default()).unwrap().figures.overdue, 201);
     let page = fs::read_to_string(dir.path().join("summary.html")).unwrap();
     assert!(page.contains("The first 200 of 201."));
     assert!(page.contains("claim R-199") && !page.contains("claim R-200"));
@@ -222,7 +222,7 @@ fn a_set_that_fails_halfway_has_no_manifest() {
     fs::create_dir_all(dir.path().join("overdue.csv/full")).unwrap();
     let rules = rules();
     let set = DailySet::create(dir.path(), scope(&rules)).unwrap();
-    let error = set.finish().unwrap_err().to_string();
+    let error = set.finish(History::default()).unwrap_err().to_string();
     assert!(error.contains("overdue.csv"), "{error}");
     assert!(!dir.path().join(MANIFEST_NAME).exists());
 }
