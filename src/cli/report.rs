@@ -1,5 +1,7 @@
 //! `report NAME`: one report.
 
+mod verify;
+
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,25 @@ use super::output::{one_of, progress};
 use super::{Done, time_of, time_or_now};
 use crate::jobs::{self, Refused, ReportRequest, Shop};
 use crate::report::{AtomicFile, Format, ReportName};
+use verify::VerifyArgs;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    verify: Option<Command>,
+    #[command(flatten)]
+    one: Option<OneArgs>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Check a published day: its files, the days before it, and the database
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct OneArgs {
     /// The report
     #[arg(value_parser = one_of::<ReportName>())]
     name: ReportName,
@@ -40,7 +58,7 @@ pub struct Args {
 }
 
 /// Options that a report does not look at would promise what it does not do.
-fn refuse_what_means_nothing(args: &Args) -> Result<(), Refused> {
+fn refuse_what_means_nothing(args: &OneArgs) -> Result<(), Refused> {
     let has_period = matches!(args.name, ReportName::Compliance | ReportName::Notices);
     let why = if (args.from.is_some() || args.to.is_some()) && !has_period {
         "--from and --to are for compliance and notices"
@@ -52,8 +70,19 @@ fn refuse_what_means_nothing(args: &Args) -> Result<(), Refused> {
     Err(Refused(format!("{why}, not for {}", args.name)))
 }
 
-/// Writes a report.
+/// Writes a report, or checks a published day.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
+    match (args.verify, args.one) {
+        (Some(Command::Verify(args)), _) => verify::run(args, &shop).await,
+        (None, Some(args)) => one(args, &shop).await,
+        (None, None) => {
+            let why = "expected the name of a report, or `verify DIR`; see `report --help`";
+            Err(Refused(why.to_owned()).into())
+        }
+    }
+}
+
+async fn one(args: OneArgs, shop: &Shop) -> Result<Done> {
     refuse_what_means_nothing(&args)?;
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from > to
@@ -63,8 +92,8 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     }
     let request = ReportRequest {
         name: args.name,
-        at: time_or_now(&shop, args.at.as_deref())?,
-        known_at: time_of(&shop, "--known-at", args.known_at.as_deref())?,
+        at: time_or_now(shop, args.at.as_deref())?,
+        known_at: time_of(shop, "--known-at", args.known_at.as_deref())?,
         from: args.from,
         to: args.to,
         days: args.days.unwrap_or(jobs::UPCOMING_DAYS),
@@ -72,12 +101,12 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     };
     if args.out == Path::new("-") {
         let out = BufWriter::new(io::stdout());
-        let (mut out, _) = jobs::one_report(&shop, request, out).await?;
+        let (mut out, _) = jobs::one_report(shop, request, out).await?;
         out.flush()?;
     } else {
         let file = AtomicFile::create(&args.out)?;
         let bar = progress("{spinner} {msg} {elapsed}", args.name);
-        let written = jobs::one_report(&shop, request, file).await;
+        let written = jobs::one_report(shop, request, file).await;
         bar.finish_and_clear();
         let (file, rows) = written?;
         file.commit()?;

@@ -42,7 +42,7 @@ pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
 pub use outbox::{discard, kept_back, message, message_retry, messages, release};
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
-    Broken, FileCheck, ReportRequest, UPCOMING_DAYS, Verdict, Verified, daily_report, one_report,
+    Broken, Explaining, FileCheck, ReportRequest, UPCOMING_DAYS, Verdict, Verified, daily_report, one_report,
     verify,
 };
 pub use run::{JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};

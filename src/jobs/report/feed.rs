@@ -243,7 +243,7 @@ impl Reader {
 
     /// Units that share a serial.
     async fn serials(&mut self) -> Result<()> {
-        let found = store::duplicate_serials(&mut self.tx, self.at).await?;
+        let found = store::duplicate_serials(&mut self.tx, self.at, self.known_at).await?;
         let exception = |(unit_ref, first)| {
             Item::Exception(Exception {
                 code: ExceptionCode::DuplicateSerial,

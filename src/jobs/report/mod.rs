@@ -23,7 +23,7 @@ use crate::report::{
 use crate::store::{self, MessageKind, Tx};
 use feed::{AsOf, Item, feed};
 
-pub use verify::{Broken, FileCheck, Verdict, Verified, verify};
+pub use verify::{Broken, Explaining, FileCheck, Verdict, Verified, verify};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
