@@ -15,7 +15,7 @@ use crate::report::{AtomicFile, Format, ReportName};
 use verify::VerifyArgs;
 
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
     #[command(subcommand)]
     verify: Option<Command>,
