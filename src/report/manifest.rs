@@ -58,7 +58,9 @@ impl Previous {
         for entry in fs::read_dir(reports)? {
             let entry = entry?;
             let name = entry.file_name();
-            let day = name.to_str().and_then(|name| name.parse::<NaiveDate>().ok());
+            let day = name
+                .to_str()
+                .and_then(|name| name.parse::<NaiveDate>().ok());
             let is_later = |day: &NaiveDate| *day < before && latest.is_none_or(|at| at < *day);
             if let Some(day) = day.filter(is_later)
                 && entry.path().join(MANIFEST_NAME).exists()

@@ -105,7 +105,8 @@ pub(super) async fn holds_load<'o>(
         Some(known_at) => in_force_at(orders, known_at),
     }
     .rows(tx)
-    .await? {
+    .await?
+    {
         let order_id = row.get("order_id")?;
         holds.entry(order_id).or_default().push(hold(&mut row)?);
     }
@@ -121,10 +122,7 @@ fn of_orders<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Page {
 }
 
 /// Holds as they were known: those that were lifted later count. They are few.
-fn in_force_at<'o>(
-    orders: impl Iterator<Item = (i64, &'o str)>,
-    known_at: Instant,
-) -> Statement {
+fn in_force_at<'o>(orders: impl Iterator<Item = (i64, &'o str)>, known_at: Instant) -> Statement {
     let rest = "FROM holds AS h JOIN change_sets AS c ON c.id = h.began_in \
          LEFT JOIN change_sets AS e ON e.id = h.ended_in \
          JOIN {page} AS page ON page.order_id = h.order_id \

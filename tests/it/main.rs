@@ -30,4 +30,5 @@ mod staging;
 mod standby;
 mod statements;
 mod surge;
+mod verify;
 mod work;

@@ -239,6 +239,11 @@ impl Shop {
 
     /// Takes files in; they stay in the directory.
     pub async fn import<T: AsRef<[u8]>>(&self, texts: &[(&str, T)]) -> Imported {
+        self.import_at("2025-01-01T00:00:00Z", texts).await
+    }
+
+    /// The same, recorded at a time.
+    pub async fn import_at<T: AsRef<[u8]>>(&self, now: &str, texts: &[(&str, T)]) -> Imported {
         let names = texts.iter().map(|(name, text)| {
             self.write(name, text);
             self.path(name)
@@ -246,8 +251,7 @@ impl Shop {
         let names: Vec<PathBuf> = names.collect();
         let open = self.open().await;
         let files = files(&names, None, None).unwrap();
-        let now = at("2025-01-01T00:00:00Z");
-        let imported = import_files(&open, &files, now, &mut |_| {}).await;
+        let imported = import_files(&open, &files, at(now), &mut |_| {}).await;
         open.store.close().await;
         imported.unwrap()
     }

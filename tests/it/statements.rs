@@ -171,6 +171,20 @@ async fn reports(shop: &Shop) {
         written.unwrap();
     }
     jobs::daily_report(&open, when).await.unwrap();
+    let request = jobs::ReportRequest {
+        name: ReportName::Exceptions,
+        at: when.at,
+        known_at: Some(at("2200-01-01T00:00:00Z")),
+        from: None,
+        to: None,
+        days: jobs::UPCOMING_DAYS,
+        format: Format::Csv,
+    };
+    jobs::one_report(&open, request, Vec::new()).await.unwrap();
+    let mut tx = open.store.read().await.unwrap();
+    let sets = store::change_sets_after(&mut tx, None, 1).await.unwrap();
+    assert_ne!(store::changes_of(&mut tx, sets[0].id, 10).await.unwrap(), []);
+    drop(tx);
     let explained = jobs::explain(&open, "C-1", when.at).await.unwrap();
     assert!(explained.is_some());
     jobs::status(&open, when.at).await.unwrap();

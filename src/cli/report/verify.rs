@@ -37,9 +37,8 @@ pub async fn run(args: VerifyArgs, shop: &Shop) -> Result<Done> {
 /// Failed: something was changed, is missing or is not explained. Partly: what
 /// differs is explained.
 fn done(verified: &Verified) -> Done {
-    let is_bad = |file: &FileCheck| {
-        file.intact != Some(true) || file.verdict == Verdict::NotExplained
-    };
+    let is_bad =
+        |file: &FileCheck| file.intact != Some(true) || file.verdict == Verdict::NotExplained;
     if verified.broken.is_some() || verified.files.iter().any(is_bad) {
         return Done::Failed;
     }
@@ -66,7 +65,10 @@ fn print(verified: &Verified) -> Result<()> {
     rows.print(TableFormat::Table)?;
     println!("days before it, unbroken: {}", verified.days_before);
     if let Some(broken) = &verified.broken {
-        println!("the chain is broken at {}: {}", broken.directory, broken.why);
+        println!(
+            "the chain is broken at {}: {}",
+            broken.directory, broken.why
+        );
     }
     let differs = |file: &FileCheck| file.verdict != Verdict::Equal;
     if verified.files.iter().any(differs) {
@@ -82,7 +84,11 @@ fn print(verified: &Verified) -> Result<()> {
     if verified.has_more {
         println!("more was recorded later than was looked at");
     }
-    if verified.files.iter().any(|file| file.verdict == Verdict::NotExplained) {
+    if verified
+        .files
+        .iter()
+        .any(|file| file.verdict == Verdict::NotExplained)
+    {
         println!("not explained: the database or the program is not the one that published it");
     }
     Ok(())

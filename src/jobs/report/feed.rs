@@ -196,7 +196,9 @@ impl Reader {
     async fn notices(&mut self, with_exceptions: bool) -> Result<()> {
         let guard = store::guard_load(&mut self.tx).await?;
         let clock_reason = guard.held_reason.unwrap_or_default();
-        let recorded_by = self.known_at.map_or(self.at, |known_at| known_at.min(self.at));
+        let recorded_by = self
+            .known_at
+            .map_or(self.at, |known_at| known_at.min(self.at));
         let mut after = 0;
         loop {
             let lines = store::notices_after(&mut self.tx, recorded_by, after, ROWS_A_PAGE).await?;
@@ -307,13 +309,11 @@ fn items(
             Some(standing(order, found, rules, at).map(Item::Recorded))
         }
         // Those that were not known then are not among them.
-        Some(_) => {
-            match loaded.next_if(|loaded| loaded.order_id == order.order_id) {
-                Some(loaded) => Some(Ok(item(order, loaded.evaluate(rules, at)))),
-                None if as_of.known_at.is_some() => None,
-                None => Some(Err(anyhow!("order {}: not loaded", order.order_ref))),
-            }
-        }
+        Some(_) => match loaded.next_if(|loaded| loaded.order_id == order.order_id) {
+            Some(loaded) => Some(Ok(item(order, loaded.evaluate(rules, at)))),
+            None if as_of.known_at.is_some() => None,
+            None => Some(Err(anyhow!("order {}: not loaded", order.order_ref))),
+        },
     });
     items.collect()
 }

@@ -156,7 +156,10 @@ fn chain(dir: &Path, manifest: &Manifest) -> Result<(u64, Option<Broken>)> {
             return Ok((days, broken("its manifest is missing")));
         };
         if sha256_hex(&text) != previous.sha256 {
-            return Ok((days, broken("its manifest was changed after it was published")));
+            return Ok((
+                days,
+                broken("its manifest was changed after it was published"),
+            ));
         }
         let Ok(found) = Manifest::parse(&text) else {
             return Ok((days, broken("its manifest cannot be read")));
@@ -238,7 +241,9 @@ impl Day<'_> {
         sets.truncate(SETS_TRIED as usize);
         for set in sets {
             let after = self.hashes(Some(set.recorded_at), true).await?;
-            let moved = after.iter().filter(|(name, sha256)| before.get(*name) != Some(sha256));
+            let moved = after
+                .iter()
+                .filter(|(name, sha256)| before.get(*name) != Some(sha256));
             let files: Vec<String> = moved.map(|(name, _)| name.clone()).collect();
             before = after;
             if files.is_empty() {
@@ -332,5 +337,8 @@ impl Day<'_> {
 
 /// Whether a field names a person: no report shows it.
 fn is_personal(field: &str) -> bool {
-    matches!(field, "customer_name" | "customer_email" | "customer_locale")
+    matches!(
+        field,
+        "customer_name" | "customer_email" | "customer_locale"
+    )
 }
