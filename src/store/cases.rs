@@ -189,7 +189,7 @@ async fn units_load(
     let units = select("units", UNIT, UNITS).bind(known_at.is_some());
     for mut row in facts_read(tx, Entity::Units, units.page(page), known_at).await? {
         let order_id: i64 = row.get("order_id")?;
-        if let Some(replaced) = row.get("replaces_unit_id")? {
+        if let Some(replaced) = row.get::<Option<i64>>("replaces_unit_id")? {
             replacing.push((row.id(), replaced));
         }
         found.push((row.id(), order_id, unit(&mut row)?));

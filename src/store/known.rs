@@ -180,7 +180,7 @@ async fn units_known(
     for mut row in rows_known(tx, Entity::Orders, rows, known_at).await? {
         orders.insert(row.id(), order(&mut row)?);
     }
-    let of = |(id, order_id, further, unit)| {
+    let of = |(id, order_id, further, unit): (i64, i64, Option<i64>, Unit)| {
         let order = orders.get(&order_id).filter(|order| !order.withdrawn)?;
         Some((id, (root(order, unit), further)))
     };

@@ -60,7 +60,8 @@ fn published(file: &FileCheck) -> &'static str {
 fn print(verified: &Verified) -> Result<()> {
     let mut rows = Rows::new(&["file", "published", "today"]);
     for file in &verified.files {
-        rows.push([&file.name, published(file), &file.verdict.to_string()]);
+        let verdict = file.verdict.to_string();
+        rows.push([file.name.as_str(), published(file), verdict.as_str()]);
     }
     rows.print(TableFormat::Table)?;
     println!("days before it, unbroken: {}", verified.days_before);

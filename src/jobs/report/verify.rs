@@ -237,18 +237,20 @@ impl Day<'_> {
     ) -> Result<()> {
         let mut tx = self.shop.store.read().await?;
         let mut sets = store::change_sets_after(&mut tx, Some(known_at), SETS_TRIED + 1).await?;
+        drop(tx);
         verified.has_more = sets.len() as i64 > SETS_TRIED;
         sets.truncate(SETS_TRIED as usize);
         for set in sets {
             let after = self.hashes(Some(set.recorded_at), true).await?;
             let moved = after
                 .iter()
-                .filter(|(name, sha256)| before.get(*name) != Some(sha256));
+                .filter(|(name, sha256)| before.get(*name) != Some(*sha256));
             let files: Vec<String> = moved.map(|(name, _)| name.clone()).collect();
             before = after;
             if files.is_empty() {
                 continue;
             }
+            let mut tx = self.shop.store.read().await?;
             let mut changes = store::changes_of(&mut tx, set.id, CHANGES_NAMED).await?;
             changes.retain(|change| !is_personal(&change.field));
             verified.explaining.push(Explaining {
