@@ -183,7 +183,10 @@ async fn reports(shop: &Shop) {
     jobs::one_report(&open, request, Vec::new()).await.unwrap();
     let mut tx = open.store.read().await.unwrap();
     let sets = store::change_sets_after(&mut tx, None, 1).await.unwrap();
-    assert_ne!(store::changes_of(&mut tx, sets[0].id, 10).await.unwrap(), []);
+    assert_ne!(
+        store::changes_of(&mut tx, sets[0].id, 10).await.unwrap(),
+        []
+    );
     drop(tx);
     let explained = jobs::explain(&open, "C-1", when.at).await.unwrap();
     assert!(explained.is_some());
