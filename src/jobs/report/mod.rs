@@ -3,6 +3,7 @@
 //! same.
 
 mod feed;
+mod trial;
 
 use std::io::Write;
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::report::{
 };
 use crate::store::MessageKind;
 use feed::{Item, feed};
+pub use trial::{Difference, Trial, policy_try};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
