@@ -203,13 +203,23 @@ mod tests {
         )
     }
 
+    /// Terms, the end, the last day, waits from when until when, and how many
+    /// days they take.
+    type Case = (
+        &'static str,
+        &'static str,
+        Option<&'static str>,
+        &'static [(&'static str, &'static str)],
+        i64,
+    );
+
     #[test]
     fn a_wait_takes_the_days_at_whose_end_it_lasts() {
         const WEEK: (&str, &str) = ("2025-03-05 10:00", "2025-03-12 10:00");
         let business = "pause_on_wait = true\ncount = \"business\"";
         let pause = "pause_on_wait = true";
         #[rustfmt::skip]
-        let cases: [(&str, &str, Option<&str>, &[(&str, &str)], i64); 16] = [
+        let cases: [Case; 16] = [
             // The policy does not pause, or nobody waited.
             ("", "2025-03-20 10:00", None, &[WEEK], 0),
             (pause, "2025-03-20 10:00", None, &[], 0),

@@ -80,7 +80,7 @@ impl<'r, W: Write> Report<'r, W> {
         Ok(Self {
             name,
             scope,
-            out: RowWriter::new(name, format, scope.rules.calendar.zone, out)?,
+            out: RowWriter::new(name, format, &scope, out)?,
             sorted: Sorted::new(name),
             compliance: Compliance::default(),
         })
