@@ -1,14 +1,17 @@
 //! `run JOB`: one job, now.
 
 use std::io::IsTerminal;
+use std::pin::pin;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use indicatif::ProgressBar;
 
-use super::output::{Rows, TableFormat, one_of, or_dash, progress};
+use super::output::{Rows, TableFormat, one_of, or_dash, progress, progress_told};
 use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
-use crate::jobs::{self, Enforced, Outcome, Refused, Shop, When};
+use crate::daemon::Signals;
+use crate::jobs::{self, Enforced, Outcome, Refused, Shop, Watch, When};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -45,8 +48,8 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         );
         return Err(Refused(why).into());
     }
-    let bar = progress("{spinner} {msg} {elapsed}", args.job);
-    let outcome = jobs::run_recorded(&shop, args.job, when).await;
+    let bar = bar(args.job, &shop.watch);
+    let outcome = run_until_told(&shop, args.job, when).await;
     bar.finish_and_clear();
     let outcome = outcome?;
     // Cron mails whatever is printed: a run that went well says nothing there.
@@ -57,6 +60,58 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         eprintln!("error: {problem}");
     }
     Ok(done(&outcome))
+}
+
+/// Runs a job. `enforce` and `deliver` end early where their work is whole if a
+/// signal asks for it, and at once if a second one does; others leave nothing
+/// behind that is half done, whenever they end.
+async fn run_until_told(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
+    let running = jobs::run_recorded(shop, job, when);
+    if !matches!(job, JobName::Enforce | JobName::Deliver) {
+        return running.await;
+    }
+    let mut signals = Signals::listen()?;
+    let mut running = pin!(running);
+    tokio::select! {
+        outcome = &mut running => return outcome,
+        _ = signals.next() => shop.watch.end(),
+    }
+    tokio::select! {
+        outcome = running => outcome,
+        signal = signals.next() => bail!("{job}: ended at once by a second {signal}"),
+    }
+}
+
+/// Shows a person on a terminal how far a job is.
+fn bar(job: JobName, watch: &Watch) -> ProgressBar {
+    let so_far: fn(&Watch) -> String = match job {
+        JobName::Enforce => enforced,
+        JobName::Deliver => delivered,
+        _ => return progress("{spinner} {msg} {elapsed}", job),
+    };
+    if std::io::stderr().is_terminal() {
+        watch.begin();
+    }
+    let watch = watch.clone();
+    progress_told(job, move || so_far(&watch))
+}
+
+/// How far `enforce` is.
+fn enforced(watch: &Watch) -> String {
+    let found = watch.so_far("found");
+    // Cases of older rules come on top.
+    let all = watch.so_far("due").max(found);
+    format!("{found} of {all} cases")
+}
+
+/// How far `deliver` is.
+fn delivered(watch: &Watch) -> String {
+    let so_far = |name| watch.so_far(name);
+    let all = so_far("waiting") + so_far("ready").max(so_far("composed"));
+    let ended = ["sent", "failed", "later", "uncertain", "held", "dropped"];
+    let left = all.saturating_sub(ended.map(so_far).iter().sum());
+    let (sent, failed) = (so_far("sent"), so_far("failed"));
+    format!("{sent} sent, {failed} failed, {left} left")
 }
 
 fn done(outcome: &Outcome) -> Done {

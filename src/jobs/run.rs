@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use super::deliver::Pace;
+use super::watch::Watch;
 use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
@@ -20,6 +21,8 @@ pub struct Shop {
     pub config: std::sync::Arc<Config>,
     /// How fast this process sends.
     pub(super) pace: Pace,
+    /// How far the run at work is, and the word to end it.
+    pub watch: Watch,
 }
 
 impl Shop {
@@ -34,6 +37,7 @@ impl Shop {
             store,
             pace: Pace::per_minute(mail.and_then(|mail| mail.max_per_minute)),
             config: std::sync::Arc::new(config),
+            watch: Watch::default(),
         })
     }
 
@@ -96,6 +100,8 @@ pub struct Outcome {
     pub counts: BTreeMap<Cow<'static, str>, u64>,
     /// Why the run as a whole failed, though what it did stands.
     pub problem: Option<String>,
+    /// Whether it was told to end before its work was done.
+    pub ended_early: bool,
 }
 
 impl Outcome {
@@ -196,7 +202,14 @@ pub async fn run_recorded(shop: &Shop, name: JobName, when: When) -> Result<Outc
     let mut tx = shop.store.write().await?;
     let held = store::run_start(&mut tx, &name.to_string(), &node(), clock::now()).await?;
     tx.commit().await?;
-    let ran = run(shop, name, when).await;
+    let mut ran = run(shop, name, when).await;
+    if let Ok(outcome) = &mut ran
+        && outcome.ended_early
+    {
+        let why = "told to end before all was done: what was done is kept, the next run does the \
+                   rest";
+        outcome.problem.get_or_insert_with(|| why.to_owned());
+    }
     let kept = keep(shop, name, held, &ran).await;
     let outcome = ran?;
     kept?;
@@ -259,7 +272,7 @@ async fn counted(tx: &mut Tx<'_>, id: i64) -> Result<Outcome> {
     let counts = serde_json::from_str(&counts);
     Ok(Outcome {
         counts: counts.with_context(|| format!("job_runs.counts of row {id}"))?,
-        problem: None,
+        ..Outcome::default()
     })
 }
 

@@ -103,17 +103,32 @@ async fn it_runs_each_slot_once_and_stops_when_told() {
 }
 
 #[tokio::test]
-async fn the_job_at_work_is_finished_before_it_stops() {
+async fn a_job_that_is_told_to_stop_ends_after_its_page_and_the_next_start_goes_on() {
     let shop = Shop::new(&every_second());
-    shop.import(&many_units(4_400)).await;
+    shop.import(&many_units(8_800)).await;
     let mut daemon = Daemon::start(&shop);
-    // The first of three pages.
+    // In the first of five pages: it cannot go far while nobody reads its log.
     daemon.wait_for("planned");
     daemon.terminate();
     daemon.ended();
-    assert_eq!(shop.rows(NOT_DONE).await, [""; 0]);
     let waiting = "SELECT count(*) FROM agenda WHERE next_at = 0";
+    let left: usize = shop.rows(waiting).await[0].parse().unwrap();
+    assert!((1..8_800).contains(&left), "{left}");
+    // The slot is not done.
+    let slot = "SELECT job, state, error FROM job_runs";
+    assert_eq!(shop.rows(slot).await, ["enforce|running|-"]);
+    let mut daemon = Daemon::start(&shop);
+    daemon.wait_for(" ran ");
+    daemon.terminate();
+    daemon.ended();
     assert_eq!(shop.rows(waiting).await, ["0"]);
+    assert_eq!(shop.rows(NOT_DONE).await, [""; 0]);
+    let first = "SELECT fence, counts FROM job_runs ORDER BY id LIMIT 1";
+    let first = shop.rows(first).await.remove(0);
+    assert!(
+        first.starts_with("2|") && first.contains("\"found\":8800"),
+        "{first}"
+    );
 }
 
 /// A slot a year: no test meets the next one.

@@ -92,7 +92,7 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Stops pages when they write.
-const BLOCK: &str = "BEGIN; LOCK TABLE deadlines IN SHARE MODE";
+pub const BLOCK: &str = "BEGIN; LOCK TABLE deadlines IN SHARE MODE";
 
 /// How many nodes wait for a lock of the database.
 const WAITING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_activity \

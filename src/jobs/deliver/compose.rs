@@ -73,7 +73,9 @@ impl Run<'_> {
     /// page, as long as somebody takes them.
     pub(super) async fn compose_ready(&self, pages: mpsc::Sender<Composed>) -> Result<()> {
         for mut stage in stages(&self.shop.config.contacts, self.customers_too) {
-            while let Some(page) = self.compose_page(&mut stage).await? {
+            while !self.is_ending()
+                && let Some(page) = self.compose_page(&mut stage).await?
+            {
                 if pages.send(page).await.is_err() {
                     return Ok(());
                 }

@@ -255,6 +255,30 @@ async fn what_proves_nothing_is_counted() {
 }
 
 #[tokio::test]
+async fn mail_that_goes_round_in_a_circle_is_counted_up_to_a_limit() {
+    let shop = shop().await;
+    let late = about(&shop, "postfix-delayed", 1).await;
+    let unproven = sample("no-original");
+    for n in 0..30 {
+        // Another report each time.
+        for text in [&late, &unproven] {
+            let text = text.replacen("Message-Id: <", &format!("Message-Id: <round-{n}-"), 1);
+            assert!(text.contains("round-"), "{text}");
+            let expected = match 2 * n < 20 {
+                true => Taken::Recorded(Noted),
+                false => Taken::Known,
+            };
+            assert_eq!(bounce(&shop, &text).await, expected, "{n}");
+        }
+    }
+    let counted = "SELECT message_id, kind, count(*) FROM bounces GROUP BY 1, 2";
+    assert_eq!(shop.rows(counted).await, ["1|noted|20"]);
+    // What changes something is still heard.
+    let gone = about(&shop, "postfix-unknown", 1).await;
+    assert_eq!(bounce(&shop, &gone).await, Taken::Recorded(Hard));
+}
+
+#[tokio::test]
 async fn what_is_not_ours_is_left_alone() {
     let shop = shop().await;
     let before = shop.dump(&[]).await;
