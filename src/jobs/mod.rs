@@ -28,6 +28,7 @@ mod report;
 mod run;
 mod slots;
 mod status;
+mod worklists;
 
 pub use book::{book, policy_texts};
 pub use bounce::{Taken, bounce, bounce_files};
@@ -41,7 +42,8 @@ pub use forget::forget;
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
 pub use outbox::{discard, kept_back, message, message_retry, messages, release};
 pub use preview::{Preview, Wanted, preview};
-pub use report::{ReportRequest, UPCOMING_DAYS, daily_report, one_report};
+pub use report::{ReportRequest, UPCOMING_DAYS, compliance_report, daily_report, one_report};
 pub use run::{JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
 pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};
+pub use worklists::{Listed, worklists, worklists_planned};

@@ -1,7 +1,7 @@
 //! Reports read what was recorded, where an evaluation would find the same.
 
 use warrantyd::jobs::{self, ReportRequest};
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Format, ReportName};
 
 use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named};
 
@@ -13,6 +13,7 @@ async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
         at: at(time),
         from: None,
         to: None,
+        by: By::Started,
         days: 7,
         format: Format::Csv,
     };

@@ -153,6 +153,7 @@ async fn reports(shop: &Shop) -> BTreeMap<String, Vec<u8>> {
             at: at("2025-11-20T20:00:00Z"),
             from: None,
             to: None,
+            by: warrantyd::report::By::Started,
             days: UPCOMING_DAYS,
             format: Format::Json,
         };

@@ -163,6 +163,7 @@ async fn reports(shop: &Shop) {
             at: when.at,
             from: None,
             to: None,
+            by: warrantyd::report::By::Started,
             days: jobs::UPCOMING_DAYS,
             format: Format::Csv,
         };

@@ -2,6 +2,7 @@
 //! deadlines alone read what was recorded where an evaluation would find the
 //! same.
 
+mod compliance;
 mod feed;
 
 use std::io::Write;
@@ -16,10 +17,12 @@ use super::{Outcome, Refused, Shop, When};
 use crate::mail::{Attachment, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
-    Daily, DailySet, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
+    By, Daily, DailySet, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
 };
 use crate::store::MessageKind;
-use feed::{Item, feed};
+
+pub use compliance::compliance_report;
+pub(super) use feed::{Item, feed};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
@@ -38,6 +41,8 @@ pub struct ReportRequest {
     pub from: Option<NaiveDate>,
     /// `compliance`, `notices`: the last local date.
     pub to: Option<NaiveDate>,
+    /// `compliance`: which date of a promise counts.
+    pub by: By,
     /// `upcoming`: how many days ahead.
     pub days: u16,
     /// CSV or JSON.
@@ -51,6 +56,7 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         at,
         from,
         to,
+        by,
         days,
         format,
     } = request;
@@ -62,6 +68,7 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         at,
         from,
         to,
+        by,
         days,
     };
     let mut report = Report::new(name, format, scope, out)?;
@@ -89,16 +96,8 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
 
 /// Writes the daily set as of the run's time, and mails it to the managers.
 pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
-    let config = &shop.config;
-    let dir = config.reports.dir.as_ref().with_context(|| {
-        Refused("reports.dir is not set: expected a directory for the daily reports".to_owned())
-    })?;
-    if when.at > when.clock {
-        let why = "--at is in the future: expected a time until now, or a single `report`";
-        return Err(Refused(why.to_owned()).into());
-    }
-    let date = config.calendar.date_of(when.at);
-    let dir = dir.join(date.to_string());
+    let date = shop.config.calendar.date_of(when.at);
+    let dir = directory(shop, when)?.join(date.to_string());
     let mut tx = shop.store.read().await?;
     let in_force = rules(shop, &mut tx).await?;
     let scope = Scope {
@@ -106,6 +105,7 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
         at: when.at,
         from: None,
         to: None,
+        by: By::Started,
         days: UPCOMING_DAYS,
     };
     let mut set = DailySet::create(&dir, scope)?;
@@ -130,6 +130,18 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     outcome.count("files", daily.manifest.files.len() as u64 + 1);
     mail_managers(shop, &daily, &dir, date, when, &mut outcome).await?;
     Ok(outcome)
+}
+
+/// Where sets of reports go, if one can be written as of a time.
+fn directory(shop: &Shop, when: When) -> Result<&Path> {
+    let dir = shop.config.reports.dir.as_deref().with_context(|| {
+        Refused("reports.dir is not set: expected a directory for the reports".to_owned())
+    })?;
+    if when.at > when.clock {
+        let why = "--at is in the future: expected a time until now, or a single `report`";
+        return Err(Refused(why.to_owned()).into());
+    }
+    Ok(dir)
 }
 
 /// Puts the managers' mail into the outbox, once for each of them.
@@ -162,10 +174,7 @@ async fn mail_managers(
             letter: &letter,
             attachments: &attachments,
         };
-        // Composed now, be the report of an earlier time: now is when its
-        // tries begin.
-        let now = if when.is_slot { when.clock } else { when.at };
-        let posted = post(&mut tx, config, mail, parcel, now).await?;
+        let posted = post(&mut tx, config, mail, parcel, when.composed_at()).await?;
         outcome.count("composed", posted.into());
     }
     Ok(tx.commit().await?)

@@ -55,7 +55,8 @@ async fn exceptions(shop: &Shop, time: &str) -> Vec<String> {
         at: at(time),
         from: None,
         to: None,
-        days: jobs::UPCOMING_DAYS,
+        by: warrantyd::report::By::Started,
+            days: jobs::UPCOMING_DAYS,
         format: Format::Csv,
     };
     let written = shop.path("exceptions.csv");
