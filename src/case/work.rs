@@ -113,12 +113,7 @@ impl<'e> Seen<'e> {
             promise,
         };
         let is_pending = |promise: &&&Deadline| !promise.lapsed || self.view.lapsed_unconfirmed;
-        let pending: Vec<&Deadline> = self
-            .promises
-            .iter()
-            .filter(is_pending)
-            .copied()
-            .collect();
+        let pending: Vec<&Deadline> = self.promises.iter().filter(is_pending).copied().collect();
         for promise in &pending {
             let whose = match promise.window {
                 Window::RefundPayment => Audience::Finance,
@@ -129,9 +124,10 @@ impl<'e> Seen<'e> {
             all.push(line(whose, group(promise), date, Some(*promise)));
         }
         let first = pending.first().copied();
-        let unassigned = pending.iter().copied().find(|promise| {
-            self.assignee.is_none() && promise.window != Window::RefundPayment
-        });
+        let unassigned = pending
+            .iter()
+            .copied()
+            .find(|promise| self.assignee.is_none() && promise.window != Window::RefundPayment);
         let on_leads = match (self.view.waits_since, unassigned) {
             (Some(since), _) if self.view.stuck_since(rules, now).is_some() => {
                 Some((WorkGroup::Stuck, rules.calendar.date_of(since), first))
@@ -140,9 +136,7 @@ impl<'e> Seen<'e> {
                 let date = sorted_by(promise, rules);
                 Some((WorkGroup::Unassigned, date, Some(promise)))
             }
-            (Some(since), None) => {
-                Some((WorkGroup::Waiting, rules.calendar.date_of(since), first))
-            }
+            (Some(since), None) => Some((WorkGroup::Waiting, rules.calendar.date_of(since), first)),
             (None, None) => None,
         };
         if let Some((group, date, promise)) = on_leads {

@@ -51,7 +51,10 @@ impl Letters {
     ) -> Result<Letter, ComposeError> {
         let scribe = self.scribe(&shop.locale, shop);
         let lines = clean_lines(files);
-        let figures = kept.figures.iter().map(|figure| values(&scribe, kept, figure));
+        let figures = kept
+            .figures
+            .iter()
+            .map(|figure| values(&scribe, kept, figure));
         let figures: Vec<Value> = figures.collect::<Result<_, Error>>()?;
         let values = context! {
             period => kept.period,
@@ -73,11 +76,7 @@ impl Letters {
     }
 }
 
-fn values(
-    scribe: &Scribe<'_>,
-    kept: &KeptPromises,
-    figure: &KeptPromise,
-) -> Result<Value, Error> {
+fn values(scribe: &Scribe<'_>, kept: &KeptPromises, figure: &KeptPromise) -> Result<Value, Error> {
     let n = scribe.notice_values(&about(figure.window), kept.to)?;
     let words = scribe.words(&n)?;
     let KeptPromise {
@@ -114,5 +113,66 @@ fn about(window: Window) -> NoticeText {
         accessories_missing: false,
         assignee: None,
         started_on: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter_tests::{date, letters, shop};
+    use super::*;
+
+    #[test]
+    fn each_promise_is_told_against_the_period_before() {
+        let figure = |window, percent: Option<&str>, before: Option<&str>| KeptPromise {
+            window,
+            decided: percent.map_or(0, |_| 17),
+            percent: percent.map(str::to_owned),
+            decided_before: before.map_or(0, |_| 4),
+            percent_before: before.map(str::to_owned),
+        };
+        let kept = KeptPromises {
+            period: "week",
+            name: "2026-W07".into(),
+            from: date("2026-02-09"),
+            to: date("2026-02-15"),
+            figures: vec![
+                figure(Window::HardwareRepair, Some("94.12"), Some("75.00")),
+                figure(Window::RefundPayment, Some("94.12"), None),
+                figure(Window::SoftwareRepair, None, None),
+            ],
+        };
+        for (locale, expected) in [
+            (
+                "en",
+                [
+                    "Hardware repair: 94.12 % of 17 in time (before: 75.00 % of 4)",
+                    "Refund payment: 94.12 % of 17 in time (before: none)",
+                    "Software repair: none fell due (before: none)",
+                    "from Monday 9 February 2026 to Sunday 15 February 2026",
+                ],
+            ),
+            (
+                "vi",
+                [
+                    "Sửa chữa phần cứng: 94.12 % của 17 đúng hạn (trước đó: 75.00 % của 4)",
+                    "Trả tiền hoàn: 94.12 % của 17 đúng hạn (trước đó: không có)",
+                    "Sửa chữa phần mềm: không có lời hứa nào đến hạn (trước đó: không có)",
+                    "tuần 2026-W07",
+                ],
+            ),
+        ] {
+            let shop = Shop {
+                locale: locale.into(),
+                ..shop()
+            };
+            let files = ["missed.csv".to_owned()];
+            let letter = letters().compliance(&shop, &kept, &files).unwrap();
+            let text = [letter.subject, letter.text].join(" ");
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for words in expected {
+                assert!(text.contains(words), "{words}\n{text}");
+            }
+            assert!(letter.html.contains("94.12 %") && letter.html.contains("missed.csv"));
+        }
     }
 }

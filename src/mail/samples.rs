@@ -114,7 +114,9 @@ pub fn samples(locale: &str) -> Vec<Sample> {
 fn worklists() -> impl Iterator<Item = Sample> {
     let repair = Some(Window::HardwareRepair);
     let of = |whose, parts: &[(&'static str, Option<Window>)]| {
-        let parts = parts.iter().map(|(name, window)| part(whose, name, *window));
+        let parts = parts
+            .iter()
+            .map(|(name, window)| part(whose, name, *window));
         (whose, parts.collect::<Vec<_>>())
     };
     let assignees = [
@@ -145,7 +147,6 @@ fn worklists() -> impl Iterator<Item = Sample> {
         let mut bare_list = list.clone();
         for line in bare_list.parts.iter_mut().flat_map(|part| &mut part.lines) {
             line.about = bare(line.about.clone());
-            line.since = None;
         }
         let lists = [("", list), ("-bare", bare_list)];
         lists.map(|(ending, list)| Sample {

@@ -173,7 +173,11 @@ impl<'t> Scribe<'t> {
     }
 
     /// What templates know of a notice.
-    pub(super) fn notice_values(&self, notice: &NoticeText, today: NaiveDate) -> Result<Value, Error> {
+    pub(super) fn notice_values(
+        &self,
+        notice: &NoticeText,
+        today: NaiveDate,
+    ) -> Result<Value, Error> {
         let clean = |text: &Option<String>| text.as_deref().map(one_line);
         let date = |date: Option<NaiveDate>| date.map(|date| self.date(date)).transpose();
         let money = |money: Option<Money>| money.map(|money| self.money(money)).transpose();

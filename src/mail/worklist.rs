@@ -85,11 +85,7 @@ impl Letters {
     }
 }
 
-fn compose(
-    scribe: &Scribe<'_>,
-    list: &Worklist,
-    at_most: usize,
-) -> Result<Letter, ComposeError> {
+fn compose(scribe: &Scribe<'_>, list: &Worklist, at_most: usize) -> Result<Letter, ComposeError> {
     let shown = list.shown(at_most);
     let total: u64 = list.parts.iter().map(|part| part.total).sum();
     let lines: usize = shown.iter().map(|(_, lines)| lines.len()).sum();
@@ -103,8 +99,10 @@ fn compose(
         left_out => total.saturating_sub(lines as u64),
     };
     let (subject, intro) = scribe.letter("worklist", &values)?;
-    let names: BTreeMap<String, String> =
-        scribe.pairs("worklist_words", &values)?.into_iter().collect();
+    let names: BTreeMap<String, String> = scribe
+        .pairs("worklist_words", &values)?
+        .into_iter()
+        .collect();
     let name = |key: &str| names.get(key).cloned().unwrap_or_else(|| key.to_owned());
     let mut promises = BTreeSet::new();
     let mut sections = Vec::new();
@@ -177,4 +175,46 @@ fn work_values(
         since_days => days,
         lapsed => line.lapsed,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter_tests::{letters, shop};
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn a_letter_is_never_cut_off_by_a_mail_program() {
+        for locale in ["en", "vi"] {
+            let mut lists = samples(locale).into_iter().filter_map(|sample| sample.list);
+            let mut list = lists.next().unwrap();
+            let mut part = list.parts.swap_remove(0);
+            part.lines = part.lines.into_iter().cycle().take(300).collect();
+            for (n, line) in part.lines.iter_mut().enumerate() {
+                line.about.subject_ref = format!("C-{n:04}");
+                line.about.product_name = Some("Photo <Frame> ".repeat(20));
+            }
+            part.total = 1_000;
+            list.parts = vec![part];
+            let shop = Shop {
+                locale: locale.into(),
+                ..shop()
+            };
+            let letter = letters().worklist(&shop, &list).unwrap();
+            let size = letter.html.len();
+            assert!(
+                size < HTML_LIMIT && size > HTML_LIMIT / 2,
+                "{locale}: {size}"
+            );
+            // As many as were told, from the first, in both parts.
+            let told = letter.html.matches("<b>").count() - 1;
+            for n in 0..300 {
+                let name = format!("C-{n:04}");
+                assert_eq!(letter.text.contains(&name), n < told, "{locale} {name}");
+                assert_eq!(letter.html.contains(&name), n < told, "{locale} {name}");
+            }
+            let left_out = (1_000 - told).to_string();
+            assert!(letter.text.contains(&left_out), "{locale}: {left_out}");
+        }
+    }
 }

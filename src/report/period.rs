@@ -149,7 +149,11 @@ impl<'r> PeriodSet<'r> {
         let report = self.report.finish()?;
         let (missed, rows) = self.missed.finish()?;
         let files = [
-            (format!("{}.csv", report.name), Some(report.rows), report.out),
+            (
+                format!("{}.csv", report.name),
+                Some(report.rows),
+                report.out,
+            ),
             (MISSED_NAME.to_owned(), Some(rows), missed),
         ];
         let manifest = publish(&self.directory, &self.scope, files)?;

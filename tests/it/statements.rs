@@ -14,7 +14,7 @@ use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
 use warrantyd::jobs::{self, Holding, When};
 use warrantyd::policy::STANDARD;
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Format, ReportName};
 use warrantyd::store;
 
 use crate::bounce;
@@ -163,7 +163,7 @@ async fn reports(shop: &Shop) {
             at: when.at,
             from: None,
             to: None,
-            by: warrantyd::report::By::Started,
+            by: By::Started,
             days: jobs::UPCOMING_DAYS,
             format: Format::Csv,
         };

@@ -45,9 +45,7 @@ impl Lists {
         now: Instant,
     ) {
         for found in work(case, evaluation, rules, now) {
-            let own = found
-                .assignee
-                .filter(|_| found.whose == Audience::Assignee);
+            let own = found.assignee.filter(|_| found.whose == Audience::Assignee);
             let key = (found.whose, own.map(address_key).unwrap_or_default());
             let list = self.0.entry(key).or_insert_with(|| List {
                 whose: found.whose,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use warrantyd::jobs::{self, ReportRequest, Taken};
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Format, ReportName};
 use warrantyd::store::BounceKind::{Hard, Noted, Soft};
 
 use super::{ADA, about, sample};
@@ -55,8 +55,8 @@ async fn exceptions(shop: &Shop, time: &str) -> Vec<String> {
         at: at(time),
         from: None,
         to: None,
-        by: warrantyd::report::By::Started,
-            days: jobs::UPCOMING_DAYS,
+        by: By::Started,
+        days: jobs::UPCOMING_DAYS,
         format: Format::Csv,
     };
     let written = shop.path("exceptions.csv");
