@@ -160,8 +160,8 @@ fn worklists() -> impl Iterator<Item = Sample> {
     })
 }
 
-/// A part of a list: a claim in every stage that can stand there, more than are
-/// told.
+/// A part of a list: a claim in each stage that can stand there, and one more
+/// that is not told.
 fn part(whose: Audience, name: &'static str, window: Option<Window>) -> WorkPart {
     let is_paused = name == "paused";
     let later = if name == "due" { 9 } else { 0 };
@@ -175,23 +175,33 @@ fn part(whose: Audience, name: &'static str, window: Option<Window>) -> WorkPart
     let is_claim = window != Some(Window::CancellationRefund);
     let stages: &[&'static str] = match (whose, is_claim) {
         (_, false) => &[""],
-        (Audience::Lead, _) => &[
+        (Audience::Lead, _) if window.is_none() => &[
             "awaiting_confirmation",
-            "awaiting_goods",
             "in_repair",
-            "return_due",
             "refund_due",
             "exchange_due",
         ],
         (Audience::Finance, _) => &["refund_due"],
         _ => &["awaiting_confirmation", "in_repair"],
     };
-    let lines = stages.iter().map(|stage| WorkLine {
-        about: about.clone(),
-        stage: is_claim.then_some(*stage),
-        handled_as: is_claim.then_some(if name == "stuck" { "return" } else { "repair" }),
-        since: is_claim.then_some(STARTED_ON),
-        lapsed: name == "late" && *stage == "awaiting_confirmation",
+    let lines = stages.iter().zip(17..).map(|(stage, n)| {
+        let mut about = about.clone();
+        let lapsed = name == "late" && *stage == "awaiting_confirmation";
+        if lapsed {
+            about.window = Some(Window::HardwareFix);
+            clause(about.window, about.step).clone_into(&mut about.clause);
+            about.days = about.window.map(days);
+        }
+        if is_claim {
+            about.subject_ref = format!("C-{n}");
+        }
+        WorkLine {
+            about,
+            stage: is_claim.then_some(*stage),
+            handled_as: is_claim.then_some(if name == "stuck" { "return" } else { "repair" }),
+            since: is_claim.then_some(STARTED_ON),
+            lapsed,
+        }
     });
     let lines: Vec<WorkLine> = lines.collect();
     WorkPart {

@@ -163,7 +163,7 @@ async fn delivered(shop: &Shop) -> BTreeMap<String, Mail> {
             text: parsed.body_text(0).unwrap().replace("\r\n", "\n"),
             html: parsed.body_html(0).unwrap().into_owned(),
         };
-        let before = mails.insert(to.address().unwrap().to_owned(), mail);
+        let before = mails.insert(to.address().unwrap().to_lowercase(), mail);
         assert!(before.is_none(), "two mails to one");
     }
     mails
@@ -289,7 +289,7 @@ async fn a_dry_run_says_who_gets_a_list_and_writes_none() {
         found.collect::<Vec<_>>(),
         [
             "assignee ann@example.com 2 1",
-            "assignee tom@example.com 4 2",
+            "assignee Tom@example.com 4 2",
             "lead lead@example.com 7 4",
             "finance finance@example.com 2 2",
         ]
