@@ -10,7 +10,7 @@ use super::output::{one_of, progress};
 use super::{Done, time_or_now};
 use crate::config::delimiter;
 use crate::jobs::{self, Refused, ReportRequest, Shop};
-use crate::report::{AtomicFile, Dialect, Format, ReportName};
+use crate::report::{AtomicFile, By, Dialect, Format, ReportName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,12 +20,15 @@ pub struct Args {
     /// As of a time instead of now
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// compliance: promises that started on this date or later; notices: due on it or later
+    /// compliance: promises that started, or fell due, on this date or later; notices: due on it or later
     #[arg(long, value_name = "DATE")]
     from: Option<NaiveDate>,
     /// The same, until this date
     #[arg(long, value_name = "DATE")]
     to: Option<NaiveDate>,
+    /// compliance: which date of a promise --from and --to mean [default: started]
+    #[arg(long, value_parser = one_of::<By>())]
+    by: Option<By>,
     /// upcoming: so many days ahead [default: 7]
     #[arg(long)]
     days: Option<u16>,
@@ -84,6 +87,8 @@ fn refuse_what_means_nothing(args: &Args) -> Result<(), Refused> {
     let has_period = matches!(args.name, ReportName::Compliance | ReportName::Notices);
     let why = if (args.from.is_some() || args.to.is_some()) && !has_period {
         "--from and --to are for compliance and notices"
+    } else if args.by.is_some() && args.name != ReportName::Compliance {
+        "--by is for compliance"
     } else if args.days.is_some() && args.name != ReportName::Upcoming {
         "--days is for upcoming"
     } else {
@@ -106,6 +111,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         at: time_or_now(&shop, args.at.as_deref())?,
         from: args.from,
         to: args.to,
+        by: args.by.unwrap_or(By::Started),
         days: args.days.unwrap_or(jobs::UPCOMING_DAYS),
         format: args.format()?,
     };

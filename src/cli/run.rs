@@ -11,7 +11,7 @@ use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
 use crate::daemon::Signals;
-use crate::jobs::{self, Enforced, Outcome, Refused, Shop, Watch, When};
+use crate::jobs::{self, Enforced, Listed, Outcome, Refused, Shop, Watch, When};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,7 +21,7 @@ pub struct Args {
     /// Run as of a time until now; `now` says that the clock is right
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Say what `enforce` would do, and write nothing
+    /// Say what `enforce` would do, or whom `worklists` would write to, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// How the rows of a dry run are printed
@@ -34,12 +34,22 @@ pub struct Args {
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let when = When::new(time(&shop, args.at.as_deref())?, clock::now());
     if args.dry_run {
-        if args.job != JobName::Enforce {
-            return Err(Refused("--dry-run: only `run enforce` has one".to_owned()).into());
-        }
-        let enforced = jobs::enforce(&shop, when, true).await?;
-        print_dry_run(&shop, &enforced, args.format)?;
-        return Ok(done(&enforced.outcome));
+        return match args.job {
+            JobName::Enforce => {
+                let enforced = jobs::enforce(&shop, when, true).await?;
+                print_dry_run(&shop, &enforced, args.format)?;
+                Ok(done(&enforced.outcome))
+            }
+            JobName::Worklists => {
+                let (listed, outcome) = jobs::worklists_planned(&shop, when.at).await?;
+                print_lists(&listed, &outcome, args.format)?;
+                Ok(done(&outcome))
+            }
+            _ => {
+                let why = "--dry-run: only `run enforce` and `run worklists` have one";
+                Err(Refused(why.to_owned()).into())
+            }
+        };
     }
     if args.at.is_some() && matches!(args.job, JobName::Import | JobName::Housekeeping) {
         let why = format!(
@@ -132,6 +142,21 @@ pub fn line(outcome: &Outcome) -> String {
         .iter()
         .map(|(name, count)| format!("{count} {name}"));
     counts.collect::<Vec<_>>().join(", ")
+}
+
+fn print_lists(listed: &[Listed], outcome: &Outcome, format: TableFormat) -> Result<()> {
+    let mut rows = Rows::new(&["whose", "recipient", "lines", "late or stuck"]);
+    for list in listed {
+        rows.push([
+            list.whose.to_string(),
+            list.recipient.clone(),
+            list.total.to_string(),
+            list.worst.to_string(),
+        ]);
+    }
+    rows.print(format)?;
+    eprintln!("dry run, nothing was written: {}", line(outcome));
+    Ok(())
 }
 
 fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Result<()> {

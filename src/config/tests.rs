@@ -88,7 +88,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
-            "4: jobs.enforc: unknown key, expected one of import, enforce, deliver, report, housekeeping",
+            "4: jobs.enforc: unknown key, expected one of import, enforce, deliver, report, worklists, compliance_weekly, compliance_monthly, housekeeping",
         ),
         (
             "[jobs.enforce]\n\nevery = 1",

@@ -10,6 +10,7 @@ use super::watch::Watch;
 use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
+use crate::report::Period;
 use crate::store::{self, Held, RunState, Store, Tx};
 
 /// What every job works on: the database and the settings of one business.
@@ -91,6 +92,12 @@ impl When {
             is_daemons: true,
         }
     }
+
+    /// When its messages are composed: now, be what they tell of an earlier
+    /// slot. Now is when their tries begin.
+    pub(super) fn composed_at(self) -> Instant {
+        if self.is_slot { self.clock } else { self.at }
+    }
 }
 
 /// What a run did.
@@ -147,12 +154,18 @@ pub struct Job {
 impl Job {
     /// Whether a run is as of its slot; others find their work at the present.
     pub fn is_dated(&self) -> bool {
-        self.name == JobName::Report
+        matches!(
+            self.name,
+            JobName::Report
+                | JobName::Worklists
+                | JobName::ComplianceWeekly
+                | JobName::ComplianceMonthly
+        )
     }
 }
 
 /// The jobs, in the order in which they run when several are due.
-pub const JOBS: [Job; 5] = [
+pub const JOBS: [Job; 8] = [
     Job {
         name: JobName::Import,
         schedule: "*/10 * * * *",
@@ -176,6 +189,24 @@ pub const JOBS: [Job; 5] = [
         schedule: "0 6 * * *",
         catch_up: CatchUp::All,
         what: "writes the daily report set and mails it to the managers",
+    },
+    Job {
+        name: JobName::Worklists,
+        schedule: "30 6 * * *",
+        catch_up: CatchUp::Latest,
+        what: "on working days mails everybody who has something to do their list",
+    },
+    Job {
+        name: JobName::ComplianceWeekly,
+        schedule: "15 6 * * 1",
+        catch_up: CatchUp::All,
+        what: "writes and mails how the promises of the last week were kept",
+    },
+    Job {
+        name: JobName::ComplianceMonthly,
+        schedule: "20 6 1 * *",
+        catch_up: CatchUp::All,
+        what: "writes and mails how the promises of the last month were kept",
     },
     Job {
         name: JobName::Housekeeping,
@@ -283,6 +314,9 @@ pub(super) async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome
         JobName::Enforce => Ok(super::enforce(shop, when, false).await?.outcome),
         JobName::Deliver => super::deliver(shop, when).await,
         JobName::Report => super::daily_report(shop, when).await,
+        JobName::Worklists => super::worklists(shop, when).await,
+        JobName::ComplianceWeekly => super::compliance_report(shop, when, Period::Week).await,
+        JobName::ComplianceMonthly => super::compliance_report(shop, when, Period::Month).await,
         JobName::Housekeeping => super::housekeeping::housekeeping(shop, when).await,
     }
 }

@@ -49,9 +49,7 @@ impl<'t> Scribe<'t> {
                 subject_ref: one_line(&notice.subject_ref),
             })?;
         let (n, shop) = (self.notice_values(notice, today)?, self.shop_values.clone());
-        let values = context! { n => n.clone(), shop => shop.clone() };
-        let words = self.pairs("words", &values)?;
-        let words: BTreeMap<String, String> = words.into_iter().collect();
+        let words = self.words(&n)?;
         let values = context! { n, shop, words };
         let (title, mut paragraphs) = self.letter(name, &values)?;
         // By the habit of the templates: the last one says what to do.
@@ -64,8 +62,14 @@ impl<'t> Scribe<'t> {
             paragraphs,
             next_step,
             facts: self.pairs("facts", &values)?,
-            lines: Vec::new(),
+            ..Section::default()
         })
+    }
+
+    /// The words that letters share, of the values of a notice.
+    pub(super) fn words(&self, n: &Value) -> Result<BTreeMap<String, String>, Error> {
+        let values = context! { n => n.clone(), shop => self.shop_values.clone() };
+        Ok(self.pairs("words", &values)?.into_iter().collect())
     }
 
     /// The subject of a letter about several notices.
@@ -88,25 +92,58 @@ impl<'t> Scribe<'t> {
         subject: String,
         sections: Vec<Section>,
     ) -> Result<Letter, ComposeError> {
+        let frame = self.frame(addressee, sections.len());
+        let page = Page {
+            subject,
+            greeting: self.paragraphs("greeting", &frame)?,
+            is_numbered: sections.len() > 1,
+            sections,
+            closing: self.paragraphs("closing", &frame)?,
+            shop: &self.shop,
+            footnote: self.paragraphs("footnote", &frame)?,
+        };
+        self.letter_of(page)
+    }
+
+    /// The whole letter of a list to somebody inside the shop: the sections are
+    /// its parts.
+    pub(super) fn lay_out_list(
+        &self,
+        subject: String,
+        intro: Vec<String>,
+        sections: Vec<Section>,
+    ) -> Result<Letter, ComposeError> {
+        let frame = self.frame(&Addressee::Inside, 1);
+        let mut greeting = self.paragraphs("greeting", &frame)?;
+        greeting.extend(intro);
+        let page = Page {
+            subject,
+            greeting,
+            is_numbered: false,
+            sections,
+            closing: self.paragraphs("closing", &frame)?,
+            shop: &self.shop,
+            footnote: self.paragraphs("footnote", &frame)?,
+        };
+        self.letter_of(page)
+    }
+
+    /// What the parts around every letter are written from.
+    fn frame(&self, addressee: &Addressee, matters: usize) -> Value {
         let (customer_ref, name) = match addressee {
             Addressee::Customer {
                 customer_ref, name, ..
             } => (Some(one_line(customer_ref)), name.as_deref().map(one_line)),
             Addressee::Inside => (None, None),
         };
-        let frame = context! {
+        context! {
             shop => self.shop_values.clone(),
             addressee => context! { customer_ref, name },
-            notices => sections.len(),
-        };
-        let page = Page {
-            subject,
-            greeting: self.paragraphs("greeting", &frame)?,
-            sections,
-            closing: self.paragraphs("closing", &frame)?,
-            shop: &self.shop,
-            footnote: self.paragraphs("footnote", &frame)?,
-        };
+            notices => matters,
+        }
+    }
+
+    fn letter_of(&self, page: Page<'_>) -> Result<Letter, ComposeError> {
         let values = page.values(self.locale, self.shop_values.clone());
         Ok(Letter {
             html: self.templates.html(&values)?,
@@ -135,7 +172,12 @@ impl<'t> Scribe<'t> {
         self.templates.render(self.locale, "date", &values)
     }
 
-    fn notice_values(&self, notice: &NoticeText, today: NaiveDate) -> Result<Value, Error> {
+    /// What templates know of a notice.
+    pub(super) fn notice_values(
+        &self,
+        notice: &NoticeText,
+        today: NaiveDate,
+    ) -> Result<Value, Error> {
         let clean = |text: &Option<String>| text.as_deref().map(one_line);
         let date = |date: Option<NaiveDate>| date.map(|date| self.date(date)).transpose();
         let money = |money: Option<Money>| money.map(|money| self.money(money)).transpose();
@@ -185,7 +227,8 @@ impl<'t> Scribe<'t> {
         self.templates.paragraphs(self.locale, name, values)
     }
 
-    fn pairs(&self, name: &str, values: &Value) -> Result<Vec<(String, String)>, Error> {
+    /// The lines `label: text` of a template.
+    pub(super) fn pairs(&self, name: &str, values: &Value) -> Result<Vec<(String, String)>, Error> {
         self.templates.pairs(self.locale, name, values)
     }
 }

@@ -40,25 +40,37 @@ impl Compliance {
         tally.net.add(deadline.net_days(calendar));
     }
 
+    /// For every promise how many were met, missed or are overdue, and how many
+    /// of those were met, in percent; `None` of none.
+    pub fn kept(&self) -> impl Iterator<Item = (Window, (u64, Option<Decimal>))> {
+        promises().map(|window| {
+            let decided = self.windows.get(&window).map(Tally::decided);
+            let (met, decided) = decided.unwrap_or_default();
+            (window, (decided, percent(met, decided)))
+        })
+    }
+
     /// A row for every promise of the policy, also where there was none to
     /// keep. The clause is that of the window in every version there is, each
     /// once.
     pub fn rows(&self, policies: &Book) -> Vec<Row<'static>> {
-        let promises = Window::VARIANTS
-            .iter()
-            .filter(|window| window.kind() == WindowKind::Obligation);
         let nothing = Tally::default();
-        let rows = promises.map(|window| {
-            let tally = self.windows.get(window).unwrap_or(&nothing);
+        let rows = promises().map(|window| {
+            let tally = self.windows.get(&window).unwrap_or(&nothing);
             let mut row = vec![
-                Cell::code(*window),
-                Cell::Text(clauses(*window, policies).into()),
+                Cell::code(window),
+                Cell::Text(clauses(window, policies).into()),
             ];
             row.extend(tally.cells());
             row
         });
         rows.collect()
     }
+}
+
+fn promises() -> impl Iterator<Item = Window> {
+    let windows = Window::VARIANTS.iter().copied();
+    windows.filter(|window| window.kind() == WindowKind::Obligation)
 }
 
 fn clauses(window: Window, policies: &Book) -> String {
@@ -73,20 +85,30 @@ fn clauses(window: Window, policies: &Book) -> String {
 }
 
 impl Tally {
+    fn count(&self, state: State) -> u64 {
+        self.states.get(&state).copied().unwrap_or(0)
+    }
+
+    /// How many were met, and how many were met, missed or are overdue.
+    fn decided(&self) -> (u64, u64) {
+        let met = self.count(State::Met);
+        let late = self.count(State::Missed) + self.count(State::Overdue);
+        (met, met + late)
+    }
+
     fn cells(&self) -> [Cell<'static>; 14] {
-        let state = |state| self.states.get(&state).copied().unwrap_or(0);
-        let [met, missed, overdue] = [State::Met, State::Missed, State::Overdue].map(state);
+        let (met, decided) = self.decided();
         let [p50, p90, max] = self.gross.ranks();
         let [net_p50, net_p90, net_max] = self.net.ranks();
         [
             Cell::count(self.states.values().sum()),
             Cell::count(met),
-            Cell::count(missed),
-            Cell::count(state(State::Open)),
-            Cell::count(overdue),
-            Cell::count(state(State::Paused)),
-            Cell::count(state(State::Void)),
-            percent(met, met + missed + overdue).map_or(Cell::Empty, Cell::Percent),
+            Cell::count(self.count(State::Missed)),
+            Cell::count(self.count(State::Open)),
+            Cell::count(self.count(State::Overdue)),
+            Cell::count(self.count(State::Paused)),
+            Cell::count(self.count(State::Void)),
+            percent(met, decided).map_or(Cell::Empty, Cell::Percent),
             p50,
             p90,
             max,

@@ -1,9 +1,13 @@
 //! The manifest of a set of reports: what it was made from and what it holds.
 
+use std::io::{self, Write};
+use std::path::Path;
+
 use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::cell::Cell;
+use super::file::{AtomicFile, DescribedFile, remove};
 use super::table::Scope;
 use super::writer::Dialect;
 use crate::policy::Policy;
@@ -53,7 +57,7 @@ pub struct FileEntry {
 }
 
 impl Manifest {
-    pub(super) fn new(scope: &Scope<'_>, dialect: Dialect, files: Vec<FileEntry>) -> Self {
+    fn new(scope: &Scope<'_>, dialect: Dialect, files: Vec<FileEntry>) -> Self {
         let zone = scope.rules.calendar.zone;
         let entry = |policy: &Policy| PolicyEntry {
             policy: policy.id.to_string(),
@@ -70,4 +74,31 @@ impl Manifest {
             files,
         }
     }
+}
+
+/// Puts the files of a set in their place, and their manifest. One that stood
+/// there goes first and this one comes last, so that one is never beside files
+/// of another set.
+pub(super) fn publish(
+    directory: &Path,
+    scope: &Scope<'_>,
+    dialect: Dialect,
+    files: impl IntoIterator<Item = (String, Option<u64>, DescribedFile)>,
+) -> io::Result<Manifest> {
+    let path = directory.join(MANIFEST_NAME);
+    remove(&path)?;
+    let committed = files.into_iter().map(|(name, rows, file)| {
+        Ok(FileEntry {
+            name,
+            rows,
+            sha256: file.commit()?,
+        })
+    });
+    let manifest = Manifest::new(scope, dialect, committed.collect::<io::Result<_>>()?);
+    let mut file = AtomicFile::create(&path)?;
+    let mut text = serde_json::to_vec_pretty(&manifest)?;
+    text.push(b'\n');
+    file.write_all(&text)?;
+    file.commit()?;
+    Ok(manifest)
 }

@@ -19,8 +19,10 @@ use crate::policy::Instant;
 pub enum MessageKind {
     /// It carries notices.
     Notices,
-    /// The daily report.
+    /// A report to the managers.
     Report,
+    /// A list of what its recipient is to do.
+    Worklist,
     /// Something that ops must know.
     Ops,
 }

@@ -16,7 +16,15 @@ pub fn off(jobs: &[&str]) -> String {
 
 /// `enforce` every second, and nothing else.
 pub fn every_second() -> String {
-    let others = off(&["import", "deliver", "report", "housekeeping"]);
+    let others = off(&[
+        "import",
+        "deliver",
+        "report",
+        "worklists",
+        "compliance_weekly",
+        "compliance_monthly",
+        "housekeeping",
+    ]);
     format!("[jobs.enforce]\nschedule = \"* * * * * *\"\n{others}")
 }
 
@@ -143,7 +151,14 @@ fn new_year(back: i32) -> i64 {
 
 #[tokio::test]
 async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
-    let others = off(&["import", "deliver", "housekeeping"]);
+    let others = off(&[
+        "import",
+        "deliver",
+        "worklists",
+        "compliance_weekly",
+        "compliance_monthly",
+        "housekeeping",
+    ]);
     let shop = Shop::new(&format!(
         "[reports]\ndir = \"reports\"\n{others}[jobs.enforce]\n{YEARLY}[jobs.report]\n{YEARLY}"
     ));
@@ -174,7 +189,15 @@ async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
 
 #[tokio::test]
 async fn a_slot_that_a_process_died_over_is_done_again() {
-    let others = off(&["import", "deliver", "report", "housekeeping"]);
+    let others = off(&[
+        "import",
+        "deliver",
+        "report",
+        "worklists",
+        "compliance_weekly",
+        "compliance_monthly",
+        "housekeeping",
+    ]);
     let shop = Shop::new(&format!("[jobs.enforce]\n{YEARLY}{others}"));
     shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
     shop.execute(&format!(

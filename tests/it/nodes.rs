@@ -99,7 +99,15 @@ const WAITING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_acti
                         WHERE datname = current_database() AND application_name LIKE 'node%' \
                           AND wait_event_type = 'Lock'";
 
-const OTHERS: [&str; 4] = ["import", "deliver", "report", "housekeeping"];
+const OTHERS: [&str; 7] = [
+    "import",
+    "deliver",
+    "report",
+    "worklists",
+    "compliance_weekly",
+    "compliance_monthly",
+    "housekeeping",
+];
 
 /// A shop on a server, whose daemons find one slot of `enforce`.
 pub async fn one_slot(server: Arc<Server>, orders: usize) -> Shop {
@@ -168,7 +176,14 @@ pub async fn same_as_undisturbed(shop: &Shop, undisturbed: &Shop, started_at: &s
 
 #[tokio::test]
 async fn each_slot_is_run_once_by_one_of_the_nodes() {
-    let others = off(&["import", "deliver", "housekeeping"]);
+    let others = off(&[
+        "import",
+        "deliver",
+        "worklists",
+        "compliance_weekly",
+        "compliance_monthly",
+        "housekeeping",
+    ]);
     let shop = Shop::on(
         Engine::Postgres,
         &format!(
@@ -198,7 +213,14 @@ async fn each_slot_is_run_once_by_one_of_the_nodes() {
 
 #[tokio::test]
 async fn each_message_is_sent_once_by_one_of_the_nodes() {
-    let others = off(&["import", "report", "housekeeping"]);
+    let others = off(&[
+        "import",
+        "report",
+        "worklists",
+        "compliance_weekly",
+        "compliance_monthly",
+        "housekeeping",
+    ]);
     let settings = format!(
         "{FILE_MAIL}{others}[jobs.enforce]\nschedule = \"* * * * * *\"\n\
          [jobs.deliver]\nschedule = \"* * * * * *\"\n"

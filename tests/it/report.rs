@@ -2,7 +2,7 @@
 
 use strum::VariantArray;
 use warrantyd::jobs::{self, ReportRequest};
-use warrantyd::report::{Dialect, Format, ReportName};
+use warrantyd::report::{By, Dialect, Format, ReportName};
 
 use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, stderr};
 
@@ -14,6 +14,7 @@ async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
         at: at(time),
         from: None,
         to: None,
+        by: By::Started,
         days: 7,
         format: Format::Csv(Dialect::default()),
     };

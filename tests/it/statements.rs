@@ -14,7 +14,7 @@ use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
 use warrantyd::jobs::{self, Holding, When};
 use warrantyd::policy::STANDARD;
-use warrantyd::report::{Dialect, Format, ReportName};
+use warrantyd::report::{By, Dialect, Format, ReportName};
 use warrantyd::store;
 
 use crate::bounce;
@@ -170,6 +170,7 @@ async fn reports(shop: &Shop) {
             at: when.at,
             from: None,
             to: None,
+            by: By::Started,
             days: jobs::UPCOMING_DAYS,
             format: Format::Csv(Dialect::default()),
         };

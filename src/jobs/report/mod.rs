@@ -2,6 +2,7 @@
 //! deadlines alone read what was recorded where an evaluation would find the
 //! same.
 
+mod compliance;
 mod feed;
 mod trial;
 
@@ -14,13 +15,17 @@ use chrono::NaiveDate;
 use super::book::rules;
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
+use crate::config::Config;
 use crate::mail::{Attachment, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
-    Daily, DailySet, Dialect, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
+    By, Daily, DailySet, Dialect, Figures, FileEntry, Format, Owed, Report, ReportName, Scope,
+    Source,
 };
 use crate::store::MessageKind;
-use feed::{Item, feed};
+
+pub use compliance::compliance_report;
+pub(super) use feed::{Item, feed};
 pub use trial::{Difference, Trial, policy_try};
 
 /// What the managers' mail carries at most; larger files stay where they are.
@@ -40,6 +45,8 @@ pub struct ReportRequest {
     pub from: Option<NaiveDate>,
     /// `compliance`, `notices`: the last local date.
     pub to: Option<NaiveDate>,
+    /// `compliance`: which date of a promise counts.
+    pub by: By,
     /// `upcoming`: how many days ahead.
     pub days: u16,
     /// How it is written.
@@ -53,6 +60,7 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         at,
         from,
         to,
+        by,
         days,
         format,
     } = request;
@@ -64,6 +72,7 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         at,
         from,
         to,
+        by,
         days,
     };
     let mut report = Report::new(name, format, scope, out)?;
@@ -89,18 +98,18 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
     Ok((finished.out, finished.rows))
 }
 
+/// How the files of a set are written.
+fn dialect(config: &Config) -> Dialect {
+    Dialect {
+        delimiter: config.reports.csv_delimiter,
+        bom: config.reports.csv_bom,
+    }
+}
+
 /// Writes the daily set as of the run's time, and mails it to the managers.
 pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
-    let config = &shop.config;
-    let dir = config.reports.dir.as_ref().with_context(|| {
-        Refused("reports.dir is not set: expected a directory for the daily reports".to_owned())
-    })?;
-    if when.at > when.clock {
-        let why = "--at is in the future: expected a time until now, or a single `report`";
-        return Err(Refused(why.to_owned()).into());
-    }
-    let date = config.calendar.date_of(when.at);
-    let dir = dir.join(date.to_string());
+    let date = shop.config.calendar.date_of(when.at);
+    let dir = directory(shop, when)?.join(date.to_string());
     let mut tx = shop.store.read().await?;
     let in_force = rules(shop, &mut tx).await?;
     let scope = Scope {
@@ -108,13 +117,10 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
         at: when.at,
         from: None,
         to: None,
+        by: By::Started,
         days: UPCOMING_DAYS,
     };
-    let dialect = Dialect {
-        delimiter: config.reports.csv_delimiter,
-        bom: config.reports.csv_bom,
-    };
-    let mut set = DailySet::create(&dir, scope, dialect)?;
+    let mut set = DailySet::create(&dir, scope, dialect(&shop.config))?;
     let mut outcome = Outcome::default();
     let source = Source::Everything;
     feed(shop, tx, &in_force, when.at, source, |item| match item {
@@ -136,6 +142,18 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     outcome.count("files", daily.manifest.files.len() as u64 + 1);
     mail_managers(shop, &daily, &dir, date, when, &mut outcome).await?;
     Ok(outcome)
+}
+
+/// Where sets of reports go, if one can be written as of a time.
+fn directory(shop: &Shop, when: When) -> Result<&Path> {
+    let dir = shop.config.reports.dir.as_deref().with_context(|| {
+        Refused("reports.dir is not set: expected a directory for the reports".to_owned())
+    })?;
+    if when.at > when.clock {
+        let why = "--at is in the future: expected a time until now, or a single `report`";
+        return Err(Refused(why.to_owned()).into());
+    }
+    Ok(dir)
 }
 
 /// Puts the managers' mail into the outbox, once for each of them.
@@ -168,10 +186,7 @@ async fn mail_managers(
             letter: &letter,
             attachments: &attachments,
         };
-        // Composed now, be the report of an earlier time: now is when its
-        // tries begin.
-        let now = if when.is_slot { when.clock } else { when.at };
-        let posted = post(&mut tx, config, mail, parcel, now).await?;
+        let posted = post(&mut tx, config, mail, parcel, when.composed_at()).await?;
         outcome.count("composed", posted.into());
     }
     Ok(tx.commit().await?)

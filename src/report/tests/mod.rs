@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Weekday};
 
-use super::Scope;
+use super::{By, Scope};
 use crate::case::{Case, Claim, ClaimType, Kind, Order, Rules, Unit};
 use crate::policy::{Book, Calendar, Instant, Policy, STANDARD, STANDARD_NAME};
 
@@ -40,6 +40,7 @@ pub(super) fn scope(rules: &Rules) -> Scope<'_> {
         at: at(),
         from: None,
         to: None,
+        by: By::Started,
         days: 7,
     }
 }

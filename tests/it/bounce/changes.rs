@@ -3,7 +3,7 @@
 use std::fs;
 
 use warrantyd::jobs::{self, ReportRequest, Taken};
-use warrantyd::report::{Dialect, Format, ReportName};
+use warrantyd::report::{By, Dialect, Format, ReportName};
 use warrantyd::store::BounceKind::{Hard, Noted, Soft};
 
 use super::{ADA, about, sample};
@@ -55,6 +55,7 @@ async fn exceptions(shop: &Shop, time: &str) -> Vec<String> {
         at: at(time),
         from: None,
         to: None,
+        by: By::Started,
         days: jobs::UPCOMING_DAYS,
         format: Format::Csv(Dialect::default()),
     };
