@@ -85,24 +85,14 @@ impl<'t> Scribe<'t> {
         Ok(self.letter("digest", &values)?.0)
     }
 
-    /// The whole letter.
+    /// The whole letter: each section is a matter of its own.
     pub(super) fn lay_out(
         &self,
         addressee: &Addressee,
         subject: String,
         sections: Vec<Section>,
     ) -> Result<Letter, ComposeError> {
-        let frame = self.frame(addressee, sections.len());
-        let page = Page {
-            subject,
-            greeting: self.paragraphs("greeting", &frame)?,
-            is_numbered: sections.len() > 1,
-            sections,
-            closing: self.paragraphs("closing", &frame)?,
-            shop: &self.shop,
-            footnote: self.paragraphs("footnote", &frame)?,
-        };
-        self.letter_of(page)
+        self.page(addressee, sections.len(), subject, Vec::new(), sections)
     }
 
     /// The whole letter of a list to somebody inside the shop: the sections are
@@ -113,37 +103,39 @@ impl<'t> Scribe<'t> {
         intro: Vec<String>,
         sections: Vec<Section>,
     ) -> Result<Letter, ComposeError> {
-        let frame = self.frame(&Addressee::Inside, 1);
-        let mut greeting = self.paragraphs("greeting", &frame)?;
-        greeting.extend(intro);
-        let page = Page {
-            subject,
-            greeting,
-            is_numbered: false,
-            sections,
-            closing: self.paragraphs("closing", &frame)?,
-            shop: &self.shop,
-            footnote: self.paragraphs("footnote", &frame)?,
-        };
-        self.letter_of(page)
+        self.page(&Addressee::Inside, 1, subject, intro, sections)
     }
 
-    /// What the parts around every letter are written from.
-    fn frame(&self, addressee: &Addressee, matters: usize) -> Value {
+    fn page(
+        &self,
+        addressee: &Addressee,
+        matters: usize,
+        subject: String,
+        intro: Vec<String>,
+        sections: Vec<Section>,
+    ) -> Result<Letter, ComposeError> {
         let (customer_ref, name) = match addressee {
             Addressee::Customer {
                 customer_ref, name, ..
             } => (Some(one_line(customer_ref)), name.as_deref().map(one_line)),
             Addressee::Inside => (None, None),
         };
-        context! {
+        let frame = context! {
             shop => self.shop_values.clone(),
             addressee => context! { customer_ref, name },
             notices => matters,
-        }
-    }
-
-    fn letter_of(&self, page: Page<'_>) -> Result<Letter, ComposeError> {
+        };
+        let mut greeting = self.paragraphs("greeting", &frame)?;
+        greeting.extend(intro);
+        let page = Page {
+            subject,
+            greeting,
+            sections,
+            is_numbered: matters > 1,
+            closing: self.paragraphs("closing", &frame)?,
+            shop: &self.shop,
+            footnote: self.paragraphs("footnote", &frame)?,
+        };
         let values = page.values(self.locale, self.shop_values.clone());
         Ok(Letter {
             html: self.templates.html(&values)?,

@@ -5,26 +5,21 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use warrantyd::clock;
+use warrantyd::jobs::JOBS;
 
 use crate::shop::{Shop, many_units, one_unit};
 
-/// Jobs that are off.
-pub fn off(jobs: &[&str]) -> String {
-    let off = |job: &&str| format!("[jobs.{job}]\nenabled = false\n");
-    jobs.iter().map(off).collect()
+/// All jobs but these are off.
+pub fn all_off_but(jobs: &[&str]) -> String {
+    let others = JOBS.iter().map(|job| job.name.to_string());
+    let others = others.filter(|name| !jobs.contains(&name.as_str()));
+    let off = |job: String| format!("[jobs.{job}]\nenabled = false\n");
+    others.map(off).collect()
 }
 
 /// `enforce` every second, and nothing else.
 pub fn every_second() -> String {
-    let others = off(&[
-        "import",
-        "deliver",
-        "report",
-        "worklists",
-        "compliance_weekly",
-        "compliance_monthly",
-        "housekeeping",
-    ]);
+    let others = all_off_but(&["enforce"]);
     format!("[jobs.enforce]\nschedule = \"* * * * * *\"\n{others}")
 }
 
@@ -151,14 +146,7 @@ fn new_year(back: i32) -> i64 {
 
 #[tokio::test]
 async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
-    let others = off(&[
-        "import",
-        "deliver",
-        "worklists",
-        "compliance_weekly",
-        "compliance_monthly",
-        "housekeeping",
-    ]);
+    let others = all_off_but(&["enforce", "report"]);
     let shop = Shop::new(&format!(
         "[reports]\ndir = \"reports\"\n{others}[jobs.enforce]\n{YEARLY}[jobs.report]\n{YEARLY}"
     ));
@@ -189,15 +177,7 @@ async fn missed_slots_are_made_up_for_by_the_jobs_rule() {
 
 #[tokio::test]
 async fn a_slot_that_a_process_died_over_is_done_again() {
-    let others = off(&[
-        "import",
-        "deliver",
-        "report",
-        "worklists",
-        "compliance_weekly",
-        "compliance_monthly",
-        "housekeeping",
-    ]);
+    let others = all_off_but(&["enforce"]);
     let shop = Shop::new(&format!("[jobs.enforce]\n{YEARLY}{others}"));
     shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
     shop.execute(&format!(

@@ -209,10 +209,10 @@ async fn everybody_gets_what_they_are_to_do_worst_first() {
     assert_eq!(
         subjects,
         [
-            "Your claims: 1 to finish, 1 late",
-            "Refunds to pay: 2, 2 late",
-            "Waiting for the shop: 7 claims, 4 stuck",
-            "Your claims: 4 to finish, 2 late",
+            "Your claims: 1 to finish, 1 of them late",
+            "Refunds to pay: 2, 2 of them late",
+            "Waiting for the shop: 7 claims, 4 of them stuck",
+            "Your claims: 4 to finish, 2 of them late",
         ]
     );
     let text = |to: &str| mails[to].text.split_whitespace().collect::<Vec<_>>();
@@ -326,7 +326,7 @@ async fn a_long_list_tells_its_worst_and_counts_the_others() {
     run(&shop, named("2025-02-28T07:00:00Z")).await;
     let mails = delivered(&shop).await;
     let tom = &mails["tom@example.com"];
-    assert_eq!(tom.subject, "Your claims: 430 to finish, 430 late");
+    assert_eq!(tom.subject, "Your claims: 430 to finish, 430 of them late");
     assert!(tom.html.len() < 100_000, "{}", tom.html.len());
     let told = lines(tom);
     assert!(told.len() <= 200 && told.len() > 100, "{}", told.len());

@@ -115,7 +115,8 @@ async fn gathered(shop: &Shop, at: Instant) -> Result<(Lists, Outcome)> {
     Ok((lists, outcome))
 }
 
-/// No mail goes to an address that it came back from.
+/// No mail goes to an address that it came back from. Counts those, and lists
+/// that nobody is there to get.
 async fn leave_out_undeliverable(
     shop: &Shop,
     lists: &mut [List],
@@ -127,6 +128,7 @@ async fn leave_out_undeliverable(
     let gone = store::undeliverable(&mut tx, keys.iter().map(String::as_str)).await?;
     for list in lists {
         let all = list.to.len();
+        outcome.count("no_recipient", (all == 0).into());
         list.to
             .retain(|address| !gone.contains(&address_key(address)));
         outcome.count("undeliverable", (all - list.to.len()) as u64);
