@@ -264,6 +264,38 @@ async fn no_list_goes_to_an_address_that_mail_came_back_from() {
     assert_eq!(outcome.get("undeliverable"), 1, "{outcome:?}");
 }
 
+/// Who would get a list, and how long it is.
+async fn planned(shop: &Shop, time: &str) -> Vec<(String, u64)> {
+    let open = shop.open().await;
+    let (lists, _) = jobs::worklists_planned(&open, at(time)).await.unwrap();
+    open.store.close().await;
+    let lists = lists.into_iter();
+    lists.map(|list| (list.recipient, list.total)).collect()
+}
+
+#[tokio::test]
+async fn what_was_recorded_as_done_is_not_looked_at_again() {
+    let shop = shop("").await;
+    let all = planned(&shop, FRIDAY).await;
+    assert_eq!(all.len(), 4);
+    shop.enforce(named(FRIDAY)).await.unwrap();
+    assert_eq!(planned(&shop, FRIDAY).await, all);
+    // No evaluation finds this: who tells nothing has read the record.
+    shop.execute("UPDATE agenda SET is_open = FALSE").await;
+    assert_eq!(planned(&shop, FRIDAY).await, []);
+    // It does not hold before it was made, nor after what was to happen then.
+    assert_eq!(planned(&shop, "2025-02-28T06:59:59Z").await, all);
+    assert_ne!(planned(&shop, "2025-03-10T07:00:00Z").await, []);
+    let assigned = "claim_ref,unit_ref,type,opened_at,assignee_email\n\
+                    C-nobody,U-C-nobody,repair,2025-02-20,eve@example.com\n";
+    shop.import(&[("claims.csv", assigned)]).await;
+    let (eve, lead) = ("eve@example.com".to_owned(), "lead@example.com".to_owned());
+    let told = planned(&shop, FRIDAY).await;
+    let told = told.into_iter().map(|(to, _)| to);
+    let told: Vec<String> = told.filter(|to| [&eve, &lead].contains(&to)).collect();
+    assert_eq!(told, [eve, lead]);
+}
+
 #[tokio::test]
 async fn a_dry_run_says_who_gets_a_list_and_writes_none() {
     let shop = shop("").await;
