@@ -14,7 +14,7 @@ const CLAIMS: &str = "claim_ref,unit_ref,type,opened_at,assignee_email,received_
 
 /// A claim on a unit of its own: its name, the order, and the cells after the
 /// unit's.
-const FACTS: [(&str, &str, &str); 10] = [
+const FACTS: [(&str, &str, &str); 11] = [
     (
         "C-due-9",
         "O-1",
@@ -36,6 +36,7 @@ const FACTS: [(&str, &str, &str); 10] = [
         "repair,2025-02-08,tom@example.com,2025-02-08,,,,",
     ),
     ("C-nobody", "O-3", "repair,2025-02-20,,2025-02-20,,,,"),
+    ("C-held", "O-3", "repair,2025-02-10,,2025-02-10,,,,"),
     ("C-lapsed", "O-3", "refund,2025-02-12,ann@example.com,,,,,"),
     (
         "C-paused",
@@ -86,6 +87,7 @@ const LISTS: [(&str, &[&str]); 4] = [
             "Claim C-today, order O-1: waits for 20 days",
             "Claim C-lapsed, order O-3: waits for 16 days",
             "Claim C-nobody, order O-3: 12 days left",
+            "Claim C-held, order O-3: paused",
             "Claim C-due-9, order O-1: waits for 11 days",
             "Claim C-owed, order O-3: waits for 8 days",
         ],
@@ -125,7 +127,7 @@ async fn shop(more: &str) -> Shop {
         units += &format!("U-{name},{order},Lamp,hardware,{received},\n");
         claims += &format!("{name},U-{name},{cells}\n");
     }
-    let waits = "claim_ref,from,until\nC-paused,2025-02-20,\n".to_owned();
+    let waits = "claim_ref,from,until\nC-paused,2025-02-20,\nC-held,2025-02-12,\n".to_owned();
     shop.import(&[
         ("orders.csv", orders),
         ("units.csv", units),
@@ -211,7 +213,7 @@ async fn everybody_gets_what_they_are_to_do_worst_first() {
         [
             "Your claims: 1 to finish, 1 of them late",
             "Refunds to pay: 2, 2 of them late",
-            "Waiting for the shop: 7 claims, 4 of them stuck",
+            "Waiting for the shop: 8 claims, 4 of them stuck",
             "Your claims: 4 to finish, 2 of them late",
         ]
     );
@@ -322,7 +324,7 @@ async fn a_dry_run_says_who_gets_a_list_and_writes_none() {
         [
             "assignee ann@example.com 2 1",
             "assignee Tom@example.com 4 2",
-            "lead lead@example.com 7 4",
+            "lead lead@example.com 8 4",
             "finance finance@example.com 2 2",
         ]
     );
