@@ -133,7 +133,8 @@ impl<'e> Seen<'e> {
                 Some((WorkGroup::Stuck, rules.calendar.date_of(since), first))
             }
             (_, Some(promise)) => {
-                let date = sorted_by(promise, rules);
+                // What waits for the customer comes last.
+                let date = promise.last_day.unwrap_or(NaiveDate::MAX);
                 Some((WorkGroup::Unassigned, date, Some(promise)))
             }
             (Some(since), None) => Some((WorkGroup::Waiting, rules.calendar.date_of(since), first)),

@@ -200,6 +200,7 @@ fn part(whose: Audience, name: &'static str, window: Option<Window>) -> WorkPart
             stage: is_claim.then_some(*stage),
             handled_as: is_claim.then_some(if name == "stuck" { "return" } else { "repair" }),
             since: is_claim.then_some(STARTED_ON),
+            paused: is_paused,
             lapsed,
         }
     });

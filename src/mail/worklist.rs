@@ -52,6 +52,8 @@ pub struct WorkLine {
     pub handled_as: Option<&'static str>,
     /// Since when it waits: for the shop, or paused for the customer.
     pub since: Option<NaiveDate>,
+    /// Whether the promise waits for the customer.
+    pub paused: bool,
     /// Whether the promise is a fix window that lapsed.
     pub lapsed: bool,
 }
@@ -173,6 +175,7 @@ fn work_values(
         handled_as => line.handled_as,
         since,
         since_days => days,
+        paused => line.paused,
         lapsed => line.lapsed,
     })
 }

@@ -34,6 +34,8 @@ pub enum Source {
     Deadlines,
     /// Cases and their evaluations.
     Cases,
+    /// Cases in which something is left to be done, and their evaluations.
+    OpenCases,
     /// Recorded notices.
     Notices,
     /// Cases, notices and what only the store knows.

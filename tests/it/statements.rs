@@ -178,6 +178,7 @@ async fn reports(shop: &Shop) {
         written.unwrap();
     }
     jobs::daily_report(&open, when).await.unwrap();
+    jobs::worklists_planned(&open, when.at).await.unwrap();
     let explained = jobs::explain(&open, "C-1", when.at).await.unwrap();
     assert!(explained.is_some());
     jobs::status(&open, when.at).await.unwrap();

@@ -14,7 +14,7 @@ const CLAIMS: &str = "claim_ref,unit_ref,type,opened_at,assignee_email,received_
 
 /// A claim on a unit of its own: its name, the order, and the cells after the
 /// unit's.
-const FACTS: [(&str, &str, &str); 10] = [
+const FACTS: [(&str, &str, &str); 11] = [
     (
         "C-due-9",
         "O-1",
@@ -36,6 +36,7 @@ const FACTS: [(&str, &str, &str); 10] = [
         "repair,2025-02-08,tom@example.com,2025-02-08,,,,",
     ),
     ("C-nobody", "O-3", "repair,2025-02-20,,2025-02-20,,,,"),
+    ("C-held", "O-3", "repair,2025-02-10,,2025-02-10,,,,"),
     ("C-lapsed", "O-3", "refund,2025-02-12,ann@example.com,,,,,"),
     (
         "C-paused",
@@ -86,6 +87,7 @@ const LISTS: [(&str, &[&str]); 4] = [
             "Claim C-today, order O-1: waits for 20 days",
             "Claim C-lapsed, order O-3: waits for 16 days",
             "Claim C-nobody, order O-3: 12 days left",
+            "Claim C-held, order O-3: paused",
             "Claim C-due-9, order O-1: waits for 11 days",
             "Claim C-owed, order O-3: waits for 8 days",
         ],
@@ -125,7 +127,7 @@ async fn shop(more: &str) -> Shop {
         units += &format!("U-{name},{order},Lamp,hardware,{received},\n");
         claims += &format!("{name},U-{name},{cells}\n");
     }
-    let waits = "claim_ref,from,until\nC-paused,2025-02-20,\n".to_owned();
+    let waits = "claim_ref,from,until\nC-paused,2025-02-20,\nC-held,2025-02-12,\n".to_owned();
     shop.import(&[
         ("orders.csv", orders),
         ("units.csv", units),
@@ -211,7 +213,7 @@ async fn everybody_gets_what_they_are_to_do_worst_first() {
         [
             "Your claims: 1 to finish, 1 of them late",
             "Refunds to pay: 2, 2 of them late",
-            "Waiting for the shop: 7 claims, 4 of them stuck",
+            "Waiting for the shop: 8 claims, 4 of them stuck",
             "Your claims: 4 to finish, 2 of them late",
         ]
     );
@@ -264,6 +266,38 @@ async fn no_list_goes_to_an_address_that_mail_came_back_from() {
     assert_eq!(outcome.get("undeliverable"), 1, "{outcome:?}");
 }
 
+/// Who would get a list, and how long it is.
+async fn planned(shop: &Shop, time: &str) -> Vec<(String, u64)> {
+    let open = shop.open().await;
+    let (lists, _) = jobs::worklists_planned(&open, at(time)).await.unwrap();
+    open.store.close().await;
+    let lists = lists.into_iter();
+    lists.map(|list| (list.recipient, list.total)).collect()
+}
+
+#[tokio::test]
+async fn what_was_recorded_as_done_is_not_looked_at_again() {
+    let shop = shop("").await;
+    let all = planned(&shop, FRIDAY).await;
+    assert_eq!(all.len(), 4);
+    shop.enforce(named(FRIDAY)).await.unwrap();
+    assert_eq!(planned(&shop, FRIDAY).await, all);
+    // No evaluation finds this: who tells nothing has read the record.
+    shop.execute("UPDATE agenda SET is_open = FALSE").await;
+    assert_eq!(planned(&shop, FRIDAY).await, []);
+    // It does not hold before it was made, nor after what was to happen then.
+    assert_eq!(planned(&shop, "2025-02-28T06:59:59Z").await, all);
+    assert_ne!(planned(&shop, "2025-03-10T07:00:00Z").await, []);
+    let assigned = "claim_ref,unit_ref,type,opened_at,assignee_email\n\
+                    C-nobody,U-C-nobody,repair,2025-02-20,eve@example.com\n";
+    shop.import(&[("claims.csv", assigned)]).await;
+    let (eve, lead) = ("eve@example.com".to_owned(), "lead@example.com".to_owned());
+    let told = planned(&shop, FRIDAY).await;
+    let told = told.into_iter().map(|(to, _)| to);
+    let told: Vec<String> = told.filter(|to| [&eve, &lead].contains(&to)).collect();
+    assert_eq!(told, [eve, lead]);
+}
+
 #[tokio::test]
 async fn a_dry_run_says_who_gets_a_list_and_writes_none() {
     let shop = shop("").await;
@@ -290,7 +324,7 @@ async fn a_dry_run_says_who_gets_a_list_and_writes_none() {
         [
             "assignee ann@example.com 2 1",
             "assignee Tom@example.com 4 2",
-            "lead lead@example.com 7 4",
+            "lead lead@example.com 8 4",
             "finance finance@example.com 2 2",
         ]
     );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use crate::case::{Case, Evaluation, NoticeKey, Rules, Work, WorkGroup, work};
+use crate::case::{Case, Evaluation, NoticeKey, Rules, State, Work, WorkGroup, work};
 use crate::config::Contacts;
 use crate::jobs::compose::{addresses, notice_text};
 use crate::mail::{WORK_PER_LETTER, WorkLine, WorkPart, Worklist, address_key};
@@ -143,18 +143,18 @@ fn line(
         audience: found.whose,
     };
     let clause = promise.map_or("", |promise| promise.terms().clause.as_str());
-    let is_paused = found.group == WorkGroup::Paused;
-    let paused_since = promise.and_then(|promise| promise.paused_since);
-    let since = match claim {
-        _ if is_paused => paused_since,
-        Some(claim) => claim.waits_since.or(Some(claim.stage_since)),
-        None => None,
+    let paused = promise.filter(|promise| promise.state == State::Paused);
+    let since = match (paused, claim) {
+        (Some(promise), _) => promise.paused_since,
+        (None, Some(claim)) => claim.waits_since.or(Some(claim.stage_since)),
+        (None, None) => None,
     };
     WorkLine {
         about: notice_text(case, evaluation, &key, clause, calendar, now),
         stage: claim.map(|claim| claim.stage.into()),
         handled_as: claim.map(|claim| claim.handling.into()),
         since: since.map(|at| calendar.date_of(at)),
+        paused: paused.is_some(),
         lapsed: promise.is_some_and(|promise| promise.lapsed),
     }
 }

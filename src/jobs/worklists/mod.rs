@@ -100,7 +100,7 @@ async fn gathered(shop: &Shop, at: Instant) -> Result<(Lists, Outcome)> {
     let in_force = rules(shop, &mut tx).await?;
     let (mut lists, mut outcome) = (Lists::default(), Outcome::default());
     let contacts = &shop.config.contacts;
-    feed(shop, tx, &in_force, at, Source::Cases, |item| {
+    feed(shop, tx, &in_force, at, Source::OpenCases, |item| {
         match item {
             Item::Case(found) => {
                 outcome.count("found", 1);
