@@ -367,6 +367,18 @@ impl Page<'_> {
         if let Some(ended) = deadline.ended_at {
             writeln!(out, "    ended     {}", self.local(ended))?;
         }
+        let (gross, net) = (
+            deadline.gross_days(self.calendar()),
+            deadline.net_days(self.calendar()),
+        );
+        if let (Some(gross), Some(net)) = (gross, net)
+            && gross != net
+        {
+            writeln!(
+                out,
+                "    took      {gross} days, {net} without those that waits took"
+            )?;
+        }
         if deadline.late_days > 0 || deadline.level > 0 {
             let (late, level) = (deadline.late_days, deadline.level);
             writeln!(out, "    late      {late} days, escalation level {level}")?;

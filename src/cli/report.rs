@@ -8,8 +8,9 @@ use chrono::NaiveDate;
 
 use super::output::{one_of, progress};
 use super::{Done, time_or_now};
+use crate::config::delimiter;
 use crate::jobs::{self, Refused, ReportRequest, Shop};
-use crate::report::{AtomicFile, Format, ReportName};
+use crate::report::{AtomicFile, Dialect, Format, ReportName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -29,11 +30,53 @@ pub struct Args {
     #[arg(long)]
     days: Option<u16>,
     /// How it is written
-    #[arg(long, default_value_t = Format::Csv, value_parser = one_of::<Format>())]
-    format: Format,
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatName,
+    /// csv: what stands between two fields: `,`, `;` or `tab` [default: ,]
+    #[arg(long, value_parser = parse_delimiter)]
+    delimiter: Option<u8>,
+    /// csv: begin with a byte order mark, by which spreadsheets know UTF-8
+    #[arg(long)]
+    bom: bool,
     /// The file, written under a temporary name and renamed; `-` is stdout
     #[arg(long, value_name = "PATH", default_value = "-")]
     out: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum FormatName {
+    /// For spreadsheets and programs
+    #[default]
+    Csv,
+    /// For programs
+    Json,
+    /// A page to be read and printed
+    Html,
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, &'static str> {
+    delimiter(text).ok_or("expected `,`, `;` or `tab`")
+}
+
+impl Args {
+    fn format(&self) -> Result<Format, Refused> {
+        let format = match self.format {
+            FormatName::Csv => {
+                let delimiter = self.delimiter.unwrap_or(Dialect::default().delimiter);
+                return Ok(Format::Csv(Dialect {
+                    delimiter,
+                    bom: self.bom,
+                }));
+            }
+            FormatName::Json => Format::Json,
+            FormatName::Html => Format::Html,
+        };
+        if self.bom || self.delimiter.is_some() {
+            let why = "--bom and --delimiter are for --format csv, expected no other format";
+            return Err(Refused(why.to_owned()));
+        }
+        Ok(format)
+    }
 }
 
 /// Options that a report does not look at would promise what it does not do.
@@ -64,7 +107,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         from: args.from,
         to: args.to,
         days: args.days.unwrap_or(jobs::UPCOMING_DAYS),
-        format: args.format,
+        format: args.format()?,
     };
     if args.out == Path::new("-") {
         let out = BufWriter::new(io::stdout());

@@ -26,6 +26,7 @@ mod postbox;
 mod preview;
 mod report;
 mod run;
+mod simulate;
 mod slots;
 mod status;
 mod watch;
@@ -42,8 +43,11 @@ pub use forget::forget;
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
 pub use outbox::{discard, kept_back, let_go_by, message, message_retry, messages, release};
 pub use preview::{Preview, Wanted, preview};
-pub use report::{ReportRequest, UPCOMING_DAYS, daily_report, one_report};
+pub use report::{
+    Difference, ReportRequest, Trial, UPCOMING_DAYS, daily_report, one_report, policy_try,
+};
 pub use run::{JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
+pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};
 pub use watch::Watch;

@@ -18,9 +18,15 @@ pub(super) struct Compliance {
 #[derive(Debug, Default)]
 struct Tally {
     states: BTreeMap<State, u64>,
-    /// How many of the met and missed ones took so many local days.
-    days: BTreeMap<i64, u64>,
+    /// Local days from start to end of the met and missed ones.
+    gross: Days,
+    /// The same without those that did not count because of waits.
+    net: Days,
 }
+
+/// How many promises took so many days.
+#[derive(Debug, Default)]
+struct Days(BTreeMap<i64, u64>);
 
 impl Compliance {
     /// Counts a promise; a right is none.
@@ -30,11 +36,8 @@ impl Compliance {
         }
         let tally = self.windows.entry(deadline.window).or_default();
         *tally.states.entry(deadline.state).or_default() += 1;
-        if let (State::Met | State::Missed, Some(ended_at)) = (deadline.state, deadline.ended_at) {
-            let (from, to) = (deadline.started_at, ended_at);
-            let days = calendar.date_of(to) - calendar.date_of(from);
-            *tally.days.entry(days.num_days()).or_default() += 1;
-        }
+        tally.gross.add(deadline.gross_days(calendar));
+        tally.net.add(deadline.net_days(calendar));
     }
 
     /// A row for every promise of the policy, also where there was none to
@@ -70,10 +73,11 @@ fn clauses(window: Window, policies: &Book) -> String {
 }
 
 impl Tally {
-    fn cells(&self) -> [Cell<'static>; 11] {
+    fn cells(&self) -> [Cell<'static>; 14] {
         let state = |state| self.states.get(&state).copied().unwrap_or(0);
         let [met, missed, overdue] = [State::Met, State::Missed, State::Overdue].map(state);
-        let longest = self.days.keys().next_back();
+        let [p50, p90, max] = self.gross.ranks();
+        let [net_p50, net_p90, net_max] = self.net.ranks();
         [
             Cell::count(self.states.values().sum()),
             Cell::count(met),
@@ -83,23 +87,39 @@ impl Tally {
             Cell::count(state(State::Paused)),
             Cell::count(state(State::Void)),
             percent(met, met + missed + overdue).map_or(Cell::Empty, Cell::Percent),
-            self.nearest_rank(50),
-            self.nearest_rank(90),
-            longest.map_or(Cell::Empty, |days| Cell::Number(*days)),
+            p50,
+            p90,
+            max,
+            net_p50,
+            net_p90,
+            net_max,
         ]
+    }
+}
+
+impl Days {
+    fn add(&mut self, days: Option<i64>) {
+        if let Some(days) = days {
+            *self.0.entry(days).or_default() += 1;
+        }
+    }
+
+    /// Within how many days half of them were ended, nine in ten, and all.
+    fn ranks(&self) -> [Cell<'static>; 3] {
+        [50, 90, 100].map(|percent| Cell::days(self.nearest_rank(percent)))
     }
 
     /// The smallest number of days within which at least so many percent
     /// were ended.
-    fn nearest_rank(&self, percent: u64) -> Cell<'static> {
-        let ended: u64 = self.days.values().sum();
+    fn nearest_rank(&self, percent: u64) -> Option<i64> {
+        let ended: u64 = self.0.values().sum();
         let rank = (ended * percent).div_ceil(100);
         let mut seen = 0;
-        let found = self.days.iter().find(|(_, count)| {
+        let found = self.0.iter().find(|(_, count)| {
             seen += **count;
             seen >= rank
         });
-        found.map_or(Cell::Empty, |(days, _)| Cell::Number(*days))
+        found.map(|(days, _)| *days)
     }
 }
 

@@ -13,7 +13,7 @@ use super::manifest::{FileEntry, MANIFEST_NAME, Manifest};
 use super::rows::NoticeRow;
 use super::summary::{Figures, Recent, page};
 use super::table::{Report, Scope};
-use super::writer::Format;
+use super::writer::{Dialect, Format};
 use crate::case::{Case, Evaluation, Exception};
 
 /// The managers' page.
@@ -24,6 +24,7 @@ const SUMMARY_NAME: &str = "summary.html";
 pub struct DailySet<'r> {
     directory: PathBuf,
     scope: Scope<'r>,
+    dialect: Dialect,
     reports: Vec<Report<'r, DescribedFile>>,
     recent: Recent,
 }
@@ -39,15 +40,16 @@ pub struct Daily {
 
 impl<'r> DailySet<'r> {
     /// Begins a set; the directory is made if it is not there.
-    pub fn create(directory: &Path, scope: Scope<'r>) -> io::Result<Self> {
+    pub fn create(directory: &Path, scope: Scope<'r>, dialect: Dialect) -> io::Result<Self> {
         create_directory(directory)?;
         let reports = ReportName::VARIANTS.iter().map(|name| {
             let file = DescribedFile::create(&directory.join(format!("{name}.csv")))?;
-            Report::new(*name, Format::Csv, scope, file)
+            Report::new(*name, Format::Csv(dialect), scope, file)
         });
         Ok(Self {
             directory: directory.to_owned(),
             scope,
+            dialect,
             reports: reports.collect::<io::Result<_>>()?,
             recent: Recent::default(),
         })
@@ -103,7 +105,7 @@ impl<'r> DailySet<'r> {
             rows: None,
             sha256: summary.commit()?,
         });
-        let manifest = Manifest::new(&self.scope, files);
+        let manifest = Manifest::new(&self.scope, self.dialect, files);
         let mut file = AtomicFile::create(&manifest_path)?;
         let mut text = serde_json::to_vec_pretty(&manifest)?;
         text.push(b'\n');

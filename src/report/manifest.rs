@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::cell::Cell;
 use super::table::Scope;
+use super::writer::Dialect;
 use crate::policy::Policy;
 
 /// The manifest's file. It is written last: where it stands, the set is
@@ -22,6 +23,10 @@ pub struct Manifest {
     pub time_zone: Tz,
     /// The versions of policies that could be followed.
     pub policies: Vec<PolicyEntry>,
+    /// What stands between the fields of the CSV files.
+    pub csv_delimiter: char,
+    /// Whether they begin with a byte order mark.
+    pub csv_bom: bool,
     /// The files, but the manifest.
     pub files: Vec<FileEntry>,
 }
@@ -48,7 +53,7 @@ pub struct FileEntry {
 }
 
 impl Manifest {
-    pub(super) fn new(scope: &Scope<'_>, files: Vec<FileEntry>) -> Self {
+    pub(super) fn new(scope: &Scope<'_>, dialect: Dialect, files: Vec<FileEntry>) -> Self {
         let zone = scope.rules.calendar.zone;
         let entry = |policy: &Policy| PolicyEntry {
             policy: policy.id.to_string(),
@@ -60,6 +65,8 @@ impl Manifest {
             program_version: env!("CARGO_PKG_VERSION"),
             time_zone: zone,
             policies: versions.map(|policy| entry(policy)).collect(),
+            csv_delimiter: char::from(dialect.delimiter),
+            csv_bom: dialect.bom,
             files,
         }
     }

@@ -56,6 +56,8 @@ const DEADLINES: &[&str] = &[
     "level",
     "customer_ref",
     "assignee",
+    "gross_days",
+    "net_days",
 ];
 
 const CLAIMS: &[&str] = &[
@@ -87,6 +89,9 @@ const COMPLIANCE: &[&str] = &[
     "p50_days",
     "p90_days",
     "max_days",
+    "net_p50_days",
+    "net_p90_days",
+    "net_max_days",
 ];
 
 const REFUNDS: &[&str] = &[

@@ -80,7 +80,7 @@ impl<'r, W: Write> Report<'r, W> {
         Ok(Self {
             name,
             scope,
-            out: RowWriter::new(name, format, scope.rules.calendar.zone, out)?,
+            out: RowWriter::new(name, format, &scope, out)?,
             sorted: Sorted::new(name),
             compliance: Compliance::default(),
         })
@@ -105,16 +105,21 @@ impl<'r, W: Write> Report<'r, W> {
     /// of deadlines alone. They come in the same order.
     pub fn add_deadlines(&mut self, order: &OrderDeadlines<'_>) -> io::Result<()> {
         let scope = self.scope;
+        let calendar = &scope.rules.calendar;
         match self.name {
             ReportName::Deadlines => {
-                let mut rows = order.rows(|_| true);
+                let mut rows = order.rows(calendar, |_| true);
                 rows.try_for_each(|row| self.out.write(&row))
             }
-            ReportName::Overdue => self.hold_all(order.rows(|found| found.state == State::Overdue)),
-            ReportName::Upcoming => self.hold_all(order.rows(|found| scope.is_upcoming(found))),
+            ReportName::Overdue => {
+                self.hold_all(order.rows(calendar, |found| found.state == State::Overdue))
+            }
+            ReportName::Upcoming => {
+                self.hold_all(order.rows(calendar, |found| scope.is_upcoming(found)))
+            }
             ReportName::Compliance => {
                 for deadline in order.iter().filter(|found| scope.is_in_period(found)) {
-                    self.compliance.add(deadline, &scope.rules.calendar);
+                    self.compliance.add(deadline, calendar);
                 }
                 Ok(())
             }

@@ -182,7 +182,7 @@ pub async fn messages_add(
     let headers = drafts.iter().map(|(draft, _)| draft.message_id.as_str());
     let places: HashMap<&str, usize> = headers.zip(0..).collect();
     let mut stored = Vec::with_capacity(drafts.len());
-    let mut bodies = Page::new(&[("message_id", Kind::Int), ("raw", Kind::Text)]);
+    let mut bodies = Page::new(&[("message_id", Kind::Int), ("raw", Kind::LongText)]);
     let mut carried = Page::new(&[("message_id", Kind::Int), ("notice_id", Kind::Int)]);
     for mut row in added.rows(tx).await? {
         let (id, header): (i64, String) = (row.get("id")?, row.get("message_id")?);

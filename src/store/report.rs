@@ -72,7 +72,7 @@ pub async fn report_orders(
 }
 
 /// What is read of a deadline.
-const DEADLINE: [&str; 11] = [
+const DEADLINE: [&str; 12] = [
     "d.order_id AS id",
     "d.subject",
     "d.ref",
@@ -82,6 +82,7 @@ const DEADLINE: [&str; 11] = [
     "d.last_day",
     "d.ended_at",
     "d.is_met",
+    "d.paused_days",
     "d.policy",
     "c.assignee_email",
 ];

@@ -28,6 +28,7 @@ mod same_bytes;
 mod senders;
 mod sheets;
 mod shop;
+mod simulate;
 mod staging;
 mod standby;
 mod statements;

@@ -14,7 +14,7 @@ use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
 use warrantyd::jobs::{self, Holding, When};
 use warrantyd::policy::STANDARD;
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{Dialect, Format, ReportName};
 use warrantyd::store;
 
 use crate::bounce;
@@ -171,7 +171,7 @@ async fn reports(shop: &Shop) {
             from: None,
             to: None,
             days: jobs::UPCOMING_DAYS,
-            format: Format::Csv,
+            format: Format::Csv(Dialect::default()),
         };
         let written = jobs::one_report(&open, request, Vec::new()).await;
         written.unwrap();

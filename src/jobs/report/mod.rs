@@ -3,6 +3,7 @@
 //! same.
 
 mod feed;
+mod trial;
 
 use std::io::Write;
 use std::path::Path;
@@ -16,10 +17,11 @@ use super::{Outcome, Refused, Shop, When};
 use crate::mail::{Attachment, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
-    Daily, DailySet, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
+    Daily, DailySet, Dialect, Figures, FileEntry, Format, Owed, Report, ReportName, Scope, Source,
 };
 use crate::store::MessageKind;
 use feed::{Item, feed};
+pub use trial::{Difference, Trial, policy_try};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
@@ -40,7 +42,7 @@ pub struct ReportRequest {
     pub to: Option<NaiveDate>,
     /// `upcoming`: how many days ahead.
     pub days: u16,
-    /// CSV or JSON.
+    /// How it is written.
     pub format: Format,
 }
 
@@ -108,7 +110,11 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
         to: None,
         days: UPCOMING_DAYS,
     };
-    let mut set = DailySet::create(&dir, scope)?;
+    let dialect = Dialect {
+        delimiter: config.reports.csv_delimiter,
+        bom: config.reports.csv_bom,
+    };
+    let mut set = DailySet::create(&dir, scope, dialect)?;
     let mut outcome = Outcome::default();
     let source = Source::Everything;
     feed(shop, tx, &in_force, when.at, source, |item| match item {

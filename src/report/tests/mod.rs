@@ -22,7 +22,7 @@ fn at() -> Instant {
     time("2025-03-31")
 }
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     let mut policies = Book::default();
     policies.add(Policy::parse("standard.toml", STANDARD).unwrap());
     let weekend = vec![Weekday::Sat, Weekday::Sun];
@@ -34,7 +34,7 @@ fn rules() -> Rules {
     }
 }
 
-fn scope(rules: &Rules) -> Scope<'_> {
+pub(super) fn scope(rules: &Rules) -> Scope<'_> {
     Scope {
         rules,
         at: at(),

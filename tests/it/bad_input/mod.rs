@@ -1,15 +1,14 @@
 //! What a user gets wrong: the exit status, the message, and how many rows
 //! came of it.
 
-mod files;
-mod settings;
+mod table;
 
 use std::fs;
 use std::process::Command;
 
+use self::table::{no_database, table};
+
 use crate::shop::{Engine, FILE_MAIL, ORDERS, Shop, UNITS, named, one_unit, stderr};
-use files::files;
-use settings::{no_database, settings};
 
 /// One thing that goes wrong, in a shop that knows order O-1 with unit U-1
 /// and was enforced up to 1 March 2025.
@@ -66,7 +65,7 @@ pub async fn base(engine: Engine) -> Shop {
 #[tokio::test]
 async fn bad_input_is_told_and_does_no_harm() {
     let base = base(Engine::of_this_run()).await;
-    for bad in settings().into_iter().chain(files()) {
+    for bad in table() {
         let shop = told(&base, &bad).await;
         let rows: i64 = shop.rows(ROWS).await[0].parse().unwrap();
         assert_eq!(rows, 2 + bad.rows, "{}", bad.what);

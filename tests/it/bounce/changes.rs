@@ -3,7 +3,7 @@
 use std::fs;
 
 use warrantyd::jobs::{self, ReportRequest, Taken};
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{Dialect, Format, ReportName};
 use warrantyd::store::BounceKind::{Hard, Noted, Soft};
 
 use super::{ADA, about, sample};
@@ -56,7 +56,7 @@ async fn exceptions(shop: &Shop, time: &str) -> Vec<String> {
         from: None,
         to: None,
         days: jobs::UPCOMING_DAYS,
-        format: Format::Csv,
+        format: Format::Csv(Dialect::default()),
     };
     let written = shop.path("exceptions.csv");
     let file = fs::File::create(&written).unwrap();
