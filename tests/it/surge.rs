@@ -7,7 +7,7 @@ use warrantyd::jobs;
 
 use crate::crash::with_notices;
 use crate::outbox::NO_SERVER;
-use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, named, stderr};
+use crate::shop::{CLAIMS, Engine, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, named, stderr};
 
 const LIMIT: &str = "surge_limit = 3\n";
 
@@ -180,15 +180,13 @@ async fn some_are_let_go_and_the_rest_is_given_up() {
 async fn two_nodes_at_once_hold_all_and_tell_ops_once() {
     for round in 0..4 {
         let shop = reminders(4).await;
-        let nodes = [shop.open().await, shop.open().await];
-        let [one, other] = [&nodes[0], &nodes[1]].map(|node| {
-            let when = named("2025-06-05T10:00:00Z");
-            jobs::deliver(node, when)
-        });
-        let (one, other) = tokio::join!(one, other);
-        for node in nodes {
-            node.store.close().await;
-        }
+        let (a, b) = (shop.open().await, shop.open().await);
+        let (one, other) = tokio::join!(
+            jobs::deliver(&a, named("2025-06-05T10:00:00Z")),
+            jobs::deliver(&b, named("2025-06-05T10:00:01Z"))
+        );
+        a.store.close().await;
+        b.store.close().await;
         let (one, other) = (one.unwrap(), other.unwrap());
         // On SQLite the second leaves all to the first.
         assert_eq!(one.get("held") + other.get("held"), 4, "round {round}");
@@ -196,6 +194,25 @@ async fn two_nodes_at_once_hold_all_and_tell_ops_once() {
         let told = "SELECT audience, count(*) FROM messages GROUP BY audience";
         assert_eq!(shop.rows(told).await, ["ops|1"], "round {round}");
     }
+}
+
+#[tokio::test]
+async fn what_comes_while_a_run_is_at_work_is_counted_too() {
+    let config = format!("{FILE_MAIL}{LIMIT}");
+    let shop = with_notices(Shop::on(Engine::Sqlite, &config), 4).await;
+    shop.execute("UPDATE notices SET disposition = 'held', cause = 'feed' WHERE id > 2")
+        .await;
+    shop.execute(
+        "CREATE TRIGGER comes AFTER INSERT ON messages BEGIN \
+             UPDATE notices SET disposition = 'queued', cause = NULL WHERE cause = 'feed'; END",
+    )
+    .await;
+    let done = deliver(&shop, "10:00:00").await;
+    assert_eq!((done.get("sent"), done.get("at_limit")), (2, 1));
+    assert_eq!(shop.rows(NOTICES).await, ["queued|-|2", "sent|-|2"]);
+    shop.execute("DROP TRIGGER comes").await;
+    deliver(&shop, "10:01:00").await;
+    assert_eq!(shop.rows(NOTICES).await, ["sent|-|4"]);
 }
 
 #[tokio::test]
