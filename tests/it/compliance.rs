@@ -108,7 +108,7 @@ async fn a_promise_belongs_to_the_period_of_its_last_day() {
             .find(|line| line.starts_with("hardware_repair"));
         assert_eq!(
             repairs,
-            Some("hardware_repair,4.1,2,1,0,0,1,0,0,50.00,2,2,2"),
+            Some("hardware_repair,4.1,2,1,0,0,1,0,0,50.00,2,2,2,2,2,2"),
             "{}",
             seen.directory
         );
@@ -124,7 +124,7 @@ async fn a_promise_belongs_to_the_period_of_its_last_day() {
                 .lines()
                 .next()
                 .unwrap()
-                .ends_with(",customer_ref,assignee")
+                .ends_with(",customer_ref,assignee,gross_days,net_days")
         );
         let manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
         let files = manifest["files"].as_array().unwrap().iter();
@@ -192,10 +192,10 @@ async fn a_report_of_compliance_goes_by_either_date() {
             .find(|line| line.starts_with("hardware_repair"));
         row.unwrap().to_owned()
     };
-    let started = "hardware_repair,4.1,0,0,0,0,0,0,0,,,,";
+    let started = "hardware_repair,4.1,0,0,0,0,0,0,0,,,,,,,";
     assert_eq!(report(&[]), started);
     assert_eq!(report(&["--by", "started"]), started);
-    let due = "hardware_repair,4.1,2,1,0,0,1,0,0,50.00,2,2,2";
+    let due = "hardware_repair,4.1,2,1,0,0,1,0,0,50.00,2,2,2,2,2,2";
     assert_eq!(report(&["--by", "due"]), due);
     shop.run_to(2, &["report", "overdue", "--by", "due"]);
 }

@@ -299,7 +299,7 @@ pub fn table() -> Vec<Bad> {
         Bad {
             what: "no directory for reports",
             args: &["run", "report"],
-            message: "error: reports.dir is not set: expected a directory for the daily reports",
+            message: "error: reports.dir is not set: expected a directory for the reports",
             ..Bad::default()
         },
         Bad {
