@@ -311,7 +311,7 @@ pub fn table() -> Vec<Bad> {
         Bad {
             what: "a dry run of what has none",
             args: &["run", "report", "--dry-run"],
-            message: "error: --dry-run: only `run enforce` has one",
+            message: "error: --dry-run: only `run enforce` and `run worklists` have one",
             ..Bad::default()
         },
         Bad {
