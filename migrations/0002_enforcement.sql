@@ -41,6 +41,7 @@ CREATE TABLE deadlines (
     last_day {text},
     ended_at BIGINT,
     is_met BOOLEAN NOT NULL DEFAULT FALSE, -- ended in time, by what it was for
+    paused_days BIGINT NOT NULL DEFAULT 0, -- what waits took of a promise that was met or missed
     policy {text} NOT NULL,
     PRIMARY KEY (order_id, subject, ref, "window")
 );

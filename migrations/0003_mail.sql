@@ -15,7 +15,8 @@ CREATE TABLE notices (
     clause {text} NOT NULL,
     disposition {text} NOT NULL,
     cause {text}, -- why it is held; or discarded, if it failed so
-    cleared BOOLEAN NOT NULL DEFAULT FALSE, -- somebody let it go: it is no part of a surge
+    -- When somebody let it go, or gave it up, that a surge had held; it is no part of one any more.
+    cleared_in BIGINT REFERENCES change_sets (id),
     recorded_at BIGINT NOT NULL,
     ready_at BIGINT NOT NULL, -- a customer's outcome waits for a forgotten entry
     -- The day first: what falls due together lies together.
@@ -81,6 +82,7 @@ CREATE TABLE bounces (
     recorded_at BIGINT NOT NULL,
     lifted_at BIGINT -- since when the address counts as one that works again
 );
+CREATE INDEX bounces_message ON bounces (message_id, kind);
 CREATE INDEX bounces_undeliverable ON bounces (address) WHERE kind = 'hard' AND lifted_at IS NULL;
 
 -- Since when the mail server cannot be used; no row: it can.

@@ -9,6 +9,7 @@ The recipient's name says what goes wrong:
     later-…    refused for now, the first time
     never-…    refused for good
     broken-…   taken, but the connection breaks before the answer, the first time
+    odd-…      answered by something that is no answer, the first time
     gone-…     the connection breaks before the recipient is answered, the first time
     last-…     taken, and no other is after it
 A sender whose name begins with `refused-` is refused for good.
@@ -46,9 +47,11 @@ class Handler:
         if address.startswith("gone-") and self.first_time(address):
             server.transport.abort()
         if address.startswith("never-"):
-            return "550 5.1.1 no such mailbox"
+            return f"550 5.1.1 <{address}>: no such mailbox"
         if address.startswith("later-") and self.first_time(address):
-            return "450 4.2.1 come back later"
+            return f"450 4.2.1 <{address}>: come back later"
+        if address.startswith("odd-") and self.first_time(address):
+            return f"what is {address}"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

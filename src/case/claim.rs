@@ -147,6 +147,9 @@ pub struct ClaimView {
     pub stage: Stage,
     /// Since when.
     pub stage_since: Instant,
+    /// Since when the next step is the shop's; `None`: it is the customer's,
+    /// or nothing more is to be done.
+    pub waits_since: Option<Instant>,
     /// Why it is declined.
     pub decline: Option<Decline>,
     /// The outcomes that were reached, whatever came after, with their time.
@@ -233,6 +236,7 @@ pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, 
         handling,
         stage,
         stage_since,
+        waits_since: waits_since(claim, stage, stage_since),
         decline,
         outcomes,
         refund,
@@ -394,7 +398,25 @@ fn stage(
     }
 }
 
+/// Since when a claim waits for the shop: in its stage, without a wait for the
+/// customer.
+fn waits_since(claim: &Claim, stage: Stage, stage_since: Instant) -> Option<Instant> {
+    let is_waiting = claim.waits.iter().any(|wait| wait.until.is_none());
+    let last_wait = claim.waits.iter().filter_map(|wait| wait.until).max();
+    let since = last_wait.map_or(stage_since, |at| at.max(stage_since));
+    (stage.waits_for_shop() && !is_waiting).then_some(since)
+}
+
 impl ClaimView {
+    /// Since when it has stood still for too long while the shop has to act.
+    pub fn stuck_since(&self, rules: &Rules, now: Instant) -> Option<Instant> {
+        self.waits_since.filter(|since| {
+            since
+                .checked_add_signed(rules.stuck_after)
+                .is_some_and(|at| at <= now)
+        })
+    }
+
     /// Whether the claim stands in the stage of an outcome.
     pub fn is_in(&self, outcome: Outcome) -> bool {
         let stage = match outcome {

@@ -9,7 +9,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::plan::RecordedDeadline;
 use crate::policy::{
     Calendar, Instant, Policy, Skipped, Step, Subject, Wait, Window, WindowKind, WindowTerms,
-    count_days,
+    count_days, paused_days,
 };
 
 /// Where a deadline stands (spec, section 3).
@@ -83,6 +83,8 @@ pub struct Deadline {
     pub late_days: i64,
     /// The highest escalation level that it reached.
     pub level: u8,
+    /// Local days that waits took from a promise that was met or missed.
+    pub paused_days: i64,
 }
 
 /// The facts that can end a deadline, as far as they are seen.
@@ -134,8 +136,14 @@ pub(super) fn deadline(start: Start<'_>, calendar: &Calendar, now: Instant) -> D
         lapsed: false,
         late_days: 0,
         level: 0,
+        paused_days: 0,
     };
     found.stand(end, by_satisfaction, calendar, now);
+    if let Some(ended_at) = found.kept_or_broken_at() {
+        let (started_at, last_day) = (found.started_at, found.last_day);
+        found.paused_days =
+            paused_days(terms, started_at, ended_at, last_day, start.waits, calendar);
+    }
     found
 }
 
@@ -169,6 +177,7 @@ impl Deadline {
             lapsed: false,
             late_days: 0,
             level: 0,
+            paused_days: recorded.paused_days,
         };
         found.stand(recorded.ended_at, recorded.is_met, calendar, now);
         found
@@ -223,6 +232,25 @@ impl Deadline {
                 .is_some_and(|at| at <= until)
         });
         passed.map(|step| step.level).max().unwrap_or(0)
+    }
+
+    /// When a promise was met or missed.
+    fn kept_or_broken_at(&self) -> Option<Instant> {
+        let is_promise = self.window.kind() == WindowKind::Obligation;
+        let is_known = is_promise && matches!(self.state, State::Met | State::Missed);
+        self.ended_at.filter(|_| is_known)
+    }
+
+    /// Local days from the start to the end of a promise that was met or
+    /// missed.
+    pub fn gross_days(&self, calendar: &Calendar) -> Option<i64> {
+        let ended_on = calendar.date_of(self.kept_or_broken_at()?);
+        Some((ended_on - calendar.date_of(self.started_at)).num_days())
+    }
+
+    /// The same without the days that did not count because of waits.
+    pub fn net_days(&self, calendar: &Calendar) -> Option<i64> {
+        Some(self.gross_days(calendar)? - self.paused_days)
     }
 
     /// The terms that it follows.

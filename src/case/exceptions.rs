@@ -391,20 +391,7 @@ fn of_claim(
             format!("{codes} on {}, repaired before", at(inspected)),
         );
     }
-    if let Some(since) = stuck_since(claim, view, found) {
+    if let Some(since) = view.stuck_since(found.rules, found.now) {
         add(StageStuck, format!("{} since {}", view.stage, at(since)));
     }
-}
-
-/// Since when a claim that waits for the shop has stood still for too long.
-fn stuck_since(claim: &Claim, view: &ClaimView, found: &Found<'_>) -> Option<Instant> {
-    let is_waiting = claim.waits.iter().any(|wait| wait.until.is_none());
-    let last_wait = claim.waits.iter().filter_map(|wait| wait.until).max();
-    let since = last_wait.map_or(view.stage_since, |at| at.max(view.stage_since));
-    let stuck = view.stage.waits_for_shop()
-        && !is_waiting
-        && since
-            .checked_add_signed(found.rules.stuck_after)
-            .is_some_and(|at| at <= found.now);
-    stuck.then_some(since)
 }

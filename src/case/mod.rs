@@ -19,6 +19,7 @@ mod plan;
 mod reach;
 mod refund;
 mod unit;
+mod work;
 
 pub use claim::{ClaimView, Decline, Handling, Reason, Stage};
 pub use deadline::{Deadline, State};
@@ -35,3 +36,4 @@ pub use plan::{
     plan, withdrawn_outcomes,
 };
 pub use refund::Refund;
+pub use work::{Work, WorkGroup, work};

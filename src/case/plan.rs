@@ -66,6 +66,8 @@ pub struct RecordedDeadline {
     pub ended_at: Option<Instant>,
     /// Whether that fact kept the promise, in time.
     pub is_met: bool,
+    /// Local days that waits took from a promise that was met or missed.
+    pub paused_days: i64,
     /// The version of the policy that it follows.
     pub policy: PolicyId,
 }
@@ -81,6 +83,7 @@ impl RecordedDeadline {
             last_day: deadline.last_day,
             ended_at: deadline.ended_at.filter(|_| !deadline.lapsed),
             is_met: deadline.state == State::Met,
+            paused_days: deadline.paused_days,
             policy: deadline.policy.id.clone(),
         }
     }

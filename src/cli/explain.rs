@@ -9,7 +9,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::output::or_dash;
 use super::{Done, time_or_now};
-use crate::case::{Case, Claim, ClaimView, Deadline, Order, Refund, Unit};
+use crate::case::{Case, Claim, ClaimView, Deadline, Hold, Order, Refund, Unit};
 use crate::jobs::{self, Explained, Refused, Shop};
 use crate::policy::{Calendar, Instant, Money, SkipReason, Step, Subject};
 
@@ -122,6 +122,7 @@ impl Page<'_> {
         if let Some(since) = self.explained.case.opted_out_at {
             writeln!(out, "  no reminders: opted out {}", self.local(since))?;
         }
+        self.holds(out)?;
         writeln!(out, "  total {} {}", money(order.total), order.currency)?;
         let costs = [
             ("shipping out", order.shipping_out),
@@ -143,6 +144,31 @@ impl Page<'_> {
         }
         self.deadlines(out, Subject::Order, &order.order_ref)?;
         self.exceptions(out, Subject::Order, &order.order_ref)
+    }
+
+    /// The holds that ended; one in force is an exception.
+    fn holds(&self, out: &mut String) -> Written {
+        for past in &self.explained.holds {
+            let Hold {
+                kind,
+                name,
+                held_at,
+                reason,
+                ..
+            } = &past.hold;
+            let Some(ended_at) = past.ended_at().filter(|ended_at| *ended_at <= self.at) else {
+                continue;
+            };
+            let (from, until) = (self.local(*held_at), self.local(ended_at));
+            let lifted = past.lifted.as_ref().filter(|(at, _)| *at == ended_at);
+            let by = lifted.map(|(_, source)| format!(" by `{source}`"));
+            let by = by.unwrap_or_default();
+            writeln!(
+                out,
+                "  was held: {kind} {name}, {from} – {until}{by}: {reason}"
+            )?;
+        }
+        Ok(())
     }
 
     fn unit(&self, out: &mut String, unit: &Unit) -> Written {
@@ -341,6 +367,18 @@ impl Page<'_> {
         if let Some(ended) = deadline.ended_at {
             writeln!(out, "    ended     {}", self.local(ended))?;
         }
+        let (gross, net) = (
+            deadline.gross_days(self.calendar()),
+            deadline.net_days(self.calendar()),
+        );
+        if let (Some(gross), Some(net)) = (gross, net)
+            && gross != net
+        {
+            writeln!(
+                out,
+                "    took      {gross} days, {net} without those that waits took"
+            )?;
+        }
         if deadline.late_days > 0 || deadline.level > 0 {
             let (late, level) = (deadline.late_days, deadline.level);
             writeln!(out, "    late      {late} days, escalation level {level}")?;
@@ -428,12 +466,17 @@ impl Page<'_> {
                 String::new()
             };
             let cause = notice.cause.map(|cause| format!(" ({cause})"));
+            let mut cleared = self.explained.cleared.iter();
+            let cleared = cleared.find(|cleared| cleared.notice_id == notice.id);
+            let cleared =
+                cleared.map(|cleared| format!(", `{}` {}", cleared.source, self.local(cleared.at)));
             writeln!(
                 out,
-                "              {what}notice to {}: {}{}",
+                "              {what}notice to {}: {}{}{}",
                 key.audience,
                 notice.disposition,
-                cause.unwrap_or_default()
+                cause.unwrap_or_default(),
+                cleared.unwrap_or_default()
             )?;
         }
         Ok(())

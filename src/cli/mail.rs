@@ -78,20 +78,29 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             }
             rows.print(format)?;
         }
-        What::Release { name } => match jobs::release(&shop, name.as_deref()).await? {
-            0 => println!("nothing is held by the surge guard"),
-            count => println!("{count} notices are let go: the next `deliver` sends them"),
-        },
-        What::Discard { name } => match jobs::discard(&shop, name.as_deref()).await? {
-            0 => println!("nothing is held by the surge guard"),
-            count => println!("{count} notices are given up: nobody is ever told"),
-        },
+        What::Release { name } => {
+            match jobs::release(&shop, name.as_deref(), clock::now()).await? {
+                0 => println!("nothing is held by the surge guard"),
+                count => println!("{count} notices are let go: the next `deliver` sends them"),
+            }
+        }
+        What::Discard { name } => {
+            match jobs::discard(&shop, name.as_deref(), clock::now()).await? {
+                0 => println!("nothing is held by the surge guard"),
+                count => println!("{count} notices are given up: nobody is ever told"),
+            }
+        }
         What::Show { id } => {
             let message = jobs::message(&shop, id).await?;
             let raw = message.with_context(|| no_message(id))?.draft.raw;
             if raw.is_empty() {
                 let why = "was erased, by `forget` or after mail.keep_days";
                 return Err(Refused(format!("what message {id} said {why}")).into());
+            }
+            // Not a word of ours into what is read as mail.
+            for (at, source) in jobs::let_go_by(&shop, id).await? {
+                let at = at.with_timezone(&shop.config.calendar.zone).to_rfc3339();
+                eprintln!("held by the surge guard, let go by `{source}` at {at}");
             }
             print!("{raw}");
         }

@@ -23,6 +23,7 @@ mod policy;
 mod preview;
 mod report;
 mod run;
+mod simulate;
 mod status;
 
 use std::io::{ErrorKind, IsTerminal};
@@ -68,6 +69,8 @@ enum Command {
     Report(report::Args),
     /// Show all about an order, a unit or a claim, with the arithmetic
     Explain(explain::Args),
+    /// Say what would be told until a day if nothing else happened
+    Simulate(simulate::Args),
     /// Tell a customer nothing about an order, a unit or a claim for a while
     Hold(hold::Args),
     /// Lift a hold
@@ -148,6 +151,7 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Record(args) => import::record(args, open(config).await?).await,
         Command::Report(args) => report::run(args, open(config).await?).await,
         Command::Explain(args) => explain::run(args, open(config).await?).await,
+        Command::Simulate(args) => simulate::run(args, open(config).await?).await,
         Command::Hold(args) => hold::hold(args, open(config).await?).await,
         Command::Unhold(args) => hold::unhold(args, open(config).await?).await,
         Command::OptOut(args) => hold::opt_out(args, open(config).await?).await,

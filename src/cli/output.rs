@@ -1,6 +1,6 @@
 //! Tables for people, JSON for machines.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::{Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::Value;
 use strum::VariantArray;
 
@@ -98,8 +98,27 @@ pub fn or_dash(value: Option<impl ToString>) -> String {
 /// Shows a person that long work goes on, and how far it is if `template`
 /// counts. It hides itself in a pipe.
 pub fn progress(template: &str, message: impl ToString) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    spinner(style(template), message)
+}
+
+/// The same; how far the work is somebody else says, whenever it is shown.
+pub fn progress_told<F>(message: impl ToString, so_far: F) -> ProgressBar
+where
+    F: Fn() -> String + Clone + Send + Sync + 'static,
+{
+    let told = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+        // A line that cannot be shown is shown the next time.
+        let _shown = out.write_str(&so_far());
+    };
+    let style = style("{spinner} {msg}: {so_far} {elapsed}").with_key("so_far", told);
+    spinner(style, message)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn spinner(style: ProgressStyle, message: impl ToString) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.set_message(message.to_string());
     bar.enable_steady_tick(Duration::from_millis(200));

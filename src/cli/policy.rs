@@ -1,15 +1,17 @@
-//! `policy show` and `policy check`.
+//! `policy show`, `policy check` and `policy try`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use chrono::NaiveDate;
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::output::{Rows, TableFormat};
+use super::output::{Rows, TableFormat, or_dash, progress};
 use super::{Done, load};
+use crate::clock;
 use crate::config::{Config, ConfigError};
-use crate::jobs::{self, Refused, Shop};
+use crate::jobs::{self, Refused, Shop, Trial};
 use crate::policy::{Policy, PolicyId, STANDARD};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,20 @@ enum What {
     Show {
         /// NAME@DATE, for example standard@2000-01-01
         version: Option<String>,
+    },
+    /// Say what would have been different under a policy
+    Try {
+        /// Its file; it takes the place of the versions of its name
+        file: PathBuf,
+        /// For orders that were placed on this date or later
+        #[arg(long, value_name = "DATE")]
+        from: NaiveDate,
+        /// Until this date
+        #[arg(long, value_name = "DATE")]
+        to: NaiveDate,
+        /// How the table is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: TableFormat,
     },
     /// Check policy files, and list what they say
     Check {
@@ -43,6 +59,15 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<Done> {
         What::Show {
             version: Some(version),
         } => print!("{}", text_of(&version, config).await?),
+        What::Try {
+            file,
+            from,
+            to,
+            format,
+        } => {
+            let shop = Shop::open(load(config)?).await?;
+            return policy_try(&shop, &file, [from, to], format).await;
+        }
         What::Check { files, format } => return check(&files, format),
     }
     Ok(Done::Well)
@@ -86,14 +111,65 @@ async fn text_of(version: &str, config: Option<PathBuf>) -> Result<String> {
     Ok(found.text)
 }
 
+fn read(file: &Path) -> Result<Policy> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| Refused(name.clone()))?;
+    Ok(Policy::parse(&name, &text)?)
+}
+
+async fn policy_try(
+    shop: &Shop,
+    file: &Path,
+    [from, to]: [NaiveDate; 2],
+    format: TableFormat,
+) -> Result<Done> {
+    if from > to {
+        let why = format!("--from {from} is after --to {to}: expected the earlier date first");
+        return Err(Refused(why).into());
+    }
+    let policy = read(file)?;
+    let bar = progress("{spinner} {msg} {elapsed}", "policy try");
+    let trial = jobs::policy_try(shop, policy, from, to, clock::now()).await;
+    bar.finish_and_clear();
+    let trial = trial?;
+    let mut rows = Rows::new(&["order_ref", "subject", "ref", "what", "is", "would_be"]);
+    for found in &trial.differences {
+        rows.push([
+            found.order_ref.clone(),
+            found.subject.to_string(),
+            found.subject_ref.clone(),
+            found.what.clone(),
+            or_dash(found.is.as_ref()),
+            or_dash(found.would_be.as_ref()),
+        ]);
+    }
+    rows.print(format)?;
+    let Trial {
+        orders,
+        failed,
+        differences,
+    } = &trial;
+    let different = differences.len();
+    eprintln!(
+        "{orders} orders placed from {from} to {to}: {different} deadlines and claims would \
+         differ; nothing was changed"
+    );
+    match failed {
+        0 => Ok(Done::Well),
+        _ => {
+            eprintln!("{failed} orders cannot be evaluated: see the report exceptions");
+            Ok(Done::Partly)
+        }
+    }
+}
+
 fn check(files: &[PathBuf], format: TableFormat) -> Result<Done> {
     let mut rows = Rows::new(&[
         "file", "policy", "window", "clause", "days", "count", "steps",
     ]);
     for file in files {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(|| Refused(name.clone()))?;
-        let policy = Policy::parse(&name, &text)?;
+        let policy = read(file)?;
         for (window, terms) in policy.windows() {
             let steps = terms
                 .steps

@@ -1,14 +1,17 @@
 //! `run JOB`: one job, now.
 
 use std::io::IsTerminal;
+use std::pin::pin;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use indicatif::ProgressBar;
 
-use super::output::{Rows, TableFormat, one_of, or_dash, progress};
+use super::output::{Rows, TableFormat, one_of, or_dash, progress, progress_told};
 use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
-use crate::jobs::{self, Enforced, Outcome, Refused, Shop, When};
+use crate::daemon::Signals;
+use crate::jobs::{self, Enforced, Listed, Outcome, Refused, Shop, Watch, When};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -18,7 +21,7 @@ pub struct Args {
     /// Run as of a time until now; `now` says that the clock is right
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Say what `enforce` would do, and write nothing
+    /// Say what `enforce` would do, or whom `worklists` would write to, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// How the rows of a dry run are printed
@@ -31,12 +34,22 @@ pub struct Args {
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let when = When::new(time(&shop, args.at.as_deref())?, clock::now());
     if args.dry_run {
-        if args.job != JobName::Enforce {
-            return Err(Refused("--dry-run: only `run enforce` has one".to_owned()).into());
-        }
-        let enforced = jobs::enforce(&shop, when, true).await?;
-        print_dry_run(&shop, &enforced, args.format)?;
-        return Ok(done(&enforced.outcome));
+        return match args.job {
+            JobName::Enforce => {
+                let enforced = jobs::enforce(&shop, when, true).await?;
+                print_dry_run(&shop, &enforced, args.format)?;
+                Ok(done(&enforced.outcome))
+            }
+            JobName::Worklists => {
+                let (listed, outcome) = jobs::worklists_planned(&shop, when.at).await?;
+                print_lists(&listed, &outcome, args.format)?;
+                Ok(done(&outcome))
+            }
+            _ => {
+                let why = "--dry-run: only `run enforce` and `run worklists` have one";
+                Err(Refused(why.to_owned()).into())
+            }
+        };
     }
     if args.at.is_some() && matches!(args.job, JobName::Import | JobName::Housekeeping) {
         let why = format!(
@@ -45,8 +58,8 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         );
         return Err(Refused(why).into());
     }
-    let bar = progress("{spinner} {msg} {elapsed}", args.job);
-    let outcome = jobs::run_recorded(&shop, args.job, when).await;
+    let bar = bar(args.job, &shop.watch);
+    let outcome = run_until_told(&shop, args.job, when).await;
     bar.finish_and_clear();
     let outcome = outcome?;
     // Cron mails whatever is printed: a run that went well says nothing there.
@@ -57,6 +70,58 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         eprintln!("error: {problem}");
     }
     Ok(done(&outcome))
+}
+
+/// Runs a job. `enforce` and `deliver` end early where their work is whole if a
+/// signal asks for it, and at once if a second one does; others leave nothing
+/// behind that is half done, whenever they end.
+async fn run_until_told(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
+    let running = jobs::run_recorded(shop, job, when);
+    if !matches!(job, JobName::Enforce | JobName::Deliver) {
+        return running.await;
+    }
+    let mut signals = Signals::listen()?;
+    let mut running = pin!(running);
+    tokio::select! {
+        outcome = &mut running => return outcome,
+        _ = signals.next() => shop.watch.end(),
+    }
+    tokio::select! {
+        outcome = running => outcome,
+        signal = signals.next() => bail!("{job}: ended at once by a second {signal}"),
+    }
+}
+
+/// Shows a person on a terminal how far a job is.
+fn bar(job: JobName, watch: &Watch) -> ProgressBar {
+    let so_far: fn(&Watch) -> String = match job {
+        JobName::Enforce => enforced,
+        JobName::Deliver => delivered,
+        _ => return progress("{spinner} {msg} {elapsed}", job),
+    };
+    if std::io::stderr().is_terminal() {
+        watch.begin();
+    }
+    let watch = watch.clone();
+    progress_told(job, move || so_far(&watch))
+}
+
+/// How far `enforce` is.
+fn enforced(watch: &Watch) -> String {
+    let found = watch.so_far("found");
+    // Cases of older rules come on top.
+    let all = watch.so_far("due").max(found);
+    format!("{found} of {all} cases")
+}
+
+/// How far `deliver` is.
+fn delivered(watch: &Watch) -> String {
+    let so_far = |name| watch.so_far(name);
+    let all = so_far("waiting") + so_far("ready").max(so_far("composed"));
+    let ended = ["sent", "failed", "later", "uncertain", "held", "dropped"];
+    let left = all.saturating_sub(ended.map(so_far).iter().sum());
+    let (sent, failed) = (so_far("sent"), so_far("failed"));
+    format!("{sent} sent, {failed} failed, {left} left")
 }
 
 fn done(outcome: &Outcome) -> Done {
@@ -77,6 +142,21 @@ pub fn line(outcome: &Outcome) -> String {
         .iter()
         .map(|(name, count)| format!("{count} {name}"));
     counts.collect::<Vec<_>>().join(", ")
+}
+
+fn print_lists(listed: &[Listed], outcome: &Outcome, format: TableFormat) -> Result<()> {
+    let mut rows = Rows::new(&["whose", "recipient", "lines", "late or stuck"]);
+    for list in listed {
+        rows.push([
+            list.whose.to_string(),
+            list.recipient.clone(),
+            list.total.to_string(),
+            list.worst.to_string(),
+        ]);
+    }
+    rows.print(format)?;
+    eprintln!("dry run, nothing was written: {}", line(outcome));
+    Ok(())
 }
 
 fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Result<()> {

@@ -36,6 +36,12 @@ pub enum JobName {
     Deliver,
     /// Writes the daily reports.
     Report,
+    /// Mails everybody what they are to do.
+    Worklists,
+    /// Writes how the promises of a week were kept.
+    ComplianceWeekly,
+    /// Writes how the promises of a month were kept.
+    ComplianceMonthly,
     /// Keeps the database tidy.
     Housekeeping,
 }

@@ -22,6 +22,7 @@ pub use job::{CatchUp, Expression, ExpressionError, JobName, JobSettings};
 pub use mail::{Login, Mail, OnUncertain, SendingHours, Transport};
 pub use settings::{Business, Config, Contacts, Notices, Reports};
 pub use starter::starter;
+pub use value::delimiter;
 
 /// Why a configuration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,7 +10,9 @@ use strum::VariantArray;
 
 use super::job::timezone;
 use super::reader::Reader;
-use super::value::{addresses, database, date, dates, lines, path, span, text, weekdays};
+use super::value::{
+    addresses, database, date, dates, delimiter, flag, lines, parsed, path, span, text, weekdays,
+};
 use super::{ConfigError, Database, JobName, JobSettings, Mail};
 use crate::policy::Calendar;
 
@@ -19,6 +21,9 @@ const PLACES: [&str; 2] = ["warrantyd.toml", "/etc/warrantyd/warrantyd.toml"];
 
 /// The directory of systemd's credentials (systemd.exec, `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// What `reports.csv_delimiter` may be.
+const DELIMITER: &str = "\",\", \";\" or \"tab\"";
 
 /// All settings (spec, section 6). Relative paths have been joined to the
 /// directory of the configuration file.
@@ -99,6 +104,10 @@ pub struct Reports {
     pub dir: Option<PathBuf>,
     /// Who gets the summary by mail.
     pub recipients: Vec<String>,
+    /// Whether the daily CSV files begin with a byte order mark.
+    pub csv_bom: bool,
+    /// What stands between their fields, an ASCII character.
+    pub csv_delimiter: u8,
 }
 
 impl Config {
@@ -157,6 +166,10 @@ impl Config {
             reports: Reports {
                 dir: directory("reports.dir")?,
                 recipients: list_of(reader, "reports.recipients")?,
+                csv_bom: reader.optional("reports.csv_bom", flag)?.unwrap_or(false),
+                csv_delimiter: reader
+                    .optional("reports.csv_delimiter", parsed(DELIMITER, delimiter))?
+                    .unwrap_or(b','),
             },
             jobs: jobs.collect::<Result<_, ConfigError>>()?,
         })
@@ -271,7 +284,10 @@ pub(super) fn known_keys() -> Vec<String> {
         ("notices", &Notices::KEYS),
         ("mail", &Mail::KEYS),
         ("import", &["dir", "max_age"]),
-        ("reports", &["dir", "recipients"]),
+        (
+            "reports",
+            &["dir", "recipients", "csv_bom", "csv_delimiter"],
+        ),
     ];
     let sections = sections.map(|(section, keys)| (section.to_owned(), keys));
     let jobs = JobName::VARIANTS

@@ -36,6 +36,10 @@ fn what_the_least_configuration_leaves_out_has_its_default() {
     assert_eq!(config.contacts.ops, [""; 0]);
     assert_eq!(config.mail, None);
     assert_eq!(config.reports.dir, None);
+    assert_eq!(
+        (config.reports.csv_delimiter, config.reports.csv_bom),
+        (b',', false)
+    );
     let enforce = &config.jobs[&JobName::Enforce];
     assert_eq!((&enforce.schedule, enforce.catch_up), (&None, None));
     assert_eq!(
@@ -84,7 +88,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
-            "4: jobs.enforc: unknown key, expected one of import, enforce, deliver, report, housekeeping",
+            "4: jobs.enforc: unknown key, expected one of import, enforce, deliver, report, worklists, compliance_weekly, compliance_monthly, housekeeping",
         ),
         (
             "[jobs.enforce]\n\nevery = 1",
@@ -153,6 +157,10 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         (
             "contacts.ops = [\"ops at example.com\"]",
             "4: contacts.ops: found \"ops at example.com\", expected an e-mail address such as \"ops@example.com\"",
+        ),
+        (
+            "reports.csv_delimiter = \"|\"",
+            "4: reports.csv_delimiter: found \"|\", expected \",\", \";\" or \"tab\"",
         ),
         (
             "reports.recipients = [\"Ops <ops@example.com>\"]",

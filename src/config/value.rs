@@ -84,6 +84,16 @@ pub(super) fn number(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Read<us
     }
 }
 
+/// What may stand between the fields of CSV; `tab` is a tab.
+pub fn delimiter(text: &str) -> Option<u8> {
+    match text {
+        "," => Some(b','),
+        ";" => Some(b';'),
+        "\t" | "tab" => Some(b'\t'),
+        _ => None,
+    }
+}
+
 /// A path, as written.
 pub(super) fn path(value: &Value) -> Read<PathBuf> {
     text(value).map(PathBuf::from)

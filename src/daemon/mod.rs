@@ -18,7 +18,7 @@ mod schedule;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
@@ -27,10 +27,10 @@ pub use schedule::{Missed, Schedule};
 
 use crate::jobs::Shop;
 
-/// Runs until SIGTERM or SIGINT. The job at work is finished first.
+/// Runs until SIGTERM or SIGINT. `enforce` and `deliver` at work end where
+/// their work is whole, other jobs are finished first.
 pub async fn daemon(shop: Shop) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let mut signals = Signals::listen()?;
     let lock = shop.store.file_lock("daemon").await?;
     let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
@@ -44,11 +44,11 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {
         ended = &mut worker => Some(ended),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+        _ = signals.next() => None,
     };
-    tracing::info!("stopping: the job at work is finished first");
     stop.notify_one();
+    shop.watch.end();
+    tracing::info!("stopping: the job at work ends first");
     match ended {
         Some(ended) => ended??,
         None => worker.await??,
@@ -57,6 +57,30 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     shop.store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The signals that ask the program to end, in place of what they would do.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes them from now on.
+    pub fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT")?,
+        })
+    }
+
+    /// Waits for the next, and names it.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// Rings at every second, in UTC. It knows no slot and no job: those are the

@@ -26,7 +26,7 @@ const RECENT: TimeDelta = TimeDelta::days(7);
 pub enum Taken {
     /// It was recorded, and changed this.
     Recorded(BounceKind),
-    /// It was recorded before.
+    /// It was recorded before, or enough of its kind was of its message.
     Known,
     /// It is none of ours, and why.
     LeftAlone(&'static str),

@@ -1,6 +1,6 @@
 //! From a notice to what its letter says, and to whom it goes.
 
-use crate::case::{Case, Claim, Deadline, Evaluation, NoticeKey, RecordedNotice, Refund, Unit};
+use crate::case::{Case, Claim, Deadline, Evaluation, NoticeKey, Refund, Unit};
 use crate::config::Contacts;
 use crate::mail::NoticeText;
 use crate::policy::{Audience, Calendar, Counting, Instant, Money, Outcome, Step, Subject, Window};
@@ -44,15 +44,15 @@ pub fn about<'c>(case: &'c Case, key: &NoticeKey) -> (Option<&'c Unit>, Option<&
     }
 }
 
-/// What a notice says, as of the evaluation.
+/// What a notice says, as of the evaluation; its clause is that of the policy.
 pub fn notice_text(
     case: &Case,
     evaluation: &Evaluation,
-    notice: &RecordedNotice,
+    key: &NoticeKey,
+    clause: &str,
     calendar: &Calendar,
     now: Instant,
 ) -> NoticeText {
-    let key = &notice.key;
     let (unit, claim) = about(case, key);
     let view = claim.and_then(|claim| evaluation.claim(&claim.claim_ref));
     let deadline = deadline(evaluation, key);
@@ -73,7 +73,7 @@ pub fn notice_text(
         unit_ref: unit.map(|unit| unit.unit_ref.clone()),
         window: key.window,
         step: key.step,
-        clause: notice.clause.clone(),
+        clause: clause.to_owned(),
         days: terms.map(|terms| terms.days),
         working_days: terms.is_some_and(|terms| terms.count == Counting::Business),
         product_name: unit.map(|unit| unit.product_name.clone()),

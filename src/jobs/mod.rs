@@ -26,8 +26,11 @@ mod postbox;
 mod preview;
 mod report;
 mod run;
+mod simulate;
 mod slots;
 mod status;
+mod watch;
+mod worklists;
 
 pub use book::{book, policy_texts};
 pub use bounce::{Taken, bounce, bounce_files};
@@ -39,12 +42,15 @@ pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
 pub use forget::forget;
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
-pub use outbox::{discard, kept_back, message, message_retry, messages, release};
+pub use outbox::{discard, kept_back, let_go_by, message, message_retry, messages, release};
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
-    Broken, Explaining, FileCheck, ReportRequest, UPCOMING_DAYS, Verdict, Verified, daily_report, one_report,
-    verify,
+    Broken, Difference, Explaining, FileCheck, ReportRequest, Trial, UPCOMING_DAYS, Verdict,
+    Verified, compliance_report, daily_report, one_report, policy_try, verify,
 };
 pub use run::{JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
+pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};
+pub use watch::Watch;
+pub use worklists::{Listed, worklists, worklists_planned};

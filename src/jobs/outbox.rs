@@ -1,5 +1,7 @@
 //! The outbox, for people to look into.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::{Refused, Shop};
@@ -70,22 +72,35 @@ pub async fn kept_back(shop: &Shop, at_most: u32) -> Result<Vec<(KeptBack, Strin
     Ok(with_why.collect())
 }
 
+/// Who let go what a message carries, and when: each once.
+pub async fn let_go_by(shop: &Shop, id: i64) -> Result<BTreeSet<(Instant, String)>> {
+    let mut tx = shop.store.read().await?;
+    let cleared = store::cleared_of_message(&mut tx, id).await?.into_iter();
+    Ok(cleared.map(|one| (one.at, one.source)).collect())
+}
+
 /// Lets go what the surge guard holds: all, or what is about the orders of a
 /// name. Gives the number of notices.
-pub async fn release(shop: &Shop, name: Option<&str>) -> Result<u64> {
-    end_surge(shop, name, Fate::waits(None)).await
+pub async fn release(shop: &Shop, name: Option<&str>, now: Instant) -> Result<u64> {
+    end_surge(shop, "mail release", name, Fate::waits(None), now).await
 }
 
 /// Gives up what the surge guard holds: it is never told.
-pub async fn discard(shop: &Shop, name: Option<&str>) -> Result<u64> {
+pub async fn discard(shop: &Shop, name: Option<&str>, now: Instant) -> Result<u64> {
     let discarded = Fate {
         disposition: Disposition::Failed,
         cause: Some(Cause::Discarded),
     };
-    end_surge(shop, name, discarded).await
+    end_surge(shop, "mail discard", name, discarded, now).await
 }
 
-async fn end_surge(shop: &Shop, name: Option<&str>, becomes: Fate) -> Result<u64> {
+async fn end_surge(
+    shop: &Shop,
+    command: &str,
+    name: Option<&str>,
+    becomes: Fate,
+    now: Instant,
+) -> Result<u64> {
     let mut tx = shop.store.write().await?;
     let order_ids = match name {
         Some(name) => {
@@ -98,7 +113,14 @@ async fn end_surge(shop: &Shop, name: Option<&str>, becomes: Fate) -> Result<u64
         }
         None => None,
     };
-    let ended = store::surge_end(&mut tx, order_ids.as_deref(), becomes).await?;
-    tx.commit().await?;
+    let source = match name {
+        Some(name) => format!("{command} --ref {name}"),
+        None => command.to_owned(),
+    };
+    let change_set = store::change_set_begin(&mut tx, &source, now).await?;
+    let ended = store::surge_end(&mut tx, order_ids.as_deref(), becomes, change_set).await?;
+    if ended > 0 {
+        tx.commit().await?;
+    }
     Ok(ended)
 }

@@ -125,7 +125,8 @@ async fn real(
             let text = notice_text(
                 &found.case,
                 &found.evaluation,
-                &told.notice,
+                &told.notice.key,
+                &told.notice.clause,
                 calendar,
                 wanted.at,
             );
@@ -207,5 +208,6 @@ fn sample(text: NoticeText, today: NaiveDate, customer: &Addressee) -> Option<Sa
         },
         today,
         notices: vec![text],
+        list: None,
     })
 }

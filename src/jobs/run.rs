@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use super::deliver::Pace;
+use super::watch::Watch;
 use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
+use crate::report::Period;
 use crate::store::{self, Held, RunState, Store, Tx};
 
 /// What every job works on: the database and the settings of one business.
@@ -20,6 +22,8 @@ pub struct Shop {
     pub config: std::sync::Arc<Config>,
     /// How fast this process sends.
     pub(super) pace: Pace,
+    /// How far the run at work is, and the word to end it.
+    pub watch: Watch,
 }
 
 impl Shop {
@@ -34,6 +38,7 @@ impl Shop {
             store,
             pace: Pace::per_minute(mail.and_then(|mail| mail.max_per_minute)),
             config: std::sync::Arc::new(config),
+            watch: Watch::default(),
         })
     }
 
@@ -87,6 +92,12 @@ impl When {
             is_daemons: true,
         }
     }
+
+    /// When its messages are composed: now, be what they tell of an earlier
+    /// slot. Now is when their tries begin.
+    pub(super) fn composed_at(self) -> Instant {
+        if self.is_slot { self.clock } else { self.at }
+    }
 }
 
 /// What a run did.
@@ -96,6 +107,8 @@ pub struct Outcome {
     pub counts: BTreeMap<Cow<'static, str>, u64>,
     /// Why the run as a whole failed, though what it did stands.
     pub problem: Option<String>,
+    /// Whether it was told to end before its work was done.
+    pub ended_early: bool,
 }
 
 impl Outcome {
@@ -141,12 +154,18 @@ pub struct Job {
 impl Job {
     /// Whether a run is as of its slot; others find their work at the present.
     pub fn is_dated(&self) -> bool {
-        self.name == JobName::Report
+        matches!(
+            self.name,
+            JobName::Report
+                | JobName::Worklists
+                | JobName::ComplianceWeekly
+                | JobName::ComplianceMonthly
+        )
     }
 }
 
 /// The jobs, in the order in which they run when several are due.
-pub const JOBS: [Job; 5] = [
+pub const JOBS: [Job; 8] = [
     Job {
         name: JobName::Import,
         schedule: "*/10 * * * *",
@@ -170,6 +189,24 @@ pub const JOBS: [Job; 5] = [
         schedule: "0 6 * * *",
         catch_up: CatchUp::All,
         what: "writes the daily report set and mails it to the managers",
+    },
+    Job {
+        name: JobName::Worklists,
+        schedule: "30 6 * * *",
+        catch_up: CatchUp::Latest,
+        what: "on working days mails everybody who has something to do their list",
+    },
+    Job {
+        name: JobName::ComplianceWeekly,
+        schedule: "15 6 * * 1",
+        catch_up: CatchUp::All,
+        what: "writes and mails how the promises of the last week were kept",
+    },
+    Job {
+        name: JobName::ComplianceMonthly,
+        schedule: "20 6 1 * *",
+        catch_up: CatchUp::All,
+        what: "writes and mails how the promises of the last month were kept",
     },
     Job {
         name: JobName::Housekeeping,
@@ -196,7 +233,14 @@ pub async fn run_recorded(shop: &Shop, name: JobName, when: When) -> Result<Outc
     let mut tx = shop.store.write().await?;
     let held = store::run_start(&mut tx, &name.to_string(), &node(), clock::now()).await?;
     tx.commit().await?;
-    let ran = run(shop, name, when).await;
+    let mut ran = run(shop, name, when).await;
+    if let Ok(outcome) = &mut ran
+        && outcome.ended_early
+    {
+        let why = "told to end before all was done: what was done is kept, the next run does the \
+                   rest";
+        outcome.problem.get_or_insert_with(|| why.to_owned());
+    }
     let kept = keep(shop, name, held, &ran).await;
     let outcome = ran?;
     kept?;
@@ -259,7 +303,7 @@ async fn counted(tx: &mut Tx<'_>, id: i64) -> Result<Outcome> {
     let counts = serde_json::from_str(&counts);
     Ok(Outcome {
         counts: counts.with_context(|| format!("job_runs.counts of row {id}"))?,
-        problem: None,
+        ..Outcome::default()
     })
 }
 
@@ -270,6 +314,9 @@ pub(super) async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome
         JobName::Enforce => Ok(super::enforce(shop, when, false).await?.outcome),
         JobName::Deliver => super::deliver(shop, when).await,
         JobName::Report => super::daily_report(shop, when).await,
+        JobName::Worklists => super::worklists(shop, when).await,
+        JobName::ComplianceWeekly => super::compliance_report(shop, when, Period::Week).await,
+        JobName::ComplianceMonthly => super::compliance_report(shop, when, Period::Month).await,
         JobName::Housekeeping => super::housekeeping::housekeeping(shop, when).await,
     }
 }

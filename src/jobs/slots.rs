@@ -89,9 +89,17 @@ pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
     }
     let when = When::of_slot(job(owed.job), owed.slot_at, taken.started_at, now);
     let ran = run(shop, owed.job, when).await;
-    match ran.as_ref().is_err_and(lost_the_database) {
-        true => drop(tokio::spawn(give_back(shop.clone(), taken))),
-        false => keep(shop, owed.job, taken.held, &ran).await?,
+    match &ran {
+        Err(error) if lost_the_database(error) => {
+            drop(tokio::spawn(give_back(shop.clone(), taken)));
+        }
+        // Another node goes on with it, or this one when it starts again.
+        Ok(outcome) if outcome.ended_early => {
+            keep_share(shop, owed.run_id, outcome).await?;
+            given_back(shop, taken.held).await?;
+            tracing::info!(job = %owed.job, "told to end: the rest is left to the next");
+        }
+        _ => keep(shop, owed.job, taken.held, &ran).await?,
     }
     ran.map(|_| true)
 }

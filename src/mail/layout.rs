@@ -11,6 +11,8 @@ pub(super) struct Page<'s> {
     pub subject: String,
     pub greeting: Vec<String>,
     pub sections: Vec<Section>,
+    /// Whether the sections are matters of their own, one, two, three.
+    pub is_numbered: bool,
     pub closing: Vec<String>,
     pub shop: &'s Shop,
     pub footnote: Vec<String>,
@@ -25,6 +27,13 @@ pub(super) struct Section {
     pub next_step: Option<String>,
     /// Labels and values.
     pub facts: Vec<(String, String)>,
+    pub items: Vec<Item>,
+    pub lines: Vec<String>,
+}
+
+/// An entry of a list, with what belongs to it.
+pub(super) struct Item {
+    pub title: String,
     pub lines: Vec<String>,
 }
 
@@ -37,8 +46,11 @@ impl Page<'_> {
             text += "\n\n";
         }
         for (index, section) in self.sections.iter().enumerate() {
+            let title = match self.is_numbered {
+                true => format!("{}. {}", index + 1, section.title),
+                false => section.title.clone(),
+            };
             if self.sections.len() > 1 {
-                let title = format!("{}. {}", index + 1, section.title);
                 text += &wrap(&title, 0);
                 text += "\n\n";
             }
@@ -73,12 +85,13 @@ impl Page<'_> {
             subject,
             greeting,
             sections,
+            is_numbered,
             closing,
             footnote,
             ..
         } = self;
         let sections: Vec<Value> = sections.iter().map(Section::values).collect();
-        context! { locale, subject, greeting, sections, closing, shop, footnote }
+        context! { locale, subject, greeting, sections, is_numbered, closing, shop, footnote }
     }
 }
 
@@ -93,6 +106,15 @@ impl Section {
             *text += "\n";
         }
         if !self.facts.is_empty() {
+            *text += "\n";
+        }
+        for item in &self.items {
+            *text += &wrap(&["- ", &item.title].concat(), 2);
+            *text += "\n";
+            for line in &item.lines {
+                *text += &wrap(&["  ", line].concat(), 2);
+                *text += "\n";
+            }
             *text += "\n";
         }
         for line in &self.lines {
@@ -110,9 +132,12 @@ impl Section {
             paragraphs,
             next_step,
             facts,
+            items,
             lines,
         } = self;
-        context! { title, paragraphs, next_step, facts, lines }
+        let item = |Item { title, lines }: &Item| context! { title, lines };
+        let items: Vec<Value> = items.iter().map(item).collect();
+        context! { title, paragraphs, next_step, facts, items, lines }
     }
 }
 

@@ -152,13 +152,13 @@ impl Letters {
         )
     }
 
-    fn scribe(&self, wanted: &str, shop: &Shop) -> Scribe<'_> {
+    pub(super) fn scribe(&self, wanted: &str, shop: &Shop) -> Scribe<'_> {
         Scribe::new(&self.0, self.0.locale(wanted), shop)
     }
 }
 
 /// A letter inside the shop, of one section.
-fn about_one(scribe: &Scribe<'_>, section: Section) -> Result<Letter, ComposeError> {
+pub(super) fn about_one(scribe: &Scribe<'_>, section: Section) -> Result<Letter, ComposeError> {
     let subject = section.title.clone();
     scribe.lay_out(&Addressee::Inside, subject, vec![section])
 }

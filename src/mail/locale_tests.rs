@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::letter_tests::{date, letters, notice, shop};
 use super::samples::REASONS;
-use super::{Addressee, Shop, samples};
+use super::{Addressee, Shop, WorkLine, Worklist, samples};
 use crate::policy::{Audience, Step, Window};
 
 /// What a letter must say in each locale.
@@ -79,7 +79,9 @@ fn every_letter_in_every_locale_says_what_it_must_in_both_parts() {
                         assert!(part.contains(says.amount), "{case}\n{part}");
                     }
                 }
-                if sample.letter != "digest" && sample.notices[0].last_day.is_some() {
+                if let Some(list) = &sample.list {
+                    assert_told(list, part, &case, &says);
+                } else if sample.letter != "digest" && sample.notices[0].last_day.is_some() {
                     assert!(part.contains(says.last_day), "{case}\n{part}");
                     assert!(!part.contains(says.never), "{case}\n{part}");
                 }
@@ -92,15 +94,47 @@ fn every_letter_in_every_locale_says_what_it_must_in_both_parts() {
             let step = step.and_then(|step| step.split_once('>')?.1.split_once("</p>"));
             let is_told = step.is_some_and(|(step, _)| text.contains(&unescaped(step)));
             assert!(
-                is_told || sample.letter == "inside_right",
+                is_told || ["inside_right", "worklist"].contains(&sample.letter),
                 "{case}: {step:?}"
             );
         }
         let parts = [
-            "closing", "date", "facts", "footnote", "greeting", "money", "ops", "report", "words",
+            "closing",
+            "compliance",
+            "compliance_facts",
+            "date",
+            "facts",
+            "footnote",
+            "greeting",
+            "money",
+            "ops",
+            "report",
+            "words",
+            "worklist_item",
+            "worklist_words",
         ];
         let all: BTreeSet<&str> = seen.into_iter().chain(parts).collect();
         assert_eq!(all, super::templates::names().collect());
+    }
+}
+
+/// Every line of a list stands in a part of its letter, with its promise.
+fn assert_told(list: &Worklist, letter: &str, case: &str, says: &Says) {
+    for part in &list.parts {
+        for WorkLine { about, .. } in &part.lines {
+            assert!(letter.contains(&about.subject_ref), "{case}\n{letter}");
+            assert!(letter.contains(&about.order_ref), "{case}\n{letter}");
+            if about.window.is_some() {
+                let clause = (says.clause)(&about.clause);
+                assert!(letter.contains(&clause), "{case}: {clause}\n{letter}");
+            }
+            if about.amount.is_some() {
+                assert!(letter.contains(says.amount), "{case}\n{letter}");
+            }
+            if about.last_day.is_some() && part.name != "due" {
+                assert!(letter.contains(says.last_day), "{case}\n{letter}");
+            }
+        }
     }
 }
 

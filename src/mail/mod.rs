@@ -16,6 +16,7 @@ mod address;
 mod answer;
 mod bounce;
 mod choose;
+mod compliance;
 mod conversation;
 mod delivery;
 mod file;
@@ -32,6 +33,7 @@ mod stream;
 mod templates;
 mod text;
 mod wire;
+mod worklist;
 
 #[cfg(test)]
 mod fault_tests;
@@ -51,6 +53,7 @@ mod session_tests;
 pub use address::domain_of;
 pub use bounce::{BOUNCE_BYTES, Bounce, Bounced, Returned, Severity, address_key, read_bounce};
 pub use choose::letter_name;
+pub use compliance::{KeptPromise, KeptPromises};
 pub use delivery::{Delivery, Envelope, Transport};
 pub use file::FileTransport;
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};
@@ -62,3 +65,4 @@ pub use samples::{Sample, samples};
 pub use server::{Login, Server, ServerError, Tls};
 pub use session::{SmtpSettings, SmtpTransport, Timeouts};
 pub use templates::TemplateError;
+pub use worklist::{WORK_PER_LETTER, WorkLine, WorkPart, Worklist};

@@ -9,6 +9,7 @@ use crate::policy::{Audience, Money, Outcome, Step, Subject, Window};
 use super::choose::letter_name;
 use super::letter::{ComposeError, Letter, Letters};
 use super::notice::{Addressee, NoticeText, Shop};
+use super::worklist::{WorkLine, WorkPart, Worklist};
 
 /// Codes that a decline may come with, and one that no template knows.
 pub(super) const REASONS: [&str; 18] = [
@@ -45,12 +46,17 @@ pub struct Sample {
     pub today: NaiveDate,
     /// What it tells.
     pub notices: Vec<NoticeText>,
+    /// What it tells instead, if it is a list of work.
+    pub list: Option<Worklist>,
 }
 
 impl Sample {
     /// Writes it.
     pub fn write(&self, letters: &Letters, shop: &Shop) -> Result<Letter, ComposeError> {
-        letters.compose(shop, &self.addressee, self.today, &self.notices)
+        match &self.list {
+            Some(list) => letters.worklist(shop, list),
+            None => letters.compose(shop, &self.addressee, self.today, &self.notices),
+        }
     }
 }
 
@@ -66,6 +72,7 @@ pub fn samples(locale: &str) -> Vec<Sample> {
                 addressee: addressee(locale, notice.audience),
                 today,
                 notices: vec![notice],
+                list: None,
             });
         }
     };
@@ -99,7 +106,110 @@ pub fn samples(locale: &str) -> Vec<Sample> {
         }
     }
     samples.push(digest(locale));
+    samples.extend(worklists());
     samples
+}
+
+/// A list of each kind, and of each kind one with as little as there can be.
+fn worklists() -> impl Iterator<Item = Sample> {
+    let repair = Some(Window::HardwareRepair);
+    let of = |whose, parts: &[(&'static str, Option<Window>)]| {
+        let parts = parts
+            .iter()
+            .map(|(name, window)| part(whose, name, *window));
+        (whose, parts.collect::<Vec<_>>())
+    };
+    let assignees = [
+        ("late", repair),
+        ("due", Some(Window::SoftwareFix)),
+        ("paused", repair),
+    ];
+    let leads = [
+        ("stuck", None),
+        ("unassigned", repair),
+        ("waiting", Some(Window::HardwareFix)),
+    ];
+    let finance = [
+        ("late", Some(Window::RefundPayment)),
+        ("due", Some(Window::CancellationRefund)),
+    ];
+    let whole = [
+        of(Audience::Assignee, &assignees),
+        of(Audience::Lead, &leads),
+        of(Audience::Finance, &finance),
+    ];
+    whole.into_iter().flat_map(|(whose, parts)| {
+        let list = Worklist {
+            whose,
+            today: LAST_DAY + Days::new(4),
+            parts,
+        };
+        let mut bare_list = list.clone();
+        for line in bare_list.parts.iter_mut().flat_map(|part| &mut part.lines) {
+            line.about = bare(line.about.clone());
+        }
+        let lists = [("", list), ("-bare", bare_list)];
+        lists.map(|(ending, list)| Sample {
+            letter: "worklist",
+            variant: format!("{whose}{ending}"),
+            addressee: Addressee::Inside,
+            today: list.today,
+            notices: Vec::new(),
+            list: Some(list),
+        })
+    })
+}
+
+/// A part of a list: a claim in each stage that can stand there, and one more
+/// that is not told.
+fn part(whose: Audience, name: &'static str, window: Option<Window>) -> WorkPart {
+    let is_paused = name == "paused";
+    let later = if name == "due" { 9 } else { 0 };
+    let mut about = notice(window, Step::Due, whose);
+    about.last_day = window
+        .map(|_| LAST_DAY + Days::new(later))
+        .filter(|_| !is_paused);
+    if name == "unassigned" {
+        about.assignee = None;
+    }
+    let is_claim = window != Some(Window::CancellationRefund);
+    let stages: &[&'static str] = match (whose, is_claim) {
+        (_, false) => &[""],
+        (Audience::Lead, _) if window.is_none() => &[
+            "awaiting_confirmation",
+            "in_repair",
+            "refund_due",
+            "exchange_due",
+        ],
+        (Audience::Finance, _) => &["refund_due"],
+        _ => &["awaiting_confirmation", "in_repair"],
+    };
+    let lines = stages.iter().zip(17..).map(|(stage, n)| {
+        let mut about = about.clone();
+        let lapsed = name == "late" && *stage == "awaiting_confirmation";
+        if lapsed {
+            about.window = Some(Window::HardwareFix);
+            clause(about.window, about.step).clone_into(&mut about.clause);
+            about.days = about.window.map(days);
+        }
+        if is_claim {
+            about.subject_ref = format!("C-{n}");
+        }
+        WorkLine {
+            about,
+            stage: is_claim.then_some(*stage),
+            handled_as: is_claim.then_some(if name == "stuck" { "return" } else { "repair" }),
+            since: is_claim.then_some(STARTED_ON),
+            paused: is_paused,
+            lapsed,
+        }
+    });
+    let lines: Vec<WorkLine> = lines.collect();
+    WorkPart {
+        name,
+        total: lines.len() as u64 + 1,
+        lines,
+    }
 }
 
 /// Several notices in one letter.
@@ -121,6 +231,7 @@ fn digest(locale: &str) -> Sample {
         addressee: addressee(locale, Audience::Customer),
         today: told_on(Step::Due),
         notices: vec![late, ends, declined],
+        list: None,
     }
 }
 

@@ -49,9 +49,7 @@ impl<'t> Scribe<'t> {
                 subject_ref: one_line(&notice.subject_ref),
             })?;
         let (n, shop) = (self.notice_values(notice, today)?, self.shop_values.clone());
-        let values = context! { n => n.clone(), shop => shop.clone() };
-        let words = self.pairs("words", &values)?;
-        let words: BTreeMap<String, String> = words.into_iter().collect();
+        let words = self.words(&n)?;
         let values = context! { n, shop, words };
         let (title, mut paragraphs) = self.letter(name, &values)?;
         // By the habit of the templates: the last one says what to do.
@@ -64,8 +62,14 @@ impl<'t> Scribe<'t> {
             paragraphs,
             next_step,
             facts: self.pairs("facts", &values)?,
-            lines: Vec::new(),
+            ..Section::default()
         })
+    }
+
+    /// The words that letters share, of the values of a notice.
+    pub(super) fn words(&self, n: &Value) -> Result<BTreeMap<String, String>, Error> {
+        let values = context! { n => n.clone(), shop => self.shop_values.clone() };
+        Ok(self.pairs("words", &values)?.into_iter().collect())
     }
 
     /// The subject of a letter about several notices.
@@ -81,11 +85,33 @@ impl<'t> Scribe<'t> {
         Ok(self.letter("digest", &values)?.0)
     }
 
-    /// The whole letter.
+    /// The whole letter: each section is a matter of its own.
     pub(super) fn lay_out(
         &self,
         addressee: &Addressee,
         subject: String,
+        sections: Vec<Section>,
+    ) -> Result<Letter, ComposeError> {
+        self.page(addressee, sections.len(), subject, Vec::new(), sections)
+    }
+
+    /// The whole letter of a list to somebody inside the shop: the sections are
+    /// its parts.
+    pub(super) fn lay_out_list(
+        &self,
+        subject: String,
+        intro: Vec<String>,
+        sections: Vec<Section>,
+    ) -> Result<Letter, ComposeError> {
+        self.page(&Addressee::Inside, 1, subject, intro, sections)
+    }
+
+    fn page(
+        &self,
+        addressee: &Addressee,
+        matters: usize,
+        subject: String,
+        intro: Vec<String>,
         sections: Vec<Section>,
     ) -> Result<Letter, ComposeError> {
         let (customer_ref, name) = match addressee {
@@ -97,12 +123,15 @@ impl<'t> Scribe<'t> {
         let frame = context! {
             shop => self.shop_values.clone(),
             addressee => context! { customer_ref, name },
-            notices => sections.len(),
+            notices => matters,
         };
+        let mut greeting = self.paragraphs("greeting", &frame)?;
+        greeting.extend(intro);
         let page = Page {
             subject,
-            greeting: self.paragraphs("greeting", &frame)?,
+            greeting,
             sections,
+            is_numbered: matters > 1,
             closing: self.paragraphs("closing", &frame)?,
             shop: &self.shop,
             footnote: self.paragraphs("footnote", &frame)?,
@@ -135,7 +164,12 @@ impl<'t> Scribe<'t> {
         self.templates.render(self.locale, "date", &values)
     }
 
-    fn notice_values(&self, notice: &NoticeText, today: NaiveDate) -> Result<Value, Error> {
+    /// What templates know of a notice.
+    pub(super) fn notice_values(
+        &self,
+        notice: &NoticeText,
+        today: NaiveDate,
+    ) -> Result<Value, Error> {
         let clean = |text: &Option<String>| text.as_deref().map(one_line);
         let date = |date: Option<NaiveDate>| date.map(|date| self.date(date)).transpose();
         let money = |money: Option<Money>| money.map(|money| self.money(money)).transpose();
@@ -185,7 +219,8 @@ impl<'t> Scribe<'t> {
         self.templates.paragraphs(self.locale, name, values)
     }
 
-    fn pairs(&self, name: &str, values: &Value) -> Result<Vec<(String, String)>, Error> {
+    /// The lines `label: text` of a template.
+    pub(super) fn pairs(&self, name: &str, values: &Value) -> Result<Vec<(String, String)>, Error> {
         self.templates.pairs(self.locale, name, values)
     }
 }

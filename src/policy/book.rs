@@ -43,6 +43,21 @@ impl Book {
         self.versions.insert(policy.id.clone(), Arc::new(policy))
     }
 
+    /// The same, as if another policy had been in force from one local date to
+    /// another instead of the versions of its name.
+    pub fn instead(&self, policy: Policy, from: NaiveDate, to: NaiveDate) -> Self {
+        let mut versions = self.versions.clone();
+        versions.retain(|id, _| {
+            id.name != policy.id.name || id.effective_from < from || to < id.effective_from
+        });
+        let id = PolicyId {
+            effective_from: from,
+            ..policy.id.clone()
+        };
+        versions.insert(id, Arc::new(policy));
+        Self { versions }
+    }
+
     /// The version of a policy in force on a local date.
     pub fn in_force(&self, name: &str, date: NaiveDate) -> Result<&Arc<Policy>, BookError> {
         let of_name = |id: &PolicyId| id.name == name;

@@ -127,10 +127,128 @@ fn not_a_last_day(
     }
 }
 
-/// Whether a wait that has ended covers an instant. One that begins at that
-/// very instant does not: what is already due never pauses.
+/// Whether a wait that has ended covers an instant.
 fn is_waiting(waits: &[Wait], at: Instant) -> bool {
-    waits
-        .iter()
-        .any(|wait| wait.from < at && wait.until.is_some_and(|until| at < until))
+    let mut ended = waits.iter().filter(|wait| wait.until.is_some());
+    ended.any(|wait| covers(wait, at))
+}
+
+/// Whether a wait covers an instant. One that begins at that very instant does
+/// not: what is already due never pauses.
+fn covers(wait: &Wait, at: Instant) -> bool {
+    wait.from < at && wait.until.is_none_or(|until| at < until)
+}
+
+/// How many local days of a window did not count because of waits (spec,
+/// section 2): those at whose end the claim waited, after the day of the start
+/// and before that of the end. What is due never pauses, so none comes after
+/// the last day, where there is one. Working days or not, a wait takes them all.
+pub fn paused_days(
+    terms: &WindowTerms,
+    start: Instant,
+    end: Instant,
+    last_day: Option<NaiveDate>,
+    waits: &[Wait],
+    calendar: &Calendar,
+) -> i64 {
+    if !terms.pause_on_wait || waits.is_empty() {
+        return 0;
+    }
+    let ended_on = calendar.date_of(end);
+    let days = calendar.date_of(start).iter_days().skip(1);
+    let days =
+        days.take_while(|day| *day < ended_on && last_day.is_none_or(|last_day| *day <= last_day));
+    let paused = days.filter(|day| {
+        let midnight = calendar.day_end(*day);
+        waits.iter().any(|wait| covers(wait, midnight))
+    });
+    paused.map(|_| 1).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Weekday;
+
+    use super::*;
+    use crate::policy::{Policy, STANDARD, Window};
+
+    fn time(text: &str, calendar: &Calendar) -> Instant {
+        let local = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap();
+        local.and_local_timezone(calendar.zone).unwrap().to_utc()
+    }
+
+    /// The days that waits took of a repair, started on Monday, 3 March 2025,
+    /// at 10:00 under the standard terms with some changed.
+    fn paused(terms: &str, end: &str, last_day: Option<&str>, waits: &[(&str, &str)]) -> i64 {
+        let head = "[windows.hardware_repair]\n";
+        let text = STANDARD.replace(head, &format!("{head}{terms}\n"));
+        let policy = Policy::parse("terms.toml", &text).unwrap();
+        let weekend = vec![Weekday::Sat, Weekday::Sun];
+        let zone = "Europe/Rome".parse().unwrap();
+        let calendar = Calendar::new(zone, weekend, Default::default()).unwrap();
+        let waits: Vec<Wait> = waits
+            .iter()
+            .map(|(from, until)| Wait {
+                from: time(from, &calendar),
+                until: (!until.is_empty()).then(|| time(until, &calendar)),
+            })
+            .collect();
+        paused_days(
+            policy.window(Window::HardwareRepair),
+            time("2025-03-03 10:00", &calendar),
+            time(end, &calendar),
+            last_day.map(|day| day.parse().unwrap()),
+            &waits,
+            &calendar,
+        )
+    }
+
+    /// Terms, the end, the last day, waits from when until when, and how many
+    /// days they take.
+    type Case = (
+        &'static str,
+        &'static str,
+        Option<&'static str>,
+        &'static [(&'static str, &'static str)],
+        i64,
+    );
+
+    #[test]
+    fn a_wait_takes_the_days_at_whose_end_it_lasts() {
+        const WEEK: (&str, &str) = ("2025-03-05 10:00", "2025-03-12 10:00");
+        let business = "pause_on_wait = true\ncount = \"business\"";
+        let pause = "pause_on_wait = true";
+        #[rustfmt::skip]
+        let cases: [Case; 16] = [
+            // The policy does not pause, or nobody waited.
+            ("", "2025-03-20 10:00", None, &[WEEK], 0),
+            (pause, "2025-03-20 10:00", None, &[], 0),
+            // The nights from the 5th to the 12th, whatever the days are.
+            (pause, "2025-03-20 10:00", None, &[WEEK], 7),
+            (business, "2025-03-20 10:00", None, &[WEEK], 7),
+            (business, "2025-03-20 10:00", None, &[("2025-03-07 18:00", "2025-03-10 09:00")], 3),
+            // Within a day none.
+            (pause, "2025-03-20 10:00", None, &[("2025-03-05 08:00", "2025-03-05 23:59")], 0),
+            // From midnight, until midnight: the rule of what is due.
+            (pause, "2025-03-20 10:00", None, &[("2025-03-05 00:00", "2025-03-06 00:00")], 0),
+            (pause, "2025-03-20 10:00", None, &[("2025-03-05 00:00", "2025-03-06 00:01")], 1),
+            // The day of the start was not counted anyway.
+            (pause, "2025-03-20 10:00", None, &[("2025-02-20 10:00", "2025-03-04 09:00")], 0),
+            (pause, "2025-03-20 10:00", None, &[("2025-02-20 10:00", "2025-03-05 09:00")], 1),
+            // Waits that overlap, or stand twice, take a day once.
+            (pause, "2025-03-20 10:00", None, &[WEEK, ("2025-03-08 10:00", "2025-03-14 10:00"), WEEK], 9),
+            // Open at the end: the day of the end was not waited for.
+            (pause, "2025-03-20 10:00", None, &[("2025-03-05 10:00", "")], 15),
+            (pause, "2025-03-20 10:00", None, &[("2025-03-05 10:00", "2025-03-25 10:00")], 15),
+            (pause, "2025-03-03 23:00", None, &[("2025-03-03 12:00", "")], 0),
+            // A day of 23 hours, on the 30th.
+            (pause, "2025-04-10 10:00", None, &[("2025-03-28 23:30", "2025-03-31 00:30")], 3),
+            // What was due did not pause.
+            (pause, "2025-03-30 10:00", Some("2025-03-10"), &[("2025-03-05 10:00", "2025-03-07 10:00"), ("2025-03-15 10:00", "2025-03-20 10:00")], 2),
+        ];
+        for (terms, end, last_day, waits, expected) in cases {
+            let found = paused(terms, end, last_day, waits);
+            assert_eq!(found, expected, "{terms} {end} {waits:?}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub use book::{Book, BookError};
 pub use calendar::{Calendar, CalendarError, Instant};
 pub use check::{PolicyError, hex, sha256_hex};
 pub(crate) use check::{place, problem};
-pub use count::{Counted, SkipReason, Skipped, Wait, count_days};
+pub use count::{Counted, SkipReason, Skipped, Wait, count_days, paused_days};
 pub(crate) use money::percent_of;
 pub use money::{Currency, Money, MoneyError};
 pub use terms::{

@@ -69,6 +69,11 @@ impl<'a> Cell<'a> {
         Self::Number(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
+    /// A number of days that may be missing.
+    pub(super) fn days(days: Option<i64>) -> Self {
+        days.map_or(Self::Empty, Self::Number)
+    }
+
     /// An amount.
     pub(super) fn money(money: Money) -> Self {
         Self::Money(Decimal::new(money.minor, money.currency.decimals().into()))

@@ -18,9 +18,15 @@ pub(super) struct Compliance {
 #[derive(Debug, Default)]
 struct Tally {
     states: BTreeMap<State, u64>,
-    /// How many of the met and missed ones took so many local days.
-    days: BTreeMap<i64, u64>,
+    /// Local days from start to end of the met and missed ones.
+    gross: Days,
+    /// The same without those that did not count because of waits.
+    net: Days,
 }
+
+/// How many promises took so many days.
+#[derive(Debug, Default)]
+struct Days(BTreeMap<i64, u64>);
 
 impl Compliance {
     /// Counts a promise; a right is none.
@@ -30,32 +36,41 @@ impl Compliance {
         }
         let tally = self.windows.entry(deadline.window).or_default();
         *tally.states.entry(deadline.state).or_default() += 1;
-        if let (State::Met | State::Missed, Some(ended_at)) = (deadline.state, deadline.ended_at) {
-            let (from, to) = (deadline.started_at, ended_at);
-            let days = calendar.date_of(to) - calendar.date_of(from);
-            *tally.days.entry(days.num_days()).or_default() += 1;
-        }
+        tally.gross.add(deadline.gross_days(calendar));
+        tally.net.add(deadline.net_days(calendar));
+    }
+
+    /// For every promise how many were met, missed or are overdue, and how many
+    /// of those were met, in percent; `None` of none.
+    pub fn kept(&self) -> impl Iterator<Item = (Window, (u64, Option<Decimal>))> {
+        promises().map(|window| {
+            let decided = self.windows.get(&window).map(Tally::decided);
+            let (met, decided) = decided.unwrap_or_default();
+            (window, (decided, percent(met, decided)))
+        })
     }
 
     /// A row for every promise of the policy, also where there was none to
     /// keep. The clause is that of the window in every version there is, each
     /// once.
     pub fn rows(&self, policies: &Book) -> Vec<Row<'static>> {
-        let promises = Window::VARIANTS
-            .iter()
-            .filter(|window| window.kind() == WindowKind::Obligation);
         let nothing = Tally::default();
-        let rows = promises.map(|window| {
-            let tally = self.windows.get(window).unwrap_or(&nothing);
+        let rows = promises().map(|window| {
+            let tally = self.windows.get(&window).unwrap_or(&nothing);
             let mut row = vec![
-                Cell::code(*window),
-                Cell::Text(clauses(*window, policies).into()),
+                Cell::code(window),
+                Cell::Text(clauses(window, policies).into()),
             ];
             row.extend(tally.cells());
             row
         });
         rows.collect()
     }
+}
+
+fn promises() -> impl Iterator<Item = Window> {
+    let windows = Window::VARIANTS.iter().copied();
+    windows.filter(|window| window.kind() == WindowKind::Obligation)
 }
 
 fn clauses(window: Window, policies: &Book) -> String {
@@ -70,36 +85,63 @@ fn clauses(window: Window, policies: &Book) -> String {
 }
 
 impl Tally {
-    fn cells(&self) -> [Cell<'static>; 11] {
-        let state = |state| self.states.get(&state).copied().unwrap_or(0);
-        let [met, missed, overdue] = [State::Met, State::Missed, State::Overdue].map(state);
-        let longest = self.days.keys().next_back();
+    fn count(&self, state: State) -> u64 {
+        self.states.get(&state).copied().unwrap_or(0)
+    }
+
+    /// How many were met, and how many were met, missed or are overdue.
+    fn decided(&self) -> (u64, u64) {
+        let met = self.count(State::Met);
+        let late = self.count(State::Missed) + self.count(State::Overdue);
+        (met, met + late)
+    }
+
+    fn cells(&self) -> [Cell<'static>; 14] {
+        let (met, decided) = self.decided();
+        let [p50, p90, max] = self.gross.ranks();
+        let [net_p50, net_p90, net_max] = self.net.ranks();
         [
             Cell::count(self.states.values().sum()),
             Cell::count(met),
-            Cell::count(missed),
-            Cell::count(state(State::Open)),
-            Cell::count(overdue),
-            Cell::count(state(State::Paused)),
-            Cell::count(state(State::Void)),
-            percent(met, met + missed + overdue).map_or(Cell::Empty, Cell::Percent),
-            self.nearest_rank(50),
-            self.nearest_rank(90),
-            longest.map_or(Cell::Empty, |days| Cell::Number(*days)),
+            Cell::count(self.count(State::Missed)),
+            Cell::count(self.count(State::Open)),
+            Cell::count(self.count(State::Overdue)),
+            Cell::count(self.count(State::Paused)),
+            Cell::count(self.count(State::Void)),
+            percent(met, decided).map_or(Cell::Empty, Cell::Percent),
+            p50,
+            p90,
+            max,
+            net_p50,
+            net_p90,
+            net_max,
         ]
+    }
+}
+
+impl Days {
+    fn add(&mut self, days: Option<i64>) {
+        if let Some(days) = days {
+            *self.0.entry(days).or_default() += 1;
+        }
+    }
+
+    /// Within how many days half of them were ended, nine in ten, and all.
+    fn ranks(&self) -> [Cell<'static>; 3] {
+        [50, 90, 100].map(|percent| Cell::days(self.nearest_rank(percent)))
     }
 
     /// The smallest number of days within which at least so many percent
     /// were ended.
-    fn nearest_rank(&self, percent: u64) -> Cell<'static> {
-        let ended: u64 = self.days.values().sum();
+    fn nearest_rank(&self, percent: u64) -> Option<i64> {
+        let ended: u64 = self.0.values().sum();
         let rank = (ended * percent).div_ceil(100);
         let mut seen = 0;
-        let found = self.days.iter().find(|(_, count)| {
+        let found = self.0.iter().find(|(_, count)| {
             seen += **count;
             seen >= rank
         });
-        found.map_or(Cell::Empty, |(days, _)| Cell::Number(*days))
+        found.map(|(days, _)| *days)
     }
 }
 

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use strum::VariantArray;
 
 use super::ReportName;
-use super::file::{AtomicFile, DescribedFile, create_directory, remove};
-use super::manifest::{FileEntry, History, MANIFEST_NAME, Manifest};
+use super::file::{DescribedFile, create_directory};
+use super::manifest::{History, Manifest, publish};
 use super::rows::NoticeRow;
 use super::summary::{Figures, Recent, page};
 use super::table::{Report, Scope};
-use super::writer::Format;
+use super::writer::{Dialect, Format};
 use crate::case::{Case, Evaluation, Exception};
 
 /// The managers' page.
@@ -24,6 +24,7 @@ const SUMMARY_NAME: &str = "summary.html";
 pub struct DailySet<'r> {
     directory: PathBuf,
     scope: Scope<'r>,
+    dialect: Dialect,
     reports: Vec<Report<'r, DescribedFile>>,
     recent: Recent,
 }
@@ -39,15 +40,16 @@ pub struct Daily {
 
 impl<'r> DailySet<'r> {
     /// Begins a set; the directory is made if it is not there.
-    pub fn create(directory: &Path, scope: Scope<'r>) -> io::Result<Self> {
+    pub fn create(directory: &Path, scope: Scope<'r>, dialect: Dialect) -> io::Result<Self> {
         create_directory(directory)?;
         let reports = ReportName::VARIANTS.iter().map(|name| {
             let file = DescribedFile::create(&directory.join(format!("{name}.csv")))?;
-            Report::new(*name, Format::Csv, scope, file)
+            Report::new(*name, Format::Csv(dialect), scope, file)
         });
         Ok(Self {
             directory: directory.to_owned(),
             scope,
+            dialect,
             reports: reports.collect::<io::Result<_>>()?,
             recent: Recent::default(),
         })
@@ -79,8 +81,7 @@ impl<'r> DailySet<'r> {
         reports.try_for_each(|report| report.add_notice(notice))
     }
 
-    /// Puts the set in its place. A manifest that stood there goes first and
-    /// this one comes last, so that one is never beside files of another set.
+    /// Puts the set in its place.
     pub fn finish(self, history: History) -> io::Result<Daily> {
         let finished = self.reports.into_iter().map(Report::finish);
         let finished = finished.collect::<io::Result<Vec<_>>>()?;
@@ -88,27 +89,18 @@ impl<'r> DailySet<'r> {
         let mut summary = DescribedFile::create(&self.directory.join(SUMMARY_NAME))?;
         summary.write_all(page(&self.scope, &figures, &finished)?.as_bytes())?;
 
-        let manifest_path = self.directory.join(MANIFEST_NAME);
-        remove(&manifest_path)?;
-        let mut files = Vec::new();
-        for report in finished {
-            files.push(FileEntry {
-                name: format!("{}.csv", report.name),
-                rows: Some(report.rows),
-                sha256: report.out.commit()?,
-            });
-        }
-        files.push(FileEntry {
-            name: SUMMARY_NAME.to_owned(),
-            rows: None,
-            sha256: summary.commit()?,
+        let reports = finished.into_iter().map(|report| {
+            let name = format!("{}.csv", report.name);
+            (name, Some(report.rows), report.out)
         });
-        let manifest = Manifest::new(&self.scope, history, files);
-        let mut file = AtomicFile::create(&manifest_path)?;
-        let mut text = serde_json::to_vec_pretty(&manifest)?;
-        text.push(b'\n');
-        file.write_all(&text)?;
-        file.commit()?;
+        let summary = (SUMMARY_NAME.to_owned(), None, summary);
+        let manifest = publish(
+            &self.directory,
+            &self.scope,
+            self.dialect,
+            history,
+            reports.chain([summary]),
+        )?;
         Ok(Daily { figures, manifest })
     }
 }

@@ -1,7 +1,7 @@
 //! The manifest of a set of reports: what it was made from and what it holds.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc, Weekday};
@@ -9,7 +9,9 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
+use super::file::{AtomicFile, DescribedFile, remove};
 use super::table::Scope;
+use super::writer::Dialect;
 use crate::policy::{Instant, Policy, sha256_hex};
 
 /// The manifest's file. It is written last: where it stands, the set is
@@ -38,6 +40,10 @@ pub struct Manifest {
     /// The day that was published before; absent: none was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub previous: Option<Previous>,
+    /// What stands between the fields of the CSV files.
+    pub csv_delimiter: char,
+    /// Whether they begin with a byte order mark.
+    pub csv_bom: bool,
     /// The files, but the manifest.
     pub files: Vec<FileEntry>,
 }
@@ -109,7 +115,7 @@ pub struct FileEntry {
 }
 
 impl Manifest {
-    pub(super) fn new(scope: &Scope<'_>, history: History, files: Vec<FileEntry>) -> Self {
+    fn new(scope: &Scope<'_>, dialect: Dialect, history: History, files: Vec<FileEntry>) -> Self {
         let calendar = &scope.rules.calendar;
         let zone = scope.rules.calendar.zone;
         let entry = |policy: &Policy| PolicyEntry {
@@ -126,6 +132,8 @@ impl Manifest {
             holidays: calendar.holidays().collect(),
             policies: versions.map(|policy| entry(policy)).collect(),
             previous: history.previous,
+            csv_delimiter: char::from(dialect.delimiter),
+            csv_bom: dialect.bom,
             files,
         }
     }
@@ -135,10 +143,47 @@ impl Manifest {
         serde_json::from_slice(text)
     }
 
+    /// How the CSV files are written.
+    pub fn dialect(&self) -> Dialect {
+        Dialect {
+            delimiter: u8::try_from(self.csv_delimiter).unwrap_or(Dialect::default().delimiter),
+            bom: self.csv_bom,
+        }
+    }
+
     /// The time at which the cases were evaluated; `None`: what stands there
     /// is none.
     pub fn at(&self) -> Option<Instant> {
         let at = DateTime::parse_from_rfc3339(&self.as_of).ok()?;
         Some(at.with_timezone(&Utc))
     }
+}
+
+/// Puts the files of a set in their place, and their manifest. One that stood
+/// there goes first and this one comes last, so that one is never beside files
+/// of another set.
+pub(super) fn publish(
+    directory: &Path,
+    scope: &Scope<'_>,
+    dialect: Dialect,
+    history: History,
+    files: impl IntoIterator<Item = (String, Option<u64>, DescribedFile)>,
+) -> io::Result<Manifest> {
+    let path = directory.join(MANIFEST_NAME);
+    remove(&path)?;
+    let committed = files.into_iter().map(|(name, rows, file)| {
+        Ok(FileEntry {
+            name,
+            rows,
+            sha256: file.commit()?,
+        })
+    });
+    let files = committed.collect::<io::Result<_>>()?;
+    let manifest = Manifest::new(scope, dialect, history, files);
+    let mut file = AtomicFile::create(&path)?;
+    let mut text = serde_json::to_vec_pretty(&manifest)?;
+    text.push(b'\n');
+    file.write_all(&text)?;
+    file.commit()?;
+    Ok(manifest)
 }

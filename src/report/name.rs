@@ -34,6 +34,8 @@ pub enum Source {
     Deadlines,
     /// Cases and their evaluations.
     Cases,
+    /// Cases in which something is left to be done, and their evaluations.
+    OpenCases,
     /// Recorded notices.
     Notices,
     /// Cases, notices and what only the store knows.
@@ -56,6 +58,8 @@ const DEADLINES: &[&str] = &[
     "level",
     "customer_ref",
     "assignee",
+    "gross_days",
+    "net_days",
 ];
 
 const CLAIMS: &[&str] = &[
@@ -87,6 +91,9 @@ const COMPLIANCE: &[&str] = &[
     "p50_days",
     "p90_days",
     "max_days",
+    "net_p50_days",
+    "net_p90_days",
+    "net_max_days",
 ];
 
 const REFUNDS: &[&str] = &[

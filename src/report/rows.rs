@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::cell::{Cell, Row};
 use crate::case::{Case, Claim, Deadline, Disposition, Evaluation, Exception, Refund};
-use crate::policy::{Audience, Instant, Money, Step, Subject, Window, WindowKind};
+use crate::policy::{Audience, Calendar, Instant, Money, Step, Subject, Window, WindowKind};
 
 /// A recorded notice, as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +84,11 @@ impl<'a> OrderDeadlines<'a> {
     /// The rows of those that are kept.
     pub(super) fn rows(
         &self,
+        calendar: &Calendar,
         keep: impl Fn(&Deadline) -> bool,
-    ) -> impl Iterator<Item = [Cell<'a>; 15]> {
+    ) -> impl Iterator<Item = [Cell<'a>; 17]> {
         let kept = self.deadlines.iter().filter(move |(found, _)| keep(found));
-        kept.map(|(found, assignee)| {
+        kept.map(move |(found, assignee)| {
             [
                 Cell::text(Some(self.order_ref)),
                 Cell::code(found.subject),
@@ -104,6 +105,8 @@ impl<'a> OrderDeadlines<'a> {
                 Cell::Number(found.level.into()),
                 Cell::text(Some(self.customer_ref)),
                 Cell::text(*assignee),
+                Cell::days(found.gross_days(calendar)),
+                Cell::days(found.net_days(calendar)),
             ]
         })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use chrono::{Days, NaiveDate};
+use strum::{Display, EnumString, VariantArray};
 
 use super::ReportName;
 use super::cell::Cell;
@@ -15,6 +16,16 @@ use super::writer::{Format, RowWriter};
 use crate::case::{Case, Deadline, Evaluation, Exception, ExceptionCode, Rules, State};
 use crate::policy::{Instant, Subject, WindowKind};
 
+/// The date by which a promise belongs to a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum By {
+    /// On which it started.
+    Started,
+    /// Its last day; a promise that is paused has none, and is in no period.
+    Due,
+}
+
 /// What a report is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'r> {
@@ -22,11 +33,13 @@ pub struct Scope<'r> {
     pub rules: &'r Rules,
     /// The time at which they were evaluated.
     pub at: Instant,
-    /// `compliance`: the first local date on which a promise started that
-    /// counts; `None`: from the beginning.
+    /// `compliance`: the first local date on which a promise started, or fell
+    /// due, that counts; `None`: from the beginning.
     pub from: Option<NaiveDate>,
     /// `compliance`: the last such date; `None`: to the end.
     pub to: Option<NaiveDate>,
+    /// `compliance`: which of its dates counts.
+    pub by: By,
     /// `upcoming`: how many local days ahead.
     pub days: u16,
 }
@@ -45,9 +58,18 @@ impl Scope<'_> {
             })
     }
 
-    fn is_in_period(&self, deadline: &Deadline) -> bool {
-        let started_on = self.rules.calendar.date_of(deadline.started_at);
-        self.from.is_none_or(|from| from <= started_on) && self.to.is_none_or(|to| started_on <= to)
+    /// Whether a promise is one of the period; without one all are.
+    pub(super) fn is_in_period(&self, deadline: &Deadline) -> bool {
+        if self.from.is_none() && self.to.is_none() {
+            return true;
+        }
+        let date = match self.by {
+            By::Started => Some(self.rules.calendar.date_of(deadline.started_at)),
+            By::Due => deadline.last_day,
+        };
+        date.is_some_and(|date| {
+            self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
+        })
     }
 }
 
@@ -80,7 +102,7 @@ impl<'r, W: Write> Report<'r, W> {
         Ok(Self {
             name,
             scope,
-            out: RowWriter::new(name, format, scope.rules.calendar.zone, out)?,
+            out: RowWriter::new(name, format, &scope, out)?,
             sorted: Sorted::new(name),
             compliance: Compliance::default(),
         })
@@ -105,16 +127,21 @@ impl<'r, W: Write> Report<'r, W> {
     /// of deadlines alone. They come in the same order.
     pub fn add_deadlines(&mut self, order: &OrderDeadlines<'_>) -> io::Result<()> {
         let scope = self.scope;
+        let calendar = &scope.rules.calendar;
         match self.name {
             ReportName::Deadlines => {
-                let mut rows = order.rows(|_| true);
+                let mut rows = order.rows(calendar, |_| true);
                 rows.try_for_each(|row| self.out.write(&row))
             }
-            ReportName::Overdue => self.hold_all(order.rows(|found| found.state == State::Overdue)),
-            ReportName::Upcoming => self.hold_all(order.rows(|found| scope.is_upcoming(found))),
+            ReportName::Overdue => {
+                self.hold_all(order.rows(calendar, |found| found.state == State::Overdue))
+            }
+            ReportName::Upcoming => {
+                self.hold_all(order.rows(calendar, |found| scope.is_upcoming(found)))
+            }
             ReportName::Compliance => {
                 for deadline in order.iter().filter(|found| scope.is_in_period(found)) {
-                    self.compliance.add(deadline, &scope.rules.calendar);
+                    self.compliance.add(deadline, calendar);
                 }
                 Ok(())
             }

@@ -76,6 +76,17 @@ pub async fn agenda_due(
     rows.into_iter().map(due_case).collect()
 }
 
+/// How many cases there are whose time has come by `now`.
+pub async fn agenda_due_count(tx: &mut Tx<'_>, now: Instant) -> Result<u64, StoreError> {
+    let query = select(
+        "agenda",
+        ["count(*) AS n"],
+        "FROM agenda WHERE next_at <= $1",
+    );
+    let found: Option<i64> = query.bind(now).value(tx).await?;
+    Ok(found.unwrap_or(0).try_into().unwrap_or(0))
+}
+
 fn due(now: Instant, after: (i64, i64), at_most: i64) -> Statement {
     let columns = ["order_id", "next_at AS place", "failures", UNITS];
     let rest = "FROM agenda WHERE next_at <= $1 AND (next_at, order_id) > ($2, $3) \

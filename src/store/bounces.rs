@@ -14,6 +14,10 @@ use crate::policy::{Audience, Instant, Subject};
 /// index has those.
 const NEWEST: i64 = 10_000;
 
+/// Reports of one kind that are kept of a message: mail that goes round in a
+/// circle must not fill the database.
+const MOST_OF_A_KIND: i64 = 20;
+
 /// What a report changed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, IntoStaticStr,
@@ -75,7 +79,8 @@ pub async fn message_latest_to(
     query.page(page).row(tx).await?.map(message).transpose()
 }
 
-/// Keeps a report; `false`: it is known.
+/// Keeps a report; `false`: it is known, or as many of its kind are on its
+/// message as are kept.
 pub async fn bounce_add(
     tx: &mut Tx<'_>,
     draft: &BounceDraft,
@@ -83,10 +88,13 @@ pub async fn bounce_add(
 ) -> Result<bool, StoreError> {
     let sql = "INSERT INTO bounces \
            (fingerprint, message_id, address, kind, status, diagnostic, recorded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fingerprint) DO NOTHING";
+         SELECT $1, $2, $3, $4, $5, $6, $7 \
+          WHERE (SELECT count(*) FROM bounces WHERE message_id = $2 AND kind = $4) < $8 \
+         ON CONFLICT (fingerprint) DO NOTHING";
     let added = write(sql).bind(&draft.fingerprint).bind(draft.message_id);
     let added = added.bind(&draft.address).bind(draft.kind.to_string());
     let added = added.bind(&draft.status).bind(&draft.diagnostic).bind(now);
+    let added = added.bind(MOST_OF_A_KIND);
     Ok(added.execute(tx).await? == 1)
 }
 

@@ -147,6 +147,51 @@ fn in_force<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Statement {
     select("holds", columns, rest).page(of_orders(orders))
 }
 
+/// A hold with its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastHold {
+    /// What was recorded.
+    pub hold: Hold,
+    /// When somebody lifted or replaced it, and by which command.
+    pub lifted: Option<(Instant, String)>,
+}
+
+impl PastHold {
+    /// When it ended, by itself or by somebody; `None`: it has not.
+    pub fn ended_at(&self) -> Option<Instant> {
+        let lifted_at = self.lifted.as_ref().map(|(at, _)| *at);
+        match (self.hold.until, lifted_at) {
+            (Some(until), Some(lifted_at)) => Some(until.min(lifted_at)),
+            (until, lifted_at) => until.or(lifted_at),
+        }
+    }
+}
+
+/// All holds that an order, a part of it or its customer was ever under.
+pub async fn holds_past(
+    tx: &mut Tx<'_>,
+    order_id: i64,
+    customer_ref: &str,
+) -> Result<Vec<PastHold>, StoreError> {
+    let rest = "FROM holds AS h JOIN change_sets AS c ON c.id = h.began_in \
+          LEFT JOIN change_sets AS e ON e.id = h.ended_in \
+         WHERE h.order_id = $1 OR h.kind = 'customer' AND h.ref = $2 ORDER BY h.id";
+    let columns = HOLD
+        .into_iter()
+        .chain(["e.recorded_at AS lifted_at", "e.source"]);
+    let query = select("holds", columns, rest).bind(order_id);
+    let past = |mut row: Row| {
+        let hold = hold(&mut row)?;
+        let lifted = match row.time_if_known("lifted_at")? {
+            Some(at) => Some((at, row.get("source")?)),
+            None => None,
+        };
+        Ok(PastHold { hold, lifted })
+    };
+    let rows = query.bind(customer_ref).rows(tx).await?;
+    rows.into_iter().map(past).collect()
+}
+
 /// Since when customers want no reminders, of those who do not, or did not by
 /// `known_at`.
 pub(super) async fn opt_outs_load<'r>(

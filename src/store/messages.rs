@@ -7,6 +7,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::StoreError;
 use super::engine::{Kind, Page, Row, Tx, select, write};
+use super::notices::IS_READY;
 use crate::policy::Instant;
 
 /// Why there is a message.
@@ -18,8 +19,10 @@ use crate::policy::Instant;
 pub enum MessageKind {
     /// It carries notices.
     Notices,
-    /// The daily report.
+    /// A report to the managers.
     Report,
+    /// A list of what its recipient is to do.
+    Worklist,
     /// Something that ops must know.
     Ops,
 }
@@ -181,7 +184,7 @@ pub async fn messages_add(
     let headers = drafts.iter().map(|(draft, _)| draft.message_id.as_str());
     let places: HashMap<&str, usize> = headers.zip(0..).collect();
     let mut stored = Vec::with_capacity(drafts.len());
-    let mut bodies = Page::new(&[("message_id", Kind::Int), ("raw", Kind::Text)]);
+    let mut bodies = Page::new(&[("message_id", Kind::Int), ("raw", Kind::LongText)]);
     let mut carried = Page::new(&[("message_id", Kind::Int), ("notice_id", Kind::Int)]);
     for mut row in added.rows(tx).await? {
         let (id, header): (i64, String) = (row.get("id")?, row.get("message_id")?);
@@ -279,6 +282,27 @@ pub async fn message_retry(tx: &mut Tx<'_>, id: i64, now: Instant) -> Result<boo
                first_try_at = NULL WHERE id = $1";
     write(sql).bind(id).bind(now).execute(tx).await?;
     Ok(true)
+}
+
+/// How many messages wait for a run at `now`, and for how many customers
+/// something is ready that is in no message yet.
+pub async fn messages_expected(
+    tx: &mut Tx<'_>,
+    now: Instant,
+    customers_too: bool,
+) -> Result<(u64, u64), StoreError> {
+    let rest = "FROM messages WHERE state = 'ready' AND next_try_at <= $1 \
+                AND (audience <> 'customer' OR $2)";
+    let waiting = select("messages", ["count(*) AS n"], rest);
+    let waiting: Option<i64> = waiting.bind(now).bind(customers_too).value(tx).await?;
+    let rest = format!(
+        "FROM notices AS n {{then}} orders AS o ON o.id = n.order_id \
+         WHERE n.disposition = 'queued' AND n.audience = 'customer' AND $2 AND {IS_READY}"
+    );
+    let ready = select("notices", ["count(DISTINCT o.customer_ref) AS n"], rest);
+    let ready: Option<i64> = ready.bind(now).bind(customers_too).value(tx).await?;
+    let counted = |found: Option<i64>| found.unwrap_or(0).try_into().unwrap_or(0);
+    Ok((counted(waiting), counted(ready)))
 }
 
 /// How many messages there are of each state.

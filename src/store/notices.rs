@@ -122,9 +122,11 @@ pub struct ReadyNotice {
     pub order_id: i64,
     /// From when on it may be sent.
     pub ready_at: Instant,
+    /// Whether somebody let it go: it is no part of a surge.
+    pub is_cleared: bool,
 }
 
-const READY: [&str; 3] = ["n.id", "n.order_id", "n.ready_at"];
+const READY: [&str; 4] = ["n.id", "n.order_id", "n.ready_at", "n.cleared_in"];
 
 /// What may be sent by `$1` and is in no message under way.
 pub(super) const IS_READY: &str = "n.ready_at <= $1 \
@@ -138,6 +140,7 @@ fn ready_notice(mut row: Row) -> Result<ReadyNotice, StoreError> {
         id: row.get("id")?,
         order_id: row.get("order_id")?,
         ready_at: row.time("ready_at")?,
+        is_cleared: row.get::<Option<i64>>("cleared_in")?.is_some(),
     })
 }
 

@@ -25,7 +25,7 @@ const NOTICE: [&str; 12] = [
 
 const NOTICES: &str = "FROM {page} AS page {then} notices AS n ON n.order_id = page.order_id";
 
-const DEADLINE: [&str; 10] = [
+const DEADLINE: [&str; 11] = [
     "d.order_id AS id",
     "d.subject",
     "d.ref",
@@ -35,6 +35,7 @@ const DEADLINE: [&str; 10] = [
     "d.last_day",
     "d.ended_at",
     "d.is_met",
+    "d.paused_days",
     "d.policy",
 ];
 
@@ -99,6 +100,7 @@ pub(super) fn recorded_deadline(row: &mut Row) -> Result<RecordedDeadline, Store
         last_day: row.date_if_known("last_day")?,
         ended_at: row.time_if_known("ended_at")?,
         is_met: row.get("is_met")?,
+        paused_days: row.get("paused_days")?,
         policy: row.policy("policy")?,
     })
 }
@@ -197,13 +199,14 @@ async fn deadlines_write(tx: &mut Tx<'_>, plans: &[(i64, Plan)]) -> Result<(), S
     let changed = deadlines_page(plans, |plan| &plan.deadlines);
     if !changed.is_empty() {
         let sql = "INSERT INTO deadlines (order_id, subject, ref, \"window\", started_at, due_at, \
-                     last_day, ended_at, is_met, policy) \
+                     last_day, ended_at, is_met, paused_days, policy) \
              SELECT order_id, subject, ref, \"window\", started_at, due_at, last_day, ended_at, \
-                    is_met, policy FROM {page} AS page WHERE true \
+                    is_met, paused_days, policy FROM {page} AS page WHERE true \
              ON CONFLICT (order_id, subject, ref, \"window\") DO UPDATE SET \
                started_at = excluded.started_at, due_at = excluded.due_at, \
                last_day = excluded.last_day, ended_at = excluded.ended_at, \
-               is_met = excluded.is_met, policy = excluded.policy";
+               is_met = excluded.is_met, paused_days = excluded.paused_days, \
+               policy = excluded.policy";
         write(sql).page(changed).execute(tx).await?;
     }
     Ok(())
@@ -220,6 +223,7 @@ fn deadlines_page(plans: &[(i64, Plan)], of: fn(&Plan) -> &Vec<RecordedDeadline>
         ("last_day", Kind::Text),
         ("ended_at", Kind::Int),
         ("is_met", Kind::Flag),
+        ("paused_days", Kind::Int),
         ("policy", Kind::Text),
     ]);
     for (order_id, plan) in plans {
@@ -234,6 +238,7 @@ fn deadlines_page(plans: &[(i64, Plan)], of: fn(&Plan) -> &Vec<RecordedDeadline>
                 deadline.last_day.map(|day| day.to_string()).into(),
                 deadline.ended_at.into(),
                 deadline.is_met.into(),
+                deadline.paused_days.into(),
                 deadline.policy.to_string().into(),
             ]);
         }

@@ -92,10 +92,7 @@ pub async fn rules_latest(tx: &mut Tx<'_>) -> Result<Option<(i64, String)>, Stor
 }
 
 /// What the rules were at a time, as they were kept; `None`: none were yet.
-pub async fn rules_known(
-    tx: &mut Tx<'_>,
-    known_at: Instant,
-) -> Result<Option<String>, StoreError> {
+pub async fn rules_known(tx: &mut Tx<'_>, known_at: Instant) -> Result<Option<String>, StoreError> {
     let rest = "FROM rules WHERE recorded_at <= $1 ORDER BY id DESC LIMIT 1";
     let query = select("rules", ["detail"], rest).bind(known_at);
     query.value(tx).await

@@ -2,7 +2,7 @@
 //! is held because they are too many (spec, section 5).
 
 use super::StoreError;
-use super::engine::{Page, Statement, Tx, select, write};
+use super::engine::{Page, Row, Statement, Tx, select, write};
 use super::messages::messages_drop;
 use super::notices::IS_READY;
 use crate::case::Fate;
@@ -10,14 +10,15 @@ use crate::policy::Instant;
 
 /// What a run would put into messages to customers, once it is ready, and nobody
 /// has let go.
-const NOTICES: &str = "n.disposition = 'queued' AND n.audience = 'customer' AND NOT n.cleared";
+const NOTICES: &str =
+    "n.disposition = 'queued' AND n.audience = 'customer' AND n.cleared_in IS NULL";
 
 /// What waits for a run at `$1` of messages to customers. What the server may
 /// have was counted when it was first sent.
 const MESSAGES: &str = "FROM messages AS m WHERE m.state = 'ready' AND m.next_try_at <= $1 \
      AND m.audience = 'customer' AND NOT m.maybe_taken \
      AND NOT EXISTS (SELECT 1 FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
-                      WHERE c.message_id = m.id AND n.cleared)";
+                      WHERE c.message_id = m.id AND n.cleared_in IS NOT NULL)";
 
 /// How many messages a run would send to customers that nobody has let go,
 /// counted up to so many: one for each that waits, and one for each customer
@@ -53,27 +54,69 @@ pub async fn surge_hold(tx: &mut Tx<'_>, now: Instant) -> Result<u64, StoreError
 }
 
 /// Writes what becomes of notices that the surge guard holds, of all or of some
-/// orders; it counts them no more. Gives their number.
+/// orders, and in which change set; it counts them no more. Gives their number.
 pub async fn surge_end(
     tx: &mut Tx<'_>,
     order_ids: Option<&[i64]>,
     becomes: Fate,
+    change_set: i64,
 ) -> Result<u64, StoreError> {
     let of = match order_ids {
         Some(_) => "AND order_id IN (SELECT order_id FROM {page} AS page)",
         None => "",
     };
     let sql = format!(
-        "UPDATE notices SET disposition = $1, cause = $2, cleared = TRUE \
+        "UPDATE notices SET disposition = $1, cause = $2, cleared_in = $3 \
           WHERE cause = 'surge' AND disposition = 'held' {of}"
     );
     let ending = write(sql).bind(becomes.disposition.to_string());
     let ending = ending.bind(becomes.cause.map(|cause| cause.to_string()));
+    let ending = ending.bind(change_set);
     let ending = match order_ids {
         Some(ids) => ending.page(Page::of_ints("order_id", ids)),
         None => ending,
     };
     ending.execute(tx).await
+}
+
+/// Somebody's word on notices that the surge guard held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleared {
+    /// The notice.
+    pub notice_id: i64,
+    /// By which command.
+    pub source: String,
+    /// When.
+    pub at: Instant,
+}
+
+const CLEARED: [&str; 3] = ["n.id", "s.source", "s.recorded_at"];
+
+fn cleared(mut row: Row) -> Result<Cleared, StoreError> {
+    Ok(Cleared {
+        notice_id: row.get("id")?,
+        source: row.get("source")?,
+        at: row.time("recorded_at")?,
+    })
+}
+
+/// Who let go, or gave up, notices of an order.
+pub async fn cleared_of_order(tx: &mut Tx<'_>, order_id: i64) -> Result<Vec<Cleared>, StoreError> {
+    let rest = "FROM notices AS n JOIN change_sets AS s ON s.id = n.cleared_in \
+         WHERE n.order_id = $1 ORDER BY n.id";
+    let query = select("notices", CLEARED, rest).bind(order_id);
+    query.rows(tx).await?.into_iter().map(cleared).collect()
+}
+
+/// Who let go notices that a message carries.
+pub async fn cleared_of_message(
+    tx: &mut Tx<'_>,
+    message_id: i64,
+) -> Result<Vec<Cleared>, StoreError> {
+    let rest = "FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
+          JOIN change_sets AS s ON s.id = n.cleared_in WHERE c.message_id = $1 ORDER BY n.id";
+    let query = select("notices", CLEARED, rest).bind(message_id);
+    query.rows(tx).await?.into_iter().map(cleared).collect()
 }
 
 #[cfg(test)]

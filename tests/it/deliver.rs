@@ -82,7 +82,11 @@ pub fn configure(shop: &Shop, more: &str) {
 /// A shop with customers of these names, each with a unit whose warranty ends
 /// on 4 July; enforced on 5 June at nine.
 pub async fn customers(names: &[&str]) -> Shop {
-    let shop = Shop::new("");
+    customers_of(Shop::new(""), names).await
+}
+
+/// The same in a shop that has no rows yet.
+pub async fn customers_of(shop: Shop, names: &[&str]) -> Shop {
     let (mut orders, mut units) = (ORDERS.to_owned(), UNITS.to_owned());
     for name in names {
         let row = "2025-01-01,2025-01-05T10:00:00Z,EUR,100.00";

@@ -4,8 +4,8 @@
 use warrantyd::config::JobName;
 use warrantyd::jobs::{self, When};
 
-use crate::deliver::{Server, configure, customers, mail, recipients, taken};
-use crate::shop::{Shop, at, by_clock, named};
+use crate::deliver::{Server, configure, customers, customers_of, mail, recipients, taken};
+use crate::shop::{Engine, Shop, at, by_clock, named};
 
 const TABLE: &str = include_str!("../../src/mail/faults.md");
 
@@ -176,6 +176,34 @@ async fn the_daemon_leaves_a_faulty_server_alone_for_longer_and_longer() {
     }
     server.stop();
     assert_eq!(recipients(&shop)[2..], ["ops@example.com"]);
+}
+
+#[tokio::test]
+async fn nodes_add_to_one_pause() {
+    // On SQLite one run delivers at a time.
+    let shop = Shop::on(Engine::Postgres, "");
+    let shop = customers_of(shop, &["ada", "bob", "cyd", "dan", "eve"]).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    configure(&shop, &mail(port, ""));
+    let slow = shop.open().await;
+    let running = tokio::spawn(async move {
+        let done = jobs::deliver(&slow, named("2025-06-05T10:01:00Z")).await;
+        slow.store.close().await;
+        done.unwrap()
+    });
+    // It has begun when nothing was known against the server.
+    let (connection, _) = silent.accept().await.unwrap();
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    configure(&shop, &mail(closed.local_addr().unwrap().port(), ""));
+    drop(closed);
+    let done = shop.deliver(named("2025-06-05T10:02:00Z")).await.unwrap();
+    assert!(done.problem.is_some());
+    drop((connection, silent));
+    assert!(running.await.unwrap().problem.is_some());
+    let micros = |time: &str| at(&format!("2025-06-05T{time}Z")).timestamp_micros();
+    let expected = format!("{}|2|{}", micros("10:02:00"), micros("10:03:00"));
+    assert_eq!(shop.rows(PAUSE).await, [expected]);
 }
 
 #[tokio::test]

@@ -207,6 +207,21 @@ async fn the_command_line_says_what_it_did_and_what_it_refuses() {
         "nothing changed: C-1 is not held\n"
     );
     assert_eq!(shop.rows("SELECT count(*) FROM holds").await, ["2"]);
+    // What ended is told with its end.
+    let explained = out(&["explain", "C-1"]);
+    let was_held = explained.lines().filter(|line| line.contains("was held"));
+    let was_held: Vec<&str> = was_held.collect();
+    for (line, by, why) in [
+        (0, "by `hold claim C-1`", "in dispute"),
+        (1, "by `unhold claim C-1`", "asked for quiet"),
+    ] {
+        let line = was_held[line];
+        assert!(line.starts_with("  was held: claim C-1, "), "{line}");
+        assert!(line.ends_with(&format!(" {by}: {why}")), "{line}");
+    }
+    assert!(!explained.contains("on_hold"), "{explained}");
+    let before = out(&["explain", "C-1", "--at", "2025-06-20T10:00:00Z"]);
+    assert!(!before.contains("held"), "{before}");
     for (args, expected) in [
         (
             &["hold", "X", "--reason", "r"][..],

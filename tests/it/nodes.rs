@@ -10,7 +10,7 @@ use warrantyd::clock::{self, Stopwatch};
 use warrantyd::jobs;
 use warrantyd::store::{self, RunState};
 
-use crate::daemon::{YEARLY, off};
+use crate::daemon::{YEARLY, all_off_but};
 use crate::postgres::{Database, Server};
 use crate::shop::{
     CLAIMS, Engine, FILE_MAIL, LOOK_AGAIN, PATIENCE, Shop, assert_same, at, many_units, named,
@@ -92,18 +92,16 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Stops pages when they write.
-const BLOCK: &str = "BEGIN; LOCK TABLE deadlines IN SHARE MODE";
+pub const BLOCK: &str = "BEGIN; LOCK TABLE deadlines IN SHARE MODE";
 
 /// How many nodes wait for a lock of the database.
 const WAITING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_activity \
                         WHERE datname = current_database() AND application_name LIKE 'node%' \
                           AND wait_event_type = 'Lock'";
 
-const OTHERS: [&str; 4] = ["import", "deliver", "report", "housekeeping"];
-
 /// A shop on a server, whose daemons find one slot of `enforce`.
 pub async fn one_slot(server: Arc<Server>, orders: usize) -> Shop {
-    let settings = format!("[jobs.enforce]\n{YEARLY}{}", off(&OTHERS));
+    let settings = format!("[jobs.enforce]\n{YEARLY}{}", all_off_but(&["enforce"]));
     let shop = Shop::with(Some(Database::empty(server)), &settings);
     shop.import(&many_units(orders)).await;
     let day = NaiveDate::from_ymd_opt(clock::now().year(), 1, 1).unwrap();
@@ -168,7 +166,7 @@ pub async fn same_as_undisturbed(shop: &Shop, undisturbed: &Shop, started_at: &s
 
 #[tokio::test]
 async fn each_slot_is_run_once_by_one_of_the_nodes() {
-    let others = off(&["import", "deliver", "housekeeping"]);
+    let others = all_off_but(&["enforce", "report"]);
     let shop = Shop::on(
         Engine::Postgres,
         &format!(
@@ -198,7 +196,7 @@ async fn each_slot_is_run_once_by_one_of_the_nodes() {
 
 #[tokio::test]
 async fn each_message_is_sent_once_by_one_of_the_nodes() {
-    let others = off(&["import", "report", "housekeeping"]);
+    let others = all_off_but(&["enforce", "deliver"]);
     let settings = format!(
         "{FILE_MAIL}{others}[jobs.enforce]\nschedule = \"* * * * * *\"\n\
          [jobs.deliver]\nschedule = \"* * * * * *\"\n"

@@ -61,8 +61,11 @@ impl<'s> Halt<'s> {
 
     /// Waits until a statement has halted.
     pub async fn is_reached(&self) {
-        let halted = "SELECT count(*) > 0 FROM pg_stat_activity \
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        // Others wait for locks of their own.
+        let halted = "SELECT count(*) > 0 FROM pg_locks AS l \
+                        JOIN pg_database AS d ON d.oid = l.database \
+                       WHERE d.datname = current_database() AND l.locktype = 'advisory' \
+                         AND (l.classid, l.objid, l.objsubid) = (0, 1, 1) AND NOT l.granted";
         self.shop.until(halted, &["1"]).await;
     }
 

@@ -1,9 +1,10 @@
 //! Reports read what was recorded, where an evaluation would find the same.
 
+use strum::VariantArray;
 use warrantyd::jobs::{self, ReportRequest};
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Dialect, Format, ReportName};
 
-use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named};
+use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, stderr};
 
 /// A report's bytes as of a time.
 async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
@@ -14,8 +15,9 @@ async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
         known_at: None,
         from: None,
         to: None,
+        by: By::Started,
         days: 7,
-        format: Format::Csv,
+        format: Format::Csv(Dialect::default()),
     };
     let (out, rows) = jobs::one_report(&open, request, Vec::new()).await.unwrap();
     open.store.close().await;
@@ -160,4 +162,54 @@ async fn records_are_read_where_they_hold_and_nowhere_else() {
         config.replace("\"UTC\"", "\"Europe/Rome\""),
     );
     assert_eq!(read(holds).await, "");
+}
+
+/// The formats and dialects of the command, and those of the daily set.
+#[tokio::test]
+async fn reports_are_written_as_they_are_asked_for() {
+    let shop = Shop::new("[reports]\ndir = \"reports\"\ncsv_bom = true\ncsv_delimiter = \";\"\n");
+    shop.import(&facts()).await;
+    let time = "2025-02-10T00:00:00Z";
+    for name in ReportName::VARIANTS.iter().map(ToString::to_string) {
+        let args = ["report", &name, "--at", time];
+        let run = |more: &[&str]| {
+            let output = shop.run_to(0, &[&args[..], more].concat());
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let plain = run(&[]);
+        let page = run(&["--format", "html"]);
+        let rows = csv::Reader::from_reader(plain.as_bytes()).records().count();
+        assert_eq!(page.matches("<tr><td").count(), rows, "{name}");
+        let noun = if rows == 1 { "row" } else { "rows" };
+        assert!(page.contains(&format!("<p>{rows} {noun}</p>")), "{name}");
+        let sheet = run(&["--bom", "--delimiter", ";"]);
+        let sheet = sheet.strip_prefix('\u{feff}').unwrap();
+        let records = |text: &str, delimiter| -> Vec<csv::StringRecord> {
+            let mut reader = csv::ReaderBuilder::new();
+            let reader = reader.delimiter(delimiter).has_headers(false);
+            let mut reader = reader.from_reader(text.as_bytes());
+            reader.records().map(Result::unwrap).collect()
+        };
+        assert_eq!(records(sheet, b';'), records(&plain, b','), "{name}");
+    }
+    for more in [
+        ["--format", "html", "--bom"],
+        ["--format", "json", "--delimiter=;"],
+    ] {
+        let output = shop.run_to(2, &[&["report", "claims"][..], &more].concat());
+        assert!(
+            stderr(&output).contains("are for --format csv"),
+            "{output:?}"
+        );
+    }
+    let open = shop.open().await;
+    jobs::daily_report(&open, named(time)).await.unwrap();
+    open.store.close().await;
+    let read = |name| std::fs::read_to_string(shop.path("reports/2025-02-10").join(name)).unwrap();
+    assert!(read("claims.csv").starts_with("\u{feff}claim_ref;unit_ref;"));
+    let manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!(
+        (&manifest["csv_delimiter"], &manifest["csv_bom"]),
+        (&";".into(), &true.into())
+    );
 }

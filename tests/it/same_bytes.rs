@@ -9,7 +9,7 @@ use strum::VariantArray;
 use warrantyd::case::State;
 use warrantyd::jobs::{self, ReportRequest, UPCOMING_DAYS};
 use warrantyd::policy::Instant;
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Format, ReportName};
 
 use crate::sheets::{Sheet, facts, text, time};
 use crate::shop::{CONFIG, Engine, FILE_MAIL, Shop, assert_same, at, named};
@@ -154,6 +154,7 @@ async fn reports(shop: &Shop) -> BTreeMap<String, Vec<u8>> {
             known_at: None,
             from: None,
             to: None,
+            by: By::Started,
             days: UPCOMING_DAYS,
             format: Format::Json,
         };

@@ -14,7 +14,7 @@ use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
 use warrantyd::jobs::{self, Holding, When};
 use warrantyd::policy::STANDARD;
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Dialect, Format, ReportName};
 use warrantyd::store;
 
 use crate::bounce;
@@ -101,9 +101,13 @@ fn configure(shop: &Shop, more: &str) {
     shop.write("warrantyd.toml", format!("{CONFIG}{more}"));
 }
 
+/// Somebody watches, so that what there is to do is counted.
 async fn run_at(shop: &Shop, when: When) {
-    shop.enforce(when).await.unwrap();
-    shop.deliver(when).await.unwrap();
+    let open = shop.open().await;
+    open.watch.begin();
+    jobs::enforce(&open, when, false).await.unwrap();
+    jobs::deliver(&open, when).await.unwrap();
+    open.store.close().await;
 }
 
 async fn facts(shop: &Shop) {
@@ -135,8 +139,11 @@ async fn too_many(shop: &Shop) {
     run_at(shop, named("2025-06-05T08:30:00Z")).await;
     let open = shop.open().await;
     assert_ne!(jobs::kept_back(&open, 10).await.unwrap(), []);
-    assert_ne!(jobs::release(&open, Some("O-1")).await.unwrap(), 0);
-    assert_ne!(jobs::release(&open, None).await.unwrap(), 0);
+    let now = at("2025-06-05T08:40:00Z");
+    for name in [Some("O-1"), None] {
+        assert_ne!(jobs::release(&open, name, now).await.unwrap(), 0);
+    }
+    jobs::let_go_by(&open, 1).await.unwrap();
     open.store.close().await;
     configure(shop, &config(FILE_MAIL));
 }
@@ -164,8 +171,9 @@ async fn reports(shop: &Shop) {
             known_at: None,
             from: None,
             to: None,
+            by: By::Started,
             days: jobs::UPCOMING_DAYS,
-            format: Format::Csv,
+            format: Format::Csv(Dialect::default()),
         };
         let written = jobs::one_report(&open, request, Vec::new()).await;
         written.unwrap();
@@ -177,8 +185,9 @@ async fn reports(shop: &Shop) {
         known_at: Some(at("2200-01-01T00:00:00Z")),
         from: None,
         to: None,
+        by: By::Started,
         days: jobs::UPCOMING_DAYS,
-        format: Format::Csv,
+        format: Format::Csv(Dialect::default()),
     };
     jobs::one_report(&open, request, Vec::new()).await.unwrap();
     let mut tx = open.store.read().await.unwrap();
@@ -188,6 +197,7 @@ async fn reports(shop: &Shop) {
         []
     );
     drop(tx);
+    jobs::worklists_planned(&open, when.at).await.unwrap();
     let explained = jobs::explain(&open, "C-1", when.at).await.unwrap();
     assert!(explained.is_some());
     jobs::status(&open, when.at).await.unwrap();

@@ -3,9 +3,11 @@
 
 use std::fs;
 
+use warrantyd::jobs;
+
 use crate::crash::with_notices;
 use crate::outbox::NO_SERVER;
-use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, named, stderr};
+use crate::shop::{CLAIMS, Engine, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, named, stderr};
 
 const LIMIT: &str = "surge_limit = 3\n";
 
@@ -132,6 +134,37 @@ async fn some_are_let_go_and_the_rest_is_given_up() {
     let expected = ["failed|discarded|2", "sent|-|2"];
     assert_eq!(shop.rows(NOTICES).await, expected);
     assert_eq!(listed(), [0, 3].map(|n| format!(r#""K-{n}" "failed""#)));
+    // Who said so, and when, is kept and told.
+    let by = "SELECT source, count(*) FROM change_sets AS c \
+                JOIN notices AS n ON n.cleared_in = c.id GROUP BY source ORDER BY source";
+    let sources = [
+        "mail discard",
+        "mail release --ref K-1",
+        "mail release --ref U-2",
+    ];
+    let counts = [2, 1, 1];
+    let each = sources.iter().zip(counts);
+    let each: Vec<String> = each.map(|(source, n)| format!("{source}|{n}")).collect();
+    assert_eq!(shop.rows(by).await, each);
+    let told = |name: &str| String::from_utf8(shop.run_to(0, &["explain", name]).stdout).unwrap();
+    for (name, expected) in [
+        (
+            "U-0",
+            "notice to customer: failed (discarded), `mail discard` ",
+        ),
+        ("U-1", "notice to customer: sent, `mail release --ref K-1` "),
+    ] {
+        assert!(told(name).contains(expected), "{}", told(name));
+    }
+    let of_customers = "SELECT id FROM messages WHERE audience = 'customer' ORDER BY id LIMIT 1";
+    let id = shop.rows(of_customers).await.remove(0);
+    let shown = shop.run_to(0, &["mail", "show", &id]);
+    let said = stderr(&shown);
+    assert!(
+        said.starts_with("held by the surge guard, let go by `mail release --ref K-1` at 20"),
+        "{said}"
+    );
+    assert!(!String::from_utf8(shown.stdout).unwrap().contains("surge"));
     // For ever, even if it were said again.
     shop.execute("UPDATE agenda SET next_at = 0").await;
     shop.enforce(named("2025-06-05T10:02:00Z")).await.unwrap();
@@ -141,6 +174,45 @@ async fn some_are_let_go_and_the_rest_is_given_up() {
     let report = shop.run_to(0, &["report", "exceptions", "--at", "2025-06-05T10:03:00Z"]);
     let report = String::from_utf8(report.stdout).unwrap();
     assert!(!report.contains("undeliverable_address"), "{report}");
+}
+
+#[tokio::test]
+async fn two_nodes_at_once_hold_all_and_tell_ops_once() {
+    for round in 0..4 {
+        let shop = reminders(4).await;
+        let (a, b) = (shop.open().await, shop.open().await);
+        let (one, other) = tokio::join!(
+            jobs::deliver(&a, named("2025-06-05T10:00:00Z")),
+            jobs::deliver(&b, named("2025-06-05T10:00:01Z"))
+        );
+        a.store.close().await;
+        b.store.close().await;
+        let (one, other) = (one.unwrap(), other.unwrap());
+        // On SQLite the second leaves all to the first.
+        assert_eq!(one.get("held") + other.get("held"), 4, "round {round}");
+        assert_eq!(shop.rows(NOTICES).await, ["held|surge|4"], "round {round}");
+        let told = "SELECT audience, count(*) FROM messages GROUP BY audience";
+        assert_eq!(shop.rows(told).await, ["ops|1"], "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_a_run_is_at_work_is_counted_too() {
+    let config = format!("{FILE_MAIL}{LIMIT}");
+    let shop = with_notices(Shop::on(Engine::Sqlite, &config), 4).await;
+    shop.execute("UPDATE notices SET disposition = 'held', cause = 'feed' WHERE id > 2")
+        .await;
+    shop.execute(
+        "CREATE TRIGGER comes AFTER INSERT ON messages BEGIN \
+             UPDATE notices SET disposition = 'queued', cause = NULL WHERE cause = 'feed'; END",
+    )
+    .await;
+    let done = deliver(&shop, "10:00:00").await;
+    assert_eq!((done.get("sent"), done.get("at_limit")), (2, 1));
+    assert_eq!(shop.rows(NOTICES).await, ["queued|-|2", "sent|-|2"]);
+    shop.execute("DROP TRIGGER comes").await;
+    deliver(&shop, "10:01:00").await;
+    assert_eq!(shop.rows(NOTICES).await, ["sent|-|4"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use warrantyd::jobs::{self, ReportRequest};
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Dialect, Format, ReportName};
 
 use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, one_unit};
 
@@ -141,7 +141,7 @@ async fn what_was_tampered_with_is_found() {
     let csv = shop.path("reports/2025-03-01/claims.csv");
     fs::write(&csv, "claim_ref\n").unwrap();
     let found = verify(&shop, "2025-03-01", 1);
-    let line = found.lines().find(|line| line.starts_with("claims.csv"));
+    let line = found.lines().find(|line| line.contains("claims.csv"));
     assert!(line.unwrap().contains("changed"), "{found}");
 }
 
@@ -211,7 +211,8 @@ async fn reports(shop: &Shop, known_at: Option<&str>) -> Vec<String> {
             from: None,
             to: None,
             days: 7,
-            format: Format::Csv,
+            by: By::Started,
+            format: Format::Csv(Dialect::default()),
         };
         let (out, _) = jobs::one_report(&open, request, Vec::new()).await.unwrap();
         all.push(String::from_utf8(out).unwrap());

@@ -1,6 +1,6 @@
 //! Composing what is ready, page by page, beside the sending.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
 
 use anyhow::{Context, Result};
@@ -37,6 +37,8 @@ struct Stage {
     at_most: i64,
     /// The last one that was composed, in the order of times and numbers.
     after: Option<(Instant, i64)>,
+    /// Customers of whom nobody has let go what was composed.
+    unasked: HashSet<String>,
 }
 
 /// All that somebody receives.
@@ -45,12 +47,25 @@ fn stages(contacts: &Contacts, customers_too: bool) -> Vec<Stage> {
         audiences,
         at_most,
         after: None,
+        unasked: HashSet::new(),
     };
     let mut stages = vec![stage(received_inside(contacts), INSIDE_A_PAGE)];
     if customers_too {
         stages.push(stage(vec![Audience::Customer], CUSTOMERS_A_PAGE));
     }
     stages
+}
+
+/// What is ready for customers, in parts that no customer is in two of.
+fn in_parts(customers: BTreeMap<String, Vec<ReadyNotice>>) -> Vec<Vec<ReadyNotice>> {
+    let mut parts: Vec<Vec<ReadyNotice>> = Vec::new();
+    for own in customers.into_values() {
+        match parts.last_mut() {
+            Some(part) if part.len() < CUSTOMERS_A_PART => part.extend(own),
+            _ => parts.push(own),
+        }
+    }
+    parts
 }
 
 /// The audiences inside the shop that somebody receives.
@@ -73,7 +88,9 @@ impl Run<'_> {
     /// page, as long as somebody takes them.
     pub(super) async fn compose_ready(&self, pages: mpsc::Sender<Composed>) -> Result<()> {
         for mut stage in stages(&self.shop.config.contacts, self.customers_too) {
-            while let Some(page) = self.compose_page(&mut stage).await? {
+            while !self.is_ending()
+                && let Some(page) = self.compose_page(&mut stage).await?
+            {
                 if pages.send(page).await.is_err() {
                     return Ok(());
                 }
@@ -95,24 +112,43 @@ impl Run<'_> {
             return Ok(None);
         };
         stage.after = Some((last.ready_at, last.id));
-        let is_customers = *audiences == [Audience::Customer];
-        let composed = self.compose_found(&mut tx, found, is_customers).await?;
+        let parts = match *audiences == [Audience::Customer] {
+            true => {
+                let customers = self.customers(&mut tx, &found).await?;
+                if self.is_surge(&mut stage.unasked, &customers) {
+                    return Ok(None);
+                }
+                in_parts(customers)
+            }
+            false => vec![found],
+        };
+        let composed = self.compose_parts(&mut tx, parts).await?;
         tx.commit().await?;
         Ok(Some(composed))
     }
 
-    /// Composes what was found, and what is ready beside it; the letters of one
-    /// part are written while the next is read.
-    async fn compose_found(
+    /// Whether more customers came while the run was at work than the surge
+    /// guard lets pass: then the next run asks.
+    fn is_surge(
+        &self,
+        unasked: &mut HashSet<String>,
+        customers: &BTreeMap<String, Vec<ReadyNotice>>,
+    ) -> bool {
+        let is_unasked = |own: &Vec<ReadyNotice>| own.iter().any(|notice| !notice.is_cleared);
+        let here = customers.iter().filter(|(_, own)| is_unasked(own));
+        unasked.extend(here.map(|(customer_ref, _)| customer_ref.clone()));
+        let is_surge = unasked.len() > self.mail.surge_limit;
+        self.count("at_limit", is_surge.into());
+        is_surge
+    }
+
+    /// Composes notices; the letters of one part are written while the next is
+    /// read.
+    async fn compose_parts(
         &self,
         tx: &mut Tx<'_>,
-        found: Vec<ReadyNotice>,
-        is_customers: bool,
+        parts: Vec<Vec<ReadyNotice>>,
     ) -> Result<Composed> {
-        let parts = match is_customers {
-            true => self.parts(tx, &found).await?,
-            false => vec![found],
-        };
         // All at once and in order, as others lock them.
         let order_ids = parts.iter().flatten().map(|notice| notice.order_id);
         self.lock(tx, &order_ids.collect()).await?;
@@ -133,20 +169,15 @@ impl Run<'_> {
         Ok(composed)
     }
 
-    /// All that is ready for the customers of some notices, in parts that no
-    /// customer is in two of.
-    async fn parts(&self, tx: &mut Tx<'_>, found: &[ReadyNotice]) -> Result<Vec<Vec<ReadyNotice>>> {
+    /// All that is ready for the customers of some notices.
+    async fn customers(
+        &self,
+        tx: &mut Tx<'_>,
+        found: &[ReadyNotice],
+    ) -> Result<BTreeMap<String, Vec<ReadyNotice>>> {
         let order_ids: BTreeSet<i64> = found.iter().map(|notice| notice.order_id).collect();
         let order_ids: Vec<i64> = order_ids.into_iter().collect();
-        let customers = store::notices_ready_beside(tx, self.now, &order_ids).await?;
-        let mut parts: Vec<Vec<ReadyNotice>> = Vec::new();
-        for own in customers.into_values() {
-            match parts.last_mut() {
-                Some(part) if part.len() < CUSTOMERS_A_PART => part.extend(own),
-                _ => parts.push(own),
-            }
-        }
-        Ok(parts)
+        Ok(store::notices_ready_beside(tx, self.now, &order_ids).await?)
     }
 
     /// Lets the letters be written for those of some notices that still stand.

@@ -104,7 +104,8 @@ impl Groups {
                 self.left_out.extend(is_short.then_some(notice.id));
                 continue;
             }
-            let text = notice_text(case, evaluation, notice, calendar, now);
+            let (key, clause) = (&notice.key, notice.clause.as_str());
+            let text = notice_text(case, evaluation, key, clause, calendar, now);
             for (to, addressee) in to {
                 self.push(
                     notice.key.audience,

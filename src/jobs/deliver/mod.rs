@@ -92,7 +92,6 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
             LONGEST_RUN
         },
         started: Stopwatch::start(),
-        pause,
         health: Mutex::default(),
         outcome: Mutex::new(outcome),
     };
@@ -100,6 +99,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     run.tell_of_guard(&guard).await?;
     run.tell_of_feed(&guard).await?;
     run.let_go().await?;
+    run.foretell().await?;
     run.hold_surge().await?;
     let sent = run.send().await;
     run.keep_health().await?;
@@ -125,8 +125,6 @@ struct Run<'s> {
     customers_too: bool,
     ends_after: Duration,
     started: Stopwatch,
-    /// Since when the mail server could not be used, as the run began.
-    pause: Option<MailPause>,
     health: Mutex<Health>,
     outcome: Mutex<Outcome>,
 }
@@ -134,6 +132,30 @@ struct Run<'s> {
 impl Run<'_> {
     fn count(&self, name: &'static str, by: u64) {
         self.outcome().count(name, by);
+        self.shop.watch.count(name, by);
+    }
+
+    /// Counts what there is to send, for whoever watches.
+    async fn foretell(&self) -> Result<()> {
+        let watch = &self.shop.watch;
+        if !watch.is_watched() {
+            return Ok(());
+        }
+        let mut tx = self.shop.store.read().await?;
+        let (waiting, ready) =
+            store::messages_expected(&mut tx, self.now, self.customers_too).await?;
+        tx.commit().await?;
+        // What was composed for ops is among those that wait.
+        watch.count("waiting", waiting.saturating_sub(watch.so_far("composed")));
+        watch.count("ready", ready);
+        Ok(())
+    }
+
+    /// Whether the run was told to end; then it is kept that it did.
+    fn is_ending(&self) -> bool {
+        let is_ending = self.shop.watch.is_ending();
+        self.outcome().ended_early |= is_ending;
+        is_ending
     }
 
     fn outcome(&self) -> MutexGuard<'_, Outcome> {
@@ -178,7 +200,7 @@ impl Run<'_> {
     /// composed beside it.
     async fn send(&self) -> Result<()> {
         let transport = transport(self.mail)?;
-        let mut belt = Belt::start(&transport, self.mail.sessions, &self.shop.pace);
+        let mut belt = Belt::start(&transport, self.mail.sessions, self.shop);
         let mut due = Due::default();
         // These come first as some of them are composed anew: the numbers of
         // messages must not hang on how fast the server answers. Nobody
@@ -213,6 +235,9 @@ impl Run<'_> {
         mut composed: mpsc::Receiver<Composed>,
     ) -> Result<bool> {
         loop {
+            if self.is_ending() {
+                return Ok(false);
+            }
             if self.started.elapsed() > self.ends_after {
                 self.count("at_limit", 1);
                 return Ok(false);

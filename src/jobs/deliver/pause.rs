@@ -65,12 +65,15 @@ impl Run<'_> {
     /// once it is over: no mail goes out before.
     pub(super) async fn keep_health(&self) -> Result<()> {
         let Health { is_well, fault } = std::mem::take(&mut *self.health());
-        let before = self.pause.as_ref();
-        let ended = before.filter(|_| is_well);
-        if fault.is_none() && ended.is_none() {
+        if fault.is_none() && !(is_well && self.is_paused().await?) {
             return Ok(());
         }
         let mut tx = self.shop.store.write().await?;
+        // What another node has found meanwhile is added to, not written over.
+        tx.alone("pause").await?;
+        let before = store::mail_pause_load(&mut tx).await?;
+        let before = before.as_ref();
+        let ended = before.filter(|_| is_well);
         if let Some(ended) = ended.filter(|ended| self.now - ended.since >= LONGEST) {
             self.tell_of_pause(&mut tx, ended).await?;
         }
@@ -82,6 +85,11 @@ impl Run<'_> {
             None => store::mail_pause_end(&mut tx).await?,
         }
         Ok(tx.commit().await?)
+    }
+
+    async fn is_paused(&self) -> Result<bool> {
+        let mut tx = self.shop.store.read().await?;
+        Ok(store::mail_pause_load(&mut tx).await?.is_some())
     }
 
     async fn tell_of_pause(&self, tx: &mut Tx<'_>, pause: &MailPause) -> Result<()> {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::pace::Pace;
 use crate::clock::Stopwatch;
+use crate::jobs::{Shop, Watch};
 use crate::mail::{Delivery, Envelope, Transport};
 use crate::store::Message;
 
@@ -63,6 +64,8 @@ pub(super) struct Belt {
     answers: mpsc::UnboundedReceiver<Answered>,
     /// Without one nothing more is handed over.
     lease: watch::Sender<Option<Lease>>,
+    /// Says that nobody is to wait any more.
+    watch: Watch,
     sessions: JoinSet<()>,
     /// Each message that was not answered, with its fence.
     at_hand: HashMap<i64, i64>,
@@ -74,7 +77,7 @@ pub(super) struct Belt {
 
 impl Belt {
     /// So many sessions, which connect when they have something to send.
-    pub fn start(transport: &Transport, sessions: usize, pace: &Pace) -> Self {
+    pub fn start(transport: &Transport, sessions: usize, shop: &Shop) -> Self {
         let (queue, waiting) = mpsc::unbounded_channel();
         let (answer, answers) = mpsc::unbounded_channel();
         let (lease, held) = watch::channel(None);
@@ -84,12 +87,13 @@ impl Belt {
             let transport = transport.another();
             let waiting = Arc::clone(&waiting);
             let (answer, held) = (answer.clone(), held.clone());
-            running.spawn(session(transport, waiting, answer, held, pace.clone()));
+            running.spawn(session(transport, waiting, answer, held, shop.pace.clone()));
         }
         Self {
             queue,
             answers,
             lease,
+            watch: shop.watch.clone(),
             sessions: running,
             at_hand: HashMap::new(),
             room: Self::least(sessions),
@@ -143,12 +147,19 @@ impl Belt {
 
     /// Waits for answers: for half of what is at hand, if that is worth a
     /// transaction, or as long as an answer may wait; none if the lease is to be
-    /// renewed before one comes.
+    /// renewed before one comes, or the run is told to end.
     pub async fn collect(&mut self) -> Vec<Answered> {
         let mut answered = Vec::new();
-        let renewal = self.lease.borrow().map(Lease::until_renewal);
+        let lease = *self.lease.borrow();
+        let renewal = lease.map(Lease::until_renewal);
         let first = tokio::time::timeout(renewal.unwrap_or(Duration::MAX), self.answers.recv());
-        let Ok(Some(first)) = first.await else {
+        let first = tokio::select! {
+            biased;
+            first = first => first,
+            // What was handed over is waited for all the same.
+            () = self.watch.ending(), if lease.is_some() => return answered,
+        };
+        let Ok(Some(first)) = first else {
             return answered;
         };
         let enough = (self.at_hand.len() / 2).max(ANSWERS_A_PAGE);

@@ -101,6 +101,10 @@ pub async fn enforce(shop: &Shop, when: When, dry_run: bool) -> Result<Enforced>
             ..Enforced::default()
         });
     }
+    if shop.watch.is_watched() {
+        let all = store::agenda_due_count(&mut tx, guarded.at).await?;
+        shop.watch.count("due", all);
+    }
     let decider = decider(shop, guarded, in_force.rules, rules_id, dry_run);
     let mut run = Run::new(tx, decider).await?;
     run.done.outcome = begun;
@@ -189,12 +193,15 @@ impl Run {
         })
     }
 
-    /// Enforces the cases of the agenda from a place on; again from the page
-    /// that the database took back in favour of another transaction. Gives the
-    /// place after the last.
+    /// Enforces the cases of the agenda from a place on, unless the run was told
+    /// to end; again from the page that the database took back in favour of
+    /// another transaction. Gives the place after the last.
     async fn pages(&mut self, mut next: Next) -> Result<Next> {
         let mut tries = 1;
         loop {
+            if self.done.outcome.ended_early {
+                return Ok(next);
+            }
             match self.try_pages(&mut next).await {
                 Err(error) if is_taken_back(&error) && tries < TRIES => tries += 1,
                 done => return done.map(|()| next),
@@ -222,6 +229,10 @@ impl Run {
             };
             self.write(tx, decided).await?;
             *next = after;
+            if self.decider.shop.watch.is_ending() {
+                self.done.outcome.ended_early = true;
+                return Ok(());
+            }
             if !holds {
                 // The pages that were read ahead do not follow this one.
                 pages = self.read_ahead(*next);
@@ -254,6 +265,8 @@ impl Run {
         }
         self.ahead.commit(tx).await?;
         self.kept_policies.extend(decided.policies.into_keys());
+        let found = decided.done.outcome.get("found");
+        self.decider.shop.watch.count("found", found);
         self.done.add(decided.done);
         Ok(())
     }

@@ -73,6 +73,14 @@ pub struct AsOf {
     pub known_at: Option<Instant>,
 }
 
+impl AsOf {
+    /// As of a time, whenever it was recorded.
+    pub fn all_known(at: Instant) -> Self {
+        let known_at = None;
+        Self { at, known_at }
+    }
+}
+
 /// Reads all that a source gives as of a time, and hands it to `take`.
 pub async fn feed(
     shop: &Shop,
@@ -109,6 +117,15 @@ struct Reader {
     pages: mpsc::Sender<Page>,
 }
 
+/// Which orders are read, with the rules under which their records hold.
+#[derive(Clone, Copy)]
+enum Which {
+    /// All of them, by their records where these hold.
+    All(Option<i64>),
+    /// All but those whose record holds and says that nothing is left to be done.
+    Open(Option<i64>),
+}
+
 /// A page, as soon as it is made.
 type Page = JoinHandle<Result<Vec<Item>>>;
 
@@ -117,12 +134,16 @@ impl Reader {
         match source {
             Source::Deadlines => {
                 let holding = self.holding().await?;
-                self.orders(holding).await
+                self.orders(Which::All(holding)).await
             }
-            Source::Cases => self.orders(None).await,
+            Source::Cases => self.orders(Which::All(None)).await,
+            Source::OpenCases => {
+                let holding = self.holding().await?;
+                self.orders(Which::Open(holding)).await
+            }
             Source::Notices => self.notices(false).await,
             Source::Everything => {
-                self.orders(None).await?;
+                self.orders(Which::All(None)).await?;
                 self.notices(true).await?;
                 self.serials().await
             }
@@ -149,16 +170,16 @@ impl Reader {
 
     /// All orders in the order of their names: what was recorded where it
     /// holds, the others evaluated. The next are looked up beside.
-    async fn orders(&mut self, holding: Option<i64>) -> Result<()> {
+    async fn orders(&mut self, which: Which) -> Result<()> {
         let at = self.at;
         let mut beside = self.shop.store.read_beside(&mut self.tx).await?;
-        let mut orders = orders_after(&mut self.tx, "", holding, at).await?;
+        let mut orders = orders_after(&mut self.tx, "", which, at).await?;
         while let Some(last) = orders.last() {
             let guess = last.order_ref.clone();
             let recorded = recorded(&mut self.tx, &mut orders);
             let (recorded, ahead) = match &mut beside {
                 Some(beside) => {
-                    let ahead = orders_after(beside, &guess, holding, at);
+                    let ahead = orders_after(beside, &guess, which, at);
                     let (recorded, ahead) = tokio::join!(recorded, ahead);
                     (recorded?, Some(ahead?))
                 }
@@ -176,7 +197,7 @@ impl Reader {
                 .await?;
             orders = match ahead {
                 Some(ahead) if after == guess => ahead,
-                _ => orders_after(&mut self.tx, &after, holding, at).await?,
+                _ => orders_after(&mut self.tx, &after, which, at).await?,
             };
         }
         Ok(())
@@ -263,10 +284,15 @@ impl Reader {
 async fn orders_after(
     tx: &mut Tx<'_>,
     after: &str,
-    holding: Option<i64>,
+    which: Which,
     at: Instant,
 ) -> Result<Vec<ReportOrder>> {
-    let mut orders = store::report_orders(tx, after, holding, at, ROWS_A_PAGE).await?;
+    let mut orders = match which {
+        Which::All(holding) => store::report_orders(tx, after, holding, at, ROWS_A_PAGE).await?,
+        Which::Open(holding) => {
+            store::report_orders_open(tx, after, holding, at, ROWS_A_PAGE).await?
+        }
+    };
     let units = orders.iter().map(|order| order.units.unwrap_or(0));
     orders.truncate(page_len(units));
     Ok(orders)

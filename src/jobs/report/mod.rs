@@ -2,7 +2,9 @@
 //! deadlines alone read what was recorded where an evaluation would find the
 //! same.
 
+mod compliance;
 mod feed;
+mod trial;
 mod verify;
 
 use std::io::Write;
@@ -14,15 +16,18 @@ use chrono::NaiveDate;
 use super::book::{InForce, rules, rules_known};
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
+use crate::config::Config;
 use crate::mail::{Attachment, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
-    Daily, DailySet, Figures, FileEntry, Format, History, Owed, Previous, Report, ReportName, Scope,
-    Source,
+    By, Daily, DailySet, Dialect, Figures, FileEntry, Format, History, Owed, Previous, Report,
+    ReportName, Scope, Source,
 };
 use crate::store::{self, MessageKind, Tx};
-use feed::{AsOf, Item, feed};
 
+pub use compliance::compliance_report;
+pub(super) use feed::{AsOf, Item, feed};
+pub use trial::{Difference, Trial, policy_try};
 pub use verify::{Broken, Explaining, FileCheck, Verdict, Verified, verify};
 
 /// What the managers' mail carries at most; larger files stay where they are.
@@ -44,9 +49,11 @@ pub struct ReportRequest {
     pub from: Option<NaiveDate>,
     /// `compliance`, `notices`: the last local date.
     pub to: Option<NaiveDate>,
+    /// `compliance`: which date of a promise counts.
+    pub by: By,
     /// `upcoming`: how many days ahead.
     pub days: u16,
-    /// CSV or JSON.
+    /// How it is written.
     pub format: Format,
 }
 
@@ -58,6 +65,7 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         known_at,
         from,
         to,
+        by,
         days,
         format,
     } = request;
@@ -69,79 +77,86 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
         at,
         from,
         to,
+        by,
         days,
     };
     let mut report = Report::new(name, format, scope, out)?;
     let calendar = &rules.calendar;
     let as_of = AsOf { at, known_at };
-    feed(shop, tx, &in_force, as_of, name.source(), |item| match item {
-        Item::Recorded(order) => report.add_deadlines(&order.deadlines()),
-        Item::Case(found) => report.add(&found.0, &found.1),
-        Item::Failed(order_ref, error) => report.add_failed(&order_ref, &error),
-        Item::Notice(notice) => {
-            let fired_on = calendar.date_of(notice.fires_at);
-            let is_in =
-                from.is_none_or(|from| from <= fired_on) && to.is_none_or(|to| fired_on <= to);
-            if is_in {
-                report.add_notice(&notice)
-            } else {
-                Ok(())
+    feed(
+        shop,
+        tx,
+        &in_force,
+        as_of,
+        name.source(),
+        |item| match item {
+            Item::Recorded(order) => report.add_deadlines(&order.deadlines()),
+            Item::Case(found) => report.add(&found.0, &found.1),
+            Item::Failed(order_ref, error) => report.add_failed(&order_ref, &error),
+            Item::Notice(notice) => {
+                let fired_on = calendar.date_of(notice.fires_at);
+                let is_in =
+                    from.is_none_or(|from| from <= fired_on) && to.is_none_or(|to| fired_on <= to);
+                if is_in {
+                    report.add_notice(&notice)
+                } else {
+                    Ok(())
+                }
             }
-        }
-        Item::Exception(exception) => report.add_exception(&exception),
-    })
+            Item::Exception(exception) => report.add_exception(&exception),
+        },
+    )
     .await?;
     let finished = report.finish()?;
     Ok((finished.out, finished.rows))
 }
 
+/// How the files of a set are written.
+fn dialect(config: &Config) -> Dialect {
+    Dialect {
+        delimiter: config.reports.csv_delimiter,
+        bom: config.reports.csv_bom,
+    }
+}
+
 /// Writes the daily set as of the run's time, and mails it to the managers.
 pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
-    let config = &shop.config;
-    let dir = config.reports.dir.as_ref().with_context(|| {
-        Refused("reports.dir is not set: expected a directory for the daily reports".to_owned())
-    })?;
-    if when.at > when.clock {
-        let why = "--at is in the future: expected a time until now, or a single `report`";
-        return Err(Refused(why.to_owned()).into());
-    }
-    let date = config.calendar.date_of(when.at);
-    let dir = dir.join(date.to_string());
+    let date = shop.config.calendar.date_of(when.at);
+    let reports = directory(shop, when)?;
+    let dir = reports.join(date.to_string());
     let mut tx = shop.store.read().await?;
     let in_force = rules(shop, &mut tx).await?;
-    let history = History {
-        known_at: store::change_set_latest(&mut tx).await?,
-        previous: match dir.parent() {
-            Some(reports) if reports.exists() => Previous::find(reports, date)?,
-            _ => None,
-        },
-    };
-    let as_of = AsOf {
-        at: when.at,
-        known_at: None,
-    };
-    let (daily, mut outcome) = set_write(shop, tx, &in_force, as_of, &dir, history).await?;
+    let known_at = store::change_set_latest(&mut tx).await?;
+    let scope = day_scope(&in_force, when.at);
+    let mut set = DailySet::create(&dir, scope, dialect(&shop.config))?;
+    let as_of = AsOf::all_known(when.at);
+    let mut outcome = set_fill(shop, tx, &in_force, as_of, &mut set).await?;
+    let previous = Previous::find(reports, date)?;
+    let daily = set.finish(History { known_at, previous })?;
+    outcome.count("files", daily.manifest.files.len() as u64 + 1);
     mail_managers(shop, &daily, &dir, date, when, &mut outcome).await?;
     Ok(outcome)
 }
 
-/// Writes a day's files into a directory.
-async fn set_write(
+fn day_scope(in_force: &InForce, at: Instant) -> Scope<'_> {
+    Scope {
+        rules: &in_force.rules,
+        at,
+        from: None,
+        to: None,
+        by: By::Started,
+        days: UPCOMING_DAYS,
+    }
+}
+
+/// Hands all cases, notices and exceptions to a day's files.
+async fn set_fill(
     shop: &Shop,
     tx: Tx<'static>,
     in_force: &InForce,
     as_of: AsOf,
-    dir: &Path,
-    history: History,
-) -> Result<(Daily, Outcome)> {
-    let scope = Scope {
-        rules: &in_force.rules,
-        at: as_of.at,
-        from: None,
-        to: None,
-        days: UPCOMING_DAYS,
-    };
-    let mut set = DailySet::create(dir, scope)?;
+    set: &mut DailySet<'_>,
+) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let source = Source::Everything;
     feed(shop, tx, in_force, as_of, source, |item| match item {
@@ -159,9 +174,19 @@ async fn set_write(
         Item::Exception(exception) => set.add_exception(&exception),
     })
     .await?;
-    let daily = set.finish(history)?;
-    outcome.count("files", daily.manifest.files.len() as u64 + 1);
-    Ok((daily, outcome))
+    Ok(outcome)
+}
+
+/// Where sets of reports go, if one can be written as of a time.
+fn directory(shop: &Shop, when: When) -> Result<&Path> {
+    let dir = shop.config.reports.dir.as_deref().with_context(|| {
+        Refused("reports.dir is not set: expected a directory for the reports".to_owned())
+    })?;
+    if when.at > when.clock {
+        let why = "--at is in the future: expected a time until now, or a single `report`";
+        return Err(Refused(why.to_owned()).into());
+    }
+    Ok(dir)
 }
 
 /// Puts the managers' mail into the outbox, once for each of them.
@@ -194,10 +219,7 @@ async fn mail_managers(
             letter: &letter,
             attachments: &attachments,
         };
-        // Composed now, be the report of an earlier time: now is when its
-        // tries begin.
-        let now = if when.is_slot { when.clock } else { when.at };
-        let posted = post(&mut tx, config, mail, parcel, now).await?;
+        let posted = post(&mut tx, config, mail, parcel, when.composed_at()).await?;
         outcome.count("composed", posted.into());
     }
     Ok(tx.commit().await?)

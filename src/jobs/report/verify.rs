@@ -10,9 +10,9 @@ use strum::Display;
 
 use super::super::book::{InForce, Kept, rules, under};
 use super::super::{Refused, Shop};
-use super::{AsOf, set_write};
+use super::{AsOf, day_scope, set_fill};
 use crate::policy::{Instant, sha256_hex};
-use crate::report::{History, MANIFEST_NAME, Manifest, file_sha256};
+use crate::report::{DailySet, History, MANIFEST_NAME, Manifest, file_sha256};
 use crate::store::{self, ChangeSet, FactChange};
 
 /// Sets of changes that are looked at one by one; each costs a day's reports.
@@ -274,9 +274,10 @@ impl Day<'_> {
             at: self.at,
             known_at,
         };
-        let history = History::default();
-        let (daily, _) = set_write(self.shop, tx, &in_force, as_of, dir.path(), history).await?;
-        let files = daily.manifest.files.into_iter();
+        let scope = day_scope(&in_force, self.at);
+        let mut set = DailySet::create(dir.path(), scope, self.manifest.dialect())?;
+        set_fill(self.shop, tx, &in_force, as_of, &mut set).await?;
+        let files = set.finish(History::default())?.manifest.files.into_iter();
         Ok(files.map(|file| (file.name, file.sha256)).collect())
     }
 

@@ -60,6 +60,14 @@ pub(super) fn reply_code(text: &str) -> Option<u16> {
     codes.find_map(|code| code.ok().filter(|code| (400..600).contains(code)))
 }
 
+/// Whether a line holds what a server answered: its code and an enhanced one
+/// that agree, such as `550 5.1.1` or `550-5.1.1`. One alone may be a price, a
+/// date or a version.
+pub(super) fn has_codes(line: &str) -> bool {
+    let status = Status::find(line).map(|status| status.class);
+    status.is_some() && status == reply_code(line).map(|code| code / 100)
+}
+
 /// How bad it is that mail did not arrive.
 pub(super) fn severity(status: Option<Status>, words: &str) -> Severity {
     let class = status.map(|status| status.class);

@@ -1,9 +1,10 @@
 //! Reports without a machine-readable part, read by their words: those of
-//! qmail, Exim, old Exchange and whoever writes like them.
+//! qmail, Exim, old Exchange and whoever writes like them. In a language that
+//! nobody knows here, by what is the same in all of them: the codes of servers.
 
 use mail_parser::{Address, Message};
 
-use super::judge::{Status, reply_code, severity};
+use super::judge::{Status, has_codes, reply_code, severity};
 use super::{Bounced, MOST_NAMED, Severity, address_key};
 use crate::mail::answer::cleaned;
 
@@ -66,6 +67,11 @@ pub(super) fn recipients(
     let says = |all: &[&str], text: &str| all.iter().any(|one| text.contains(one));
     let is_reply = is_automatic(mail) && !is_from_daemon(mail);
     let has_form = is_report || is_qmail || !failed.is_empty() || says(&SUBJECTS, &subject);
+    let is_foreign = !has_form
+        && is_from_daemon(mail)
+        && (has_no_sender(mail) || is_automatic(mail))
+        && words.lines().any(has_codes);
+    let has_form = has_form || is_foreign;
     if is_reply || !has_form || !(is_from_daemon(mail) || has_no_sender(mail)) {
         return Err(match is_automatic(mail) {
             true => "an automatic answer",
@@ -83,7 +89,15 @@ pub(super) fn recipients(
         true => named(mail, &words),
         false => failed,
     };
-    Ok(vec![bounced(addresses, &words, is_late)])
+    if !is_foreign {
+        return Ok(vec![bounced(addresses, &words, is_late)]);
+    }
+    let mut found = bounced(addresses, telling(&words), is_late);
+    // Whether it is tried again stands in words that nobody knows here.
+    if found.severity == Severity::Soft && found.status.iter().any(|it| it.starts_with('4')) {
+        found.severity = Severity::Delayed;
+    }
+    Ok(vec![found])
 }
 
 /// The report's own words, without the message that it returns.
@@ -112,7 +126,9 @@ fn bounced(addresses: Vec<String>, words: &str, is_late: bool) -> Bounced {
 /// The line that tells why: one with a code, or else the last paragraph.
 fn telling(words: &str) -> &str {
     let has_code = |line: &&str| Status::find(line).is_some() || reply_code(line).is_some();
-    let line = words.lines().find(has_code);
+    let mut lines = words.lines();
+    let line = lines.clone().find(|line| has_codes(line));
+    let line = line.or_else(|| lines.find(has_code));
     line.unwrap_or_else(|| words.trim().rsplit("\n\n").next().unwrap_or_default())
 }
 

@@ -10,7 +10,8 @@ use super::{at, cases, repair, rules, scope, time};
 use crate::case::{Disposition, Exception, ExceptionCode, evaluate};
 use crate::policy::{Audience, Outcome, STANDARD, Step, Subject, Window, sha256_hex};
 use crate::report::{
-    Daily, DailySet, Figures, Format, History, MANIFEST_NAME, NoticeRow, Owed, Report, ReportName,
+    Daily, DailySet, Dialect, Figures, Format, History, MANIFEST_NAME, NoticeRow, Owed, Report,
+    ReportName,
 };
 
 fn notice(disposition: Disposition, recorded_at: &str) -> NoticeRow {
@@ -32,7 +33,7 @@ fn notice(disposition: Disposition, recorded_at: &str) -> NoticeRow {
 /// Writes a daily set with every kind of exception.
 fn write_daily(directory: &Path) -> Daily {
     let rules = rules();
-    let mut set = DailySet::create(directory, scope(&rules)).unwrap();
+    let mut set = DailySet::create(directory, scope(&rules), Dialect::default()).unwrap();
     for case in cases() {
         set.add(&case, &evaluate(&case, &rules, at()).unwrap())
             .unwrap();
@@ -67,6 +68,8 @@ fn a_daily_set_is_whole_and_its_manifest_true() {
     assert_eq!(manifest, serde_json::to_value(&daily.manifest).unwrap());
     assert_eq!(manifest["as_of"], "2025-03-31T12:00:00+02:00");
     assert_eq!(manifest["time_zone"], "Europe/Berlin");
+    assert_eq!(manifest["csv_delimiter"], ",");
+    assert_eq!(manifest["csv_bom"], false);
     assert_eq!(
         manifest["policies"],
         json!([{"policy": "standard@2000-01-01", "sha256": sha256_hex(STANDARD.as_bytes())}])
@@ -177,7 +180,12 @@ fn the_page_is_whole_escaped_and_names_no_person() {
 fn an_empty_day_has_a_page_too() {
     let dir = tempfile::tempdir().unwrap();
     let rules = rules();
-    let set = DailySet::create(&dir.path().join("2025/03"), scope(&rules)).unwrap();
+    let set = DailySet::create(
+        &dir.path().join("2025/03"),
+        scope(&rules),
+        Dialect::default(),
+    )
+    .unwrap();
     let daily = set.finish(History::default()).unwrap();
     assert_eq!(daily.figures.exceptions, 0);
     let page = fs::read_to_string(dir.path().join("2025/03/summary.html")).unwrap();
@@ -190,7 +198,7 @@ fn a_set_that_is_given_up_leaves_the_older_one() {
     write_daily(dir.path());
     let before = fs::read(dir.path().join("overdue.csv")).unwrap();
     let rules = rules();
-    drop(DailySet::create(dir.path(), scope(&rules)).unwrap());
+    drop(DailySet::create(dir.path(), scope(&rules), Dialect::default()).unwrap());
     assert!(dir.path().join(MANIFEST_NAME).exists());
     assert_eq!(fs::read(dir.path().join("overdue.csv")).unwrap(), before);
 }
@@ -204,7 +212,7 @@ fn a_long_table_names_the_file_that_has_the_rest() {
     *claims = (0..201)
         .map(|i| repair(&format!("R-{i:03}"), "2025-03-01", None))
         .collect();
-    let mut set = DailySet::create(dir.path(), scope(&rules)).unwrap();
+    let mut set = DailySet::create(dir.path(), scope(&rules), Dialect::default()).unwrap();
     set.add(&case, &evaluate(&case, &rules, at()).unwrap())
         .unwrap();
     assert_eq!(set.finish(History::default()).unwrap().figures.overdue, 201);
@@ -221,7 +229,7 @@ fn a_set_that_fails_halfway_has_no_manifest() {
     fs::remove_file(dir.path().join("overdue.csv")).unwrap();
     fs::create_dir_all(dir.path().join("overdue.csv/full")).unwrap();
     let rules = rules();
-    let set = DailySet::create(dir.path(), scope(&rules)).unwrap();
+    let set = DailySet::create(dir.path(), scope(&rules), Dialect::default()).unwrap();
     let error = set.finish(History::default()).unwrap_err().to_string();
     assert!(error.contains("overdue.csv"), "{error}");
     assert!(!dir.path().join(MANIFEST_NAME).exists());
@@ -230,8 +238,13 @@ fn a_set_that_fails_halfway_has_no_manifest() {
 #[test]
 fn notices_are_written_as_they_come() {
     let rules = rules();
-    let mut report =
-        Report::new(ReportName::Notices, Format::Csv, scope(&rules), Vec::new()).unwrap();
+    let mut report = Report::new(
+        ReportName::Notices,
+        Format::Csv(Dialect::default()),
+        scope(&rules),
+        Vec::new(),
+    )
+    .unwrap();
     let outcome = NoticeRow {
         window: None,
         step: Step::Outcome(Outcome::ReturnDue),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Weekday};
 
-use super::Scope;
+use super::{By, Scope};
 use crate::case::{Case, Claim, ClaimType, Kind, Order, Rules, Unit};
 use crate::policy::{Book, Calendar, Instant, Policy, STANDARD, STANDARD_NAME};
 
@@ -22,7 +22,7 @@ fn at() -> Instant {
     time("2025-03-31")
 }
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     let mut policies = Book::default();
     policies.add(Policy::parse("standard.toml", STANDARD).unwrap());
     let weekend = vec![Weekday::Sat, Weekday::Sun];
@@ -34,12 +34,13 @@ fn rules() -> Rules {
     }
 }
 
-fn scope(rules: &Rules) -> Scope<'_> {
+pub(super) fn scope(rules: &Rules) -> Scope<'_> {
     Scope {
         rules,
         at: at(),
         from: None,
         to: None,
+        by: By::Started,
         days: 7,
     }
 }

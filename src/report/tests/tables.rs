@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use strum::VariantArray;
 
-use super::{at, cases, rules, scope};
+use super::{at, case, cases, repair, rules, scope, time, unit};
 use crate::case::evaluate;
+use crate::policy::{Book, Policy, STANDARD, Wait};
 use crate::report::{Format, Report, ReportName, Scope};
 
 /// A report as JSON.
@@ -59,11 +60,50 @@ fn deadlines_are_in_order_and_complete() {
             "started_at": "2025-03-01T11:00:00+01:00", "due_at": "2025-03-22T00:00:00+01:00",
             "last_day": "2025-03-21", "state": "overdue", "ended_at": null, "late_days": 10,
             "level": 3, "customer_ref": "K-A", "assignee": "tech@shop.example",
+            "gross_days": null, "net_days": null,
         })
     );
     let warranty = rows.iter().find(|row| row["ref"] == "U-2").unwrap();
     assert_eq!(warranty["late_days"], Value::Null);
     assert_eq!(warranty["assignee"], Value::Null);
+}
+
+/// Two repairs of nine days under a policy that pauses, one of which waited
+/// for three.
+#[test]
+fn days_are_told_with_and_without_waits() {
+    let mut rules = rules();
+    let head = "[windows.hardware_repair]\n";
+    let text = STANDARD.replace(head, &format!("{head}pause_on_wait = true\n"));
+    rules.policies = Book::default();
+    rules
+        .policies
+        .add(Policy::parse("standard.toml", &text).unwrap());
+    let mut waited = repair("R-1", "2025-02-03", Some("2025-02-12"));
+    waited.waits = vec![Wait {
+        from: time("2025-02-05"),
+        until: Some(time("2025-02-08")),
+    }];
+    let claims = vec![waited, repair("R-2", "2025-02-03", Some("2025-02-12"))];
+    let sold = case("A", "2025-01-01", vec![unit("U", "2025-01-05", claims)]);
+    let evaluation = evaluate(&sold, &rules, at()).unwrap();
+    let rows = |name| -> Vec<Value> {
+        let mut report = Report::new(name, Format::Json, scope(&rules), Vec::new()).unwrap();
+        report.add(&sold, &evaluation).unwrap();
+        serde_json::from_slice(&report.finish().unwrap().out).unwrap()
+    };
+    let deadlines = rows(ReportName::Deadlines);
+    let days = |row: &Value| (row["gross_days"].clone(), row["net_days"].clone());
+    assert_eq!(days(&deadlines[0]), (json!(9), json!(6)));
+    assert_eq!(days(&deadlines[1]), (json!(9), json!(9)));
+    // A right takes no days.
+    assert_eq!(days(&deadlines[2]), (Value::Null, Value::Null));
+    let repairs = &rows(ReportName::Compliance)[2];
+    let ranks = |prefix: &str| {
+        ["p50", "p90", "max"].map(|rank| repairs[format!("{prefix}{rank}_days")].clone())
+    };
+    assert_eq!(ranks(""), [9, 9, 9].map(Value::from));
+    assert_eq!(ranks("net_"), [6, 9, 9].map(Value::from));
 }
 
 #[test]
@@ -101,6 +141,7 @@ fn compliance_counts_the_promises_of_the_period() {
             "window": "hardware_repair", "clause": "4.1", "started": 5, "met": 1, "missed": 1,
             "open": 2, "overdue": 1, "paused": 0, "void": 0, "on_time_pct": 33.33,
             "p50_days": 7, "p90_days": 30, "max_days": 30,
+            "net_p50_days": 7, "net_p90_days": 30, "net_max_days": 30,
         })
     );
     assert_eq!(
@@ -109,6 +150,7 @@ fn compliance_counts_the_promises_of_the_period() {
             "window": "software_repair", "clause": "4.2", "started": 0, "met": 0, "missed": 0,
             "open": 0, "overdue": 0, "paused": 0, "void": 0, "on_time_pct": null,
             "p50_days": null, "p90_days": null, "max_days": null,
+            "net_p50_days": null, "net_p90_days": null, "net_max_days": null,
         })
     );
     // Both ends of the period belong to it.

@@ -20,6 +20,8 @@ pub enum Cell {
 pub enum Kind {
     Int,
     Text,
+    /// A text of thousands of letters.
+    LongText,
     Flag,
 }
 

@@ -202,7 +202,7 @@ fn kinds(row: &PgRow) -> Vec<Kind> {
 fn value(row: &PgRow, at: usize, kind: Kind) -> Result<Value<'_>, sqlx::Error> {
     let value = match kind {
         Kind::Int => row.try_get_unchecked::<Option<i64>, _>(at)?.map(Value::Int),
-        Kind::Text => row
+        Kind::Text | Kind::LongText => row
             .try_get_unchecked::<Option<&str>, _>(at)?
             .map(Value::Text),
         Kind::Flag => row
@@ -271,7 +271,7 @@ fn bound_page(
         let cells = cells.into_iter();
         query = match kind {
             Kind::Int => query.bind(cells.map(int).collect::<Vec<_>>()),
-            Kind::Text => query.bind(cells.map(text).collect::<Vec<_>>()),
+            Kind::Text | Kind::LongText => query.bind(cells.map(text).collect::<Vec<_>>()),
             Kind::Flag => {
                 let flag = |cell| int(cell).map(|value| value != 0);
                 query.bind(cells.map(flag).collect::<Vec<_>>())
@@ -288,7 +288,7 @@ fn page_table(page: &Page, place: usize) -> String {
     for (at, (name, kind)) in page.columns.iter().enumerate() {
         let array = match kind {
             Kind::Int => "BIGINT[]",
-            Kind::Text => "TEXT[]",
+            Kind::Text | Kind::LongText => "TEXT[]",
             Kind::Flag => "BOOLEAN[]",
         };
         lists.push(format!("(SELECT ${}::{array})", place + at));

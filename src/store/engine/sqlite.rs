@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Row as _, Sqlite, TypeInfo, ValueRef};
 
-use super::cell::{Page, Scalar};
+use super::cell::{Cell, Kind, Page, Scalar};
 use super::row::{Row, Rows, Value};
 use super::statement::{Statement, expanded};
 use super::{StoreError, json, migrations};
@@ -242,7 +242,14 @@ fn bound(text: &str, statement: Statement) -> Query<'static, Sqlite, SqliteArgum
         };
     }
     match statement.page {
-        Some(page) => query.bind(json(&page)),
+        Some(mut page) => {
+            let texts = long_texts(&mut page);
+            let query = query.bind(json(&page));
+            match texts {
+                Some(texts) => query.bind(texts),
+                None => query,
+            }
+        }
         None => query,
     }
 }
@@ -253,12 +260,39 @@ fn page_table(page: &Page, place: usize) -> String {
     }
     let columns = page.columns.iter().enumerate();
     let columns: Vec<String> = columns
-        .map(|(at, (name, _))| format!("value ->> {at} AS \"{name}\""))
+        .map(|(at, (name, kind))| match kind {
+            Kind::LongText => format!(
+                "CAST(substr(${}, (value ->> {at}) >> 32, (value ->> {at}) & 4294967295) AS TEXT) \
+                 AS \"{name}\"",
+                place + 1
+            ),
+            _ => format!("value ->> {at} AS \"{name}\""),
+        })
         .collect();
     let columns = columns.join(", ");
     // The limit keeps SQLite from writing a row's text anew for each column.
     let rows = format!("(SELECT key, value FROM jsonb_each(${place}) LIMIT -1)");
     format!("(SELECT key AS place, {columns} FROM {rows})")
+}
+
+/// Takes the long texts out of a page, behind each other: to write and read
+/// them as JSON costs more than to store them. In the place of each stands
+/// where it begins, from 1 on, and its length, as two halves of a number.
+/// `None`: no column has any.
+fn long_texts(page: &mut Page) -> Option<Vec<u8>> {
+    let kinds = page.columns.iter().map(|(_, kind)| *kind);
+    kinds.clone().find(|kind| *kind == Kind::LongText)?;
+    // Bound without a byte it would be no blob, but NULL.
+    let mut texts = vec![0];
+    let kinds = kinds.collect::<Vec<_>>().into_iter().cycle();
+    for (cell, kind) in page.cells.iter_mut().zip(kinds) {
+        if let (Cell::Text(text), Kind::LongText) = (&*cell, kind) {
+            let place = (texts.len() + 1) << 32 | text.len();
+            texts.extend_from_slice(text.as_bytes());
+            *cell = Cell::Int(place as i64);
+        }
+    }
+    Some(texts)
 }
 
 /// The page as a JSON list: of values, or of rows.
@@ -269,4 +303,29 @@ fn json(page: &Page) -> String {
     };
     // Texts, numbers and lists of them always can be written.
     json.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Store;
+    use crate::store::engine::{Cell, Kind, Page, select};
+
+    #[tokio::test]
+    async fn long_texts_come_back_as_they_were() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let long = "x".repeat(100_000);
+        for texts in [&["", "a\r\n\"b\"", "Grüße", &long, "🎈"][..], &[""]] {
+            let mut page = Page::new(&[("n", Kind::Int), ("text", Kind::LongText)]);
+            for (n, text) in texts.iter().enumerate() {
+                page.push([(n as i64).into(), (*text).into()]);
+            }
+            page.push([(texts.len() as i64).into(), Cell::Null]);
+            let query = select("page", ["text"], "FROM {page} AS page ORDER BY n");
+            let found: Vec<Option<String>> = query.page(page).values(&mut tx).await.unwrap();
+            let expected = texts.iter().map(|text| Some((*text).to_owned()));
+            assert_eq!(found, expected.chain([None]).collect::<Vec<_>>());
+        }
+    }
 }

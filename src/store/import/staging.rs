@@ -49,7 +49,7 @@ pub async fn staging_open(on: &mut Session) -> Result<(), StoreError> {
         let columns = entity.fields().iter().map(|field| {
             let kind = match kind(field.fact_type) {
                 Kind::Int => "BIGINT",
-                Kind::Text => "TEXT",
+                Kind::Text | Kind::LongText => "TEXT",
                 Kind::Flag => "BOOLEAN",
             };
             format!("\"{}\" {kind}", field.name)
@@ -209,7 +209,7 @@ fn value(
     Ok(match kind(fact_type) {
         Kind::Flag => row.get::<Option<bool>>(column)?.map(Value::Flag),
         Kind::Int => row.get::<Option<i64>>(column)?.map(Value::Number),
-        Kind::Text => row.get::<Option<String>>(column)?.map(Value::Text),
+        Kind::Text | Kind::LongText => row.get::<Option<String>>(column)?.map(Value::Text),
     })
 }
 

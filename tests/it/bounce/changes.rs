@@ -3,7 +3,7 @@
 use std::fs;
 
 use warrantyd::jobs::{self, ReportRequest, Taken};
-use warrantyd::report::{Format, ReportName};
+use warrantyd::report::{By, Dialect, Format, ReportName};
 use warrantyd::store::BounceKind::{Hard, Noted, Soft};
 
 use super::{ADA, about, sample};
@@ -56,8 +56,9 @@ async fn exceptions(shop: &Shop, time: &str) -> Vec<String> {
         known_at: None,
         from: None,
         to: None,
+        by: By::Started,
         days: jobs::UPCOMING_DAYS,
-        format: Format::Csv,
+        format: Format::Csv(Dialect::default()),
     };
     let written = shop.path("exceptions.csv");
     let file = fs::File::create(&written).unwrap();
@@ -253,6 +254,30 @@ async fn what_proves_nothing_is_counted() {
     run(&shop, "2025-06-28T09:00:00Z").await;
     let again = bounce_at(&shop, &unproven, "2025-06-28T09:05:00Z").await;
     assert_eq!(again, Taken::Known);
+}
+
+#[tokio::test]
+async fn mail_that_goes_round_in_a_circle_is_counted_up_to_a_limit() {
+    let shop = shop().await;
+    let late = about(&shop, "postfix-delayed", 1).await;
+    let unproven = sample("no-original");
+    for n in 0..30 {
+        // Another report each time.
+        for text in [&late, &unproven] {
+            let text = text.replacen("Message-Id: <", &format!("Message-Id: <round-{n}-"), 1);
+            assert!(text.contains("round-"), "{text}");
+            let expected = match 2 * n < 20 {
+                true => Taken::Recorded(Noted),
+                false => Taken::Known,
+            };
+            assert_eq!(bounce(&shop, &text).await, expected, "{n}");
+        }
+    }
+    let counted = "SELECT message_id, kind, count(*) FROM bounces GROUP BY 1, 2";
+    assert_eq!(shop.rows(counted).await, ["1|noted|20"]);
+    // What changes something is still heard.
+    let gone = about(&shop, "postfix-unknown", 1).await;
+    assert_eq!(bounce(&shop, &gone).await, Taken::Recorded(Hard));
 }
 
 #[tokio::test]

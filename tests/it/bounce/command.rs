@@ -1,7 +1,7 @@
 //! `warrantyd bounce`, as a mail server and as ops call it.
 
 use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::{about, sample};
 use crate::shop::{FILE_MAIL, Shop, assert_same, by_clock, one_unit, stderr};
@@ -20,7 +20,11 @@ async fn shop() -> Shop {
 }
 
 fn pipe(shop: &Shop, args: &[&str], input: &[u8]) -> Output {
-    let mut child = shop.command(args);
+    pipe_into(shop.command(args), input)
+}
+
+/// A command that reads mail.
+pub fn pipe_into(mut child: Command, input: &[u8]) -> Output {
     let child = child.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = child.stderr(Stdio::piped()).spawn().unwrap();
     // An error: it ended before it had read all.

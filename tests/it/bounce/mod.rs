@@ -2,7 +2,7 @@
 //! what they change, and what hostile ones do not.
 
 mod changes;
-mod command;
+pub mod command;
 mod hostile;
 mod shapes;
 

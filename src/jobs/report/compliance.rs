@@ -1,0 +1,103 @@
+//! The jobs `compliance_weekly` and `compliance_monthly`: how the promises that
+//! fell due in the last whole week or month were kept.
+
+use anyhow::{Context, Result};
+
+use super::super::book::rules;
+use super::super::postbox::{Parcel, letters, post, shop as letterhead};
+use super::super::{Outcome, Shop, When};
+use super::feed::{AsOf, Item, feed};
+use super::{UPCOMING_DAYS, attached, dialect, directory};
+use crate::mail::{KeptPromise, KeptPromises, Mailbox};
+use crate::report::{By, History, Kept, OrderDeadlines, Period, PeriodSet, Scope, Source, Span};
+use crate::store::{self, MessageKind};
+
+/// Writes the set of the last whole period before the run's time, and mails it
+/// to the managers.
+pub async fn compliance_report(shop: &Shop, when: When, period: Period) -> Result<Outcome> {
+    let dir = directory(shop, when)?;
+    let calendar = &shop.config.calendar;
+    let span = period.before(calendar.date_of(when.at));
+    let before = span.as_ref().and_then(|span| period.before(span.from));
+    let (span, before) = span
+        .zip(before)
+        .context("--at: there is no whole period before")?;
+    let dir = dir.join(&span.name);
+    let mut tx = shop.store.read().await?;
+    let in_force = rules(shop, &mut tx).await?;
+    let known_at = store::change_set_latest(&mut tx).await?;
+    let scope = Scope {
+        rules: &in_force.rules,
+        at: when.at,
+        from: None,
+        to: None,
+        by: By::Due,
+        days: UPCOMING_DAYS,
+    };
+    let mut set = PeriodSet::create(&dir, scope, dialect(&shop.config), &span, &before)?;
+    let mut outcome = Outcome::default();
+    let (source, as_of) = (Source::Deadlines, AsOf::all_known(when.at));
+    feed(shop, tx, &in_force, as_of, source, |item| match item {
+        Item::Recorded(order) => {
+            outcome.count("found", 1);
+            set.add(&order.deadlines())
+        }
+        Item::Case(found) => {
+            outcome.count("found", 1);
+            set.add(&OrderDeadlines::of(&found.0, &found.1))
+        }
+        Item::Failed(..) => {
+            outcome.count("failed", 1);
+            Ok(())
+        }
+        Item::Notice(_) | Item::Exception(_) => Ok(()),
+    })
+    .await?;
+    let (kept, manifest) = set.finish(History {
+        known_at,
+        previous: None,
+    })?;
+    outcome.count("files", manifest.files.len() as u64 + 1);
+    let Some(mail) = &shop.config.mail else {
+        return Ok(outcome);
+    };
+    let (attachments, files) = attached(&manifest.files, &dir)?;
+    let kept = told(period, span, kept);
+    let letter = letters(&shop.config)?.compliance(&letterhead(&shop.config), &kept, &files)?;
+    let mut tx = shop.store.write().await?;
+    for address in &shop.config.reports.recipients {
+        let parcel = Parcel {
+            kind: MessageKind::Report,
+            is_reminder: false,
+            audience: "managers",
+            key: format!("{} at {}", kept.name, when.at),
+            to: Mailbox {
+                name: None,
+                address: address.clone(),
+            },
+            letter: &letter,
+            attachments: &attachments,
+        };
+        let posted = post(&mut tx, &shop.config, mail, parcel, when.composed_at()).await?;
+        outcome.count("composed", posted.into());
+    }
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+fn told(period: Period, span: Span, kept: Vec<Kept>) -> KeptPromises {
+    let figures = kept.into_iter().map(|kept| KeptPromise {
+        window: kept.window,
+        decided: kept.now.0,
+        percent: kept.now.1.map(|percent| percent.to_string()),
+        decided_before: kept.before.0,
+        percent_before: kept.before.1.map(|percent| percent.to_string()),
+    });
+    KeptPromises {
+        period: period.into(),
+        name: span.name,
+        from: span.from,
+        to: span.to,
+        figures: figures.collect(),
+    }
+}
