@@ -47,9 +47,18 @@ impl Book {
     /// another instead of the versions of its name.
     pub fn instead(&self, policy: Policy, from: NaiveDate, to: NaiveDate) -> Self {
         let mut versions = self.versions.clone();
-        versions.retain(|id, _| {
-            id.name != policy.id.name || id.effective_from < from || to < id.effective_from
-        });
+        let name = &policy.id.name;
+        if let Some(next) = to.succ_opt()
+            && let Ok(then) = self.in_force(name, next)
+        {
+            let id = PolicyId {
+                name: name.clone(),
+                effective_from: next,
+            };
+            versions.insert(id, Arc::clone(then));
+        }
+        versions
+            .retain(|id, _| id.name != *name || id.effective_from < from || to < id.effective_from);
         let id = PolicyId {
             effective_from: from,
             ..policy.id.clone()
@@ -101,5 +110,40 @@ impl Book {
         let mut names: Vec<&str> = self.versions.keys().map(|id| id.name.as_str()).collect();
         names.dedup();
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::STANDARD;
+
+    fn version(from: &str, days: u32) -> Policy {
+        let from = format!("effective_from = {from}");
+        let text = STANDARD.replace("effective_from = 2000-01-01", &from);
+        let text = text.replace("days = 20", &format!("days = {days}"));
+        Policy::parse("terms.toml", &text).unwrap()
+    }
+
+    #[test]
+    fn another_policy_takes_the_place_of_all_versions_of_its_days() {
+        let mut book = Book::default();
+        for (from, days) in [("2000-01-01", 1), ("2020-03-01", 2), ("2020-06-01", 3)] {
+            assert!(book.add(version(from, days)).is_none());
+        }
+        let day = |text: &str| text.parse().unwrap();
+        let tried = version("2030-01-01", 9);
+        let book = book.instead(tried, day("2020-02-01"), day("2020-05-15"));
+        for (date, expected) in [
+            ("2020-01-31", 1),
+            ("2020-02-01", 9),
+            ("2020-05-15", 9),
+            ("2020-05-16", 2),
+            ("2020-06-01", 3),
+        ] {
+            let policy = book.in_force("standard", day(date)).unwrap();
+            let days = policy.window(crate::policy::Window::HardwareRepair).days;
+            assert_eq!(i64::from(days), expected, "{date}");
+        }
     }
 }

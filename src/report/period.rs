@@ -13,10 +13,13 @@ use super::compliance::Compliance;
 use super::file::{DescribedFile, create_directory};
 use super::manifest::{History, Manifest, publish};
 use super::rows::OrderDeadlines;
-use super::table::{By, Report, Scope};
+use super::table::{By, Scope};
 use super::writer::{Dialect, Format, RowWriter};
 use crate::case::State;
 use crate::policy::{Window, WindowKind};
+
+/// How the promises of the period were kept, in the columns of `compliance`.
+const COMPLIANCE_NAME: &str = "compliance.csv";
 
 /// The promises of the period that were not kept in time, in the columns of
 /// `deadlines`.
@@ -79,7 +82,7 @@ pub struct PeriodSet<'r> {
     scope: Scope<'r>,
     scope_before: Scope<'r>,
     dialect: Dialect,
-    report: Report<'r, DescribedFile>,
+    compliance: RowWriter<DescribedFile>,
     missed: RowWriter<DescribedFile>,
     now: Compliance,
     before: Compliance,
@@ -103,15 +106,14 @@ impl<'r> PeriodSet<'r> {
             by: By::Due,
             ..scope
         };
-        let name = ReportName::Compliance;
-        let file = |name: &str| DescribedFile::create(&directory.join(name));
-        let format = Format::Csv(dialect);
-        let (deadlines, missed) = (ReportName::Deadlines, file(MISSED_NAME)?);
-        let report = file(&format!("{name}.csv"))?;
+        let rows = |file: &str, columns: ReportName| {
+            let file = DescribedFile::create(&directory.join(file))?;
+            RowWriter::new(columns, Format::Csv(dialect), &scope, file)
+        };
         Ok(Self {
             directory: directory.to_owned(),
-            report: Report::new(name, format, within(span), report)?,
-            missed: RowWriter::new(deadlines, format, &scope, missed)?,
+            compliance: rows(COMPLIANCE_NAME, ReportName::Compliance)?,
+            missed: rows(MISSED_NAME, ReportName::Deadlines)?,
             dialect,
             scope: within(span),
             scope_before: within(before),
@@ -136,13 +138,12 @@ impl<'r> PeriodSet<'r> {
                 && matches!(found.state, State::Missed | State::Overdue)
                 && self.scope.is_in_period(found)
         });
-        missed.try_for_each(|row| self.missed.write(&row))?;
-        self.report.add_deadlines(order)
+        missed.try_for_each(|row| self.missed.write(&row))
     }
 
     /// Puts the set in its place, as a daily set is; gives how the promises
     /// were kept, window by window.
-    pub fn finish(self, history: History) -> io::Result<(Vec<Kept>, Manifest)> {
+    pub fn finish(mut self, history: History) -> io::Result<(Vec<Kept>, Manifest)> {
         let kept = self.now.kept().zip(self.before.kept());
         let kept = kept.map(|((window, now), (_, before))| Kept {
             window,
@@ -150,14 +151,13 @@ impl<'r> PeriodSet<'r> {
             before,
         });
         let kept = kept.collect();
-        let report = self.report.finish()?;
+        for row in self.now.rows(&self.scope.rules.policies) {
+            self.compliance.write(&row)?;
+        }
+        let (compliance, promises) = self.compliance.finish()?;
         let (missed, rows) = self.missed.finish()?;
         let files = [
-            (
-                format!("{}.csv", report.name),
-                Some(report.rows),
-                report.out,
-            ),
+            (COMPLIANCE_NAME.to_owned(), Some(promises), compliance),
             (MISSED_NAME.to_owned(), Some(rows), missed),
         ];
         let manifest = publish(&self.directory, &self.scope, self.dialect, history, files)?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::StoreError;
-use super::engine::{Page, Row, Tx, select};
+use super::engine::{Page, Row, Statement, Tx, select};
 use super::recorded::recorded_deadline;
 use crate::case::RecordedDeadline;
 use crate::policy::Instant;
@@ -33,6 +33,14 @@ pub struct ReportDeadline {
     pub assignee: Option<String>,
 }
 
+/// That what was recorded of an order holds: it was evaluated under the rules
+/// `$2`, no fact of it changed since, and nothing was to happen by `$3`.
+const HOLDS: &str = "coalesce(a.rules_id = $2 AND a.failures = 0 \
+     AND (a.next_at IS NULL OR a.next_at > $3), FALSE)";
+
+/// How many units it has.
+const UNITS: &str = "(SELECT count(*) FROM units WHERE units.order_id = o.id)";
+
 /// The next orders after a name. What was recorded of an order holds at `at`,
 /// if it was evaluated under the rules `rules_id`, no fact of it changed since
 /// and nothing was to happen by then; nothing was recorded later than `at`.
@@ -44,22 +52,13 @@ pub async fn report_orders(
     at: Instant,
     at_most: i64,
 ) -> Result<Vec<ReportOrder>, StoreError> {
-    let columns = [
-        "o.id",
-        "o.order_ref",
-        "o.customer_ref",
-        "o.placed_at",
-        "CASE WHEN a.rules_id = $2 AND a.failures = 0 AND (a.next_at IS NULL OR a.next_at > $3) \
-         THEN NULL ELSE (SELECT count(*) FROM units WHERE units.order_id = o.id) END AS units",
-    ];
-    let rest = "FROM orders AS o LEFT JOIN agenda AS a ON a.order_id = o.id \
-         WHERE o.order_ref > $1 ORDER BY o.order_ref LIMIT $4";
-    let query = select("orders", columns, rest)
-        .bind(after)
-        .bind(rules_id)
-        .bind(at)
-        .bind(at_most);
-    query.rows(tx).await?.into_iter().map(order).collect()
+    let units = format!("CASE WHEN {HOLDS} THEN NULL ELSE {UNITS} END AS units");
+    orders_after(units, "TRUE", after, rules_id, at, at_most)
+        .rows(tx)
+        .await?
+        .into_iter()
+        .map(order)
+        .collect()
 }
 
 /// The next orders after a name that may have something left to be done: all
@@ -72,23 +71,47 @@ pub async fn report_orders_open(
     at: Instant,
     at_most: i64,
 ) -> Result<Vec<ReportOrder>, StoreError> {
+    let is_open = format!("(a.is_open OR NOT {HOLDS})");
+    orders_after(
+        format!("{UNITS} AS units"),
+        &is_open,
+        after,
+        rules_id,
+        at,
+        at_most,
+    )
+    .rows(tx)
+    .await?
+    .into_iter()
+    .map(order)
+    .collect()
+}
+
+fn orders_after(
+    units: String,
+    condition: &str,
+    after: &str,
+    rules_id: Option<i64>,
+    at: Instant,
+    at_most: i64,
+) -> Statement {
     let columns = [
         "o.id",
         "o.order_ref",
         "o.customer_ref",
         "o.placed_at",
-        "(SELECT count(*) FROM units WHERE units.order_id = o.id) AS units",
+        &units,
     ];
-    let rest = "FROM orders AS o LEFT JOIN agenda AS a ON a.order_id = o.id \
-         WHERE o.order_ref > $1 AND NOT COALESCE(a.rules_id = $2 AND a.failures = 0 \
-           AND (a.next_at IS NULL OR a.next_at > $3) AND NOT a.is_open, FALSE) \
-         ORDER BY o.order_ref LIMIT $4";
-    let query = select("orders", columns, rest)
+    let columns = columns.map(str::to_owned);
+    let rest = format!(
+        "FROM orders AS o LEFT JOIN agenda AS a ON a.order_id = o.id \
+         WHERE o.order_ref > $1 AND {condition} ORDER BY o.order_ref LIMIT $4"
+    );
+    select("orders", columns, rest)
         .bind(after)
         .bind(rules_id)
         .bind(at)
-        .bind(at_most);
-    query.rows(tx).await?.into_iter().map(order).collect()
+        .bind(at_most)
 }
 
 fn order(mut row: Row) -> Result<ReportOrder, StoreError> {

@@ -165,6 +165,31 @@ async fn deliver_that_is_told_to_end_leaves_the_rest_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let shop = Shop::new("");
+    shop.import(&many_units(5)).await;
+    let mut block = shop.connection().await;
+    block.rows(shop.take_all()).await;
+    let mut child = shop.command(&ENFORCE);
+    let mut child = child.stderr(Stdio::piped()).spawn().unwrap();
+    listens(&child).await;
+    // Two that come together are one.
+    until("a process that was told twice", || {
+        terminate(&child);
+        child.try_wait().unwrap().is_some()
+    })
+    .await;
+    let output = child.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("ended at once by a second SIGTERM"), "{said}");
+    block.rows("ROLLBACK").await;
+    shop.run_to(0, &ENFORCE);
+    let left = "SELECT count(*) FROM agenda WHERE next_at = 0";
+    assert_eq!(shop.rows(left).await, ["0"]);
+}
+
+#[tokio::test]
 async fn enforce_that_is_told_to_end_leaves_the_rest_to_the_next() {
     let shop = Shop::new("");
     shop.import(&many_units(4_400)).await;

@@ -2,9 +2,10 @@
 
 use strum::VariantArray;
 use warrantyd::jobs::{self, ReportRequest};
+use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 
-use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, stderr};
+use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, one_unit, stderr};
 
 /// A report's bytes as of a time.
 async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
@@ -212,4 +213,47 @@ async fn reports_are_written_as_they_are_asked_for() {
         (&manifest["csv_delimiter"], &manifest["csv_bom"]),
         (&";".into(), &true.into())
     );
+}
+
+#[tokio::test]
+async fn days_that_waits_took_are_told_apart_from_those_of_the_shop() {
+    let shop = Shop::new("[policy]\ndir = \"policy\"\n");
+    let head = "[windows.hardware_repair]\n";
+    let text = STANDARD.replace(head, &format!("{head}pause_on_wait = true\n"));
+    std::fs::create_dir(shop.path("policy")).unwrap();
+    shop.write("policy/standard.toml", text);
+    let [orders, units] = one_unit("2025-01-05T10:00:00Z");
+    let claim = "C-1,U-1,repair,2025-02-03,,,2025-02-03,,,2025-02-20,\n";
+    shop.import(&[
+        orders,
+        units,
+        ("claims.csv", format!("{CLAIMS}{claim}")),
+        (
+            "waits.csv",
+            "claim_ref,from,until\nC-1,2025-02-05 10:00,2025-02-12 10:00\n".to_owned(),
+        ),
+    ])
+    .await;
+    let time = "2025-03-01T00:00:00Z";
+    // As an evaluation finds it, and as it was recorded.
+    for _ in 0..2 {
+        let deadlines = report(&shop, ReportName::Deadlines, time).await;
+        let repair = deadlines
+            .lines()
+            .find(|line| line.contains("hardware_repair"));
+        assert!(repair.unwrap().ends_with(",17,10"), "{deadlines}");
+        let compliance = report(&shop, ReportName::Compliance, time).await;
+        let repair = compliance
+            .lines()
+            .find(|line| line.contains("hardware_repair"));
+        assert!(
+            repair.unwrap().ends_with(",17,17,17,10,10,10"),
+            "{compliance}"
+        );
+        let explained = shop.run_to(0, &["explain", "C-1", "--at", time]).stdout;
+        let explained = String::from_utf8(explained).unwrap();
+        let told = "took      17 days, 10 without those that waits took";
+        assert!(explained.contains(told), "{explained}");
+        shop.enforce(named(time)).await.unwrap();
+    }
 }

@@ -4,13 +4,13 @@
 use anyhow::{Context, Result};
 
 use super::super::book::rules;
-use super::super::postbox::{Parcel, letters, post, shop as letterhead};
+use super::super::postbox::{letters, shop as letterhead};
 use super::super::{Outcome, Shop, When};
 use super::feed::{AsOf, Item, feed};
-use super::{UPCOMING_DAYS, attached, dialect, directory};
-use crate::mail::{KeptPromise, KeptPromises, Mailbox};
+use super::{UPCOMING_DAYS, attached, dialect, directory, post_to_managers};
+use crate::mail::{KeptPromise, KeptPromises};
 use crate::report::{By, History, Kept, OrderDeadlines, Period, PeriodSet, Scope, Source, Span};
-use crate::store::{self, MessageKind};
+use crate::store;
 
 /// Writes the set of the last whole period before the run's time, and mails it
 /// to the managers.
@@ -64,24 +64,9 @@ pub async fn compliance_report(shop: &Shop, when: When, period: Period) -> Resul
     let (attachments, files) = attached(&manifest.files, &dir)?;
     let kept = told(period, span, kept);
     let letter = letters(&shop.config)?.compliance(&letterhead(&shop.config), &kept, &files)?;
-    let mut tx = shop.store.write().await?;
-    for address in &shop.config.reports.recipients {
-        let parcel = Parcel {
-            kind: MessageKind::Report,
-            is_reminder: false,
-            audience: "managers",
-            key: format!("{} at {}", kept.name, when.at),
-            to: Mailbox {
-                name: None,
-                address: address.clone(),
-            },
-            letter: &letter,
-            attachments: &attachments,
-        };
-        let posted = post(&mut tx, &shop.config, mail, parcel, when.composed_at()).await?;
-        outcome.count("composed", posted.into());
-    }
-    tx.commit().await?;
+    let key = format!("{} at {}", kept.name, when.at);
+    let posted = post_to_managers(shop, mail, &key, &letter, &attachments, when).await?;
+    outcome.count("composed", posted);
     Ok(outcome)
 }
 

@@ -16,8 +16,8 @@ use chrono::NaiveDate;
 use super::book::{InForce, rules, rules_known};
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
-use crate::config::Config;
-use crate::mail::{Attachment, Mailbox};
+use crate::config::{Config, Mail};
+use crate::mail::{Attachment, Letter, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
     By, Daily, DailySet, Dialect, Figures, FileEntry, Format, History, Owed, Previous, Report,
@@ -205,24 +205,42 @@ async fn mail_managers(
     let (attachments, files) = attached(&daily.manifest.files, dir)?;
     let figures = lines(&daily.figures);
     let letter = letters(config)?.report(&letterhead(config), date, &figures, &files)?;
+    let key = when.at.to_string();
+    let posted = post_to_managers(shop, mail, &key, &letter, &attachments, when).await?;
+    outcome.count("composed", posted);
+    Ok(())
+}
+
+/// Puts a letter into the outbox for each manager; gives how many were not
+/// there already.
+async fn post_to_managers(
+    shop: &Shop,
+    mail: &Mail,
+    key: &str,
+    letter: &Letter,
+    attachments: &[Attachment],
+    when: When,
+) -> Result<u64> {
+    let config = &shop.config;
     let mut tx = shop.store.write().await?;
+    let mut posted = 0;
     for address in &config.reports.recipients {
         let parcel = Parcel {
             kind: MessageKind::Report,
             is_reminder: false,
             audience: "managers",
-            key: when.at.to_string(),
+            key: key.to_owned(),
             to: Mailbox {
                 name: None,
                 address: address.clone(),
             },
-            letter: &letter,
-            attachments: &attachments,
+            letter,
+            attachments,
         };
-        let posted = post(&mut tx, config, mail, parcel, when.composed_at()).await?;
-        outcome.count("composed", posted.into());
+        posted += u64::from(post(&mut tx, config, mail, parcel, when.composed_at()).await?);
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(posted)
 }
 
 /// The files of a set as far as a mail can carry them, the managers' page

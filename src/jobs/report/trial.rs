@@ -34,7 +34,7 @@ pub struct Difference {
 pub struct Trial {
     /// How many orders were placed in the period.
     pub orders: u64,
-    /// How many cannot be evaluated under either.
+    /// How many orders cannot be evaluated, under what is in force of any day.
     pub failed: u64,
     /// What differs, order by order.
     pub differences: Vec<Difference>,

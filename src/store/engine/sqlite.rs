@@ -287,9 +287,9 @@ fn long_texts(page: &mut Page) -> Option<Vec<u8>> {
     let kinds = kinds.collect::<Vec<_>>().into_iter().cycle();
     for (cell, kind) in page.cells.iter_mut().zip(kinds) {
         if let (Cell::Text(text), Kind::LongText) = (&*cell, kind) {
-            let place = (texts.len() + 1) << 32 | text.len();
+            let place = (texts.len() as i64 + 1) << 32 | text.len() as i64;
             texts.extend_from_slice(text.as_bytes());
-            *cell = Cell::Int(place as i64);
+            *cell = Cell::Int(place);
         }
     }
     Some(texts)
