@@ -66,7 +66,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         }
         if counts.rejected > 0 {
             eprintln!(
-                "{} rows were refused: see {}",
+                "rows refused: {}, see {}",
                 counts.rejected,
                 file.rejects.display()
             );

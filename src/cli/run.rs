@@ -11,7 +11,7 @@ use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
 use crate::daemon::Signals;
-use crate::jobs::{self, Enforced, Listed, Outcome, Refused, Shop, Watch, When};
+use crate::jobs::{self, Counts, Enforced, Listed, Outcome, Refused, Shop, Watch, When};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -64,7 +64,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let outcome = outcome?;
     // Cron mails whatever is printed: a run that went well says nothing there.
     if std::io::stderr().is_terminal() || done(&outcome) != Done::Well {
-        eprintln!("{}: {}", args.job, line(&outcome));
+        eprintln!("{}: {}", args.job, in_words(&outcome.counts));
     }
     if let Some(problem) = &outcome.problem {
         eprintln!("error: {problem}");
@@ -133,14 +133,11 @@ fn done(outcome: &Outcome) -> Done {
 }
 
 /// What a run did, in one line.
-pub fn line(outcome: &Outcome) -> String {
-    if outcome.counts.is_empty() {
+pub(super) fn in_words(counts: &Counts) -> String {
+    if counts.is_empty() {
         return "nothing to do".to_owned();
     }
-    let counts = outcome
-        .counts
-        .iter()
-        .map(|(name, count)| format!("{count} {name}"));
+    let counts = counts.iter().map(|(name, count)| format!("{count} {name}"));
     counts.collect::<Vec<_>>().join(", ")
 }
 
@@ -155,7 +152,10 @@ fn print_lists(listed: &[Listed], outcome: &Outcome, format: TableFormat) -> Res
         ]);
     }
     rows.print(format)?;
-    eprintln!("dry run, nothing was written: {}", line(outcome));
+    eprintln!(
+        "dry run, nothing was written: {}",
+        in_words(&outcome.counts)
+    );
     Ok(())
 }
 
@@ -193,6 +193,6 @@ fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Resul
         ]);
     }
     rows.print(format)?;
-    eprintln!("dry run, nothing was written: {}", line(&enforced.outcome));
+    eprintln!("dry run, nothing was written: {}", in_words(&enforced.outcome.counts));
     Ok(())
 }

@@ -6,6 +6,7 @@ use strum::VariantArray;
 
 use super::Done;
 use super::output::{Rows, TableFormat, or_dash};
+use super::run::in_words;
 use crate::clock;
 use crate::config::JobName;
 use crate::daemon::schedule_of;
@@ -46,7 +47,6 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         let job = jobs::job(*name);
         let schedule = schedule_of(&shop.config, job);
         let last = status.runs.iter().find(|run| run.job == name.to_string());
-        let did = last.map(|run| run.error.clone().unwrap_or_else(|| run.counts.clone()));
         rows.push([
             name.to_string(),
             schedule.as_ref().map_or("off".to_owned(), |schedule| {
@@ -55,7 +55,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             or_dash(last.and_then(|run| run.started_at).map(local)),
             or_dash(last.map(state)),
             or_dash(schedule.and_then(|schedule| schedule.next(now)).map(local)),
-            or_dash(did),
+            or_dash(last.map(did)),
         ]);
     }
     rows.print(args.format)?;
@@ -64,6 +64,14 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         println!("{name:<16}{value}");
     }
     Ok(Done::Well)
+}
+
+/// What a run did, or why it failed.
+fn did(run: &JobRun) -> String {
+    let counts = || serde_json::from_str(&run.counts).map(|counts| in_words(&counts));
+    run.error
+        .clone()
+        .unwrap_or_else(|| counts().unwrap_or_else(|_| run.counts.clone()))
 }
 
 /// Where a run is, and with whom while it is at work.

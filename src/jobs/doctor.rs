@@ -56,7 +56,7 @@ async fn policies(shop: &Shop) -> Check {
         anyhow::Ok(rules.policies.versions().count())
     };
     match found.await {
-        Ok(count) => check("policies", Health::Ok, format!("{count} versions")),
+        Ok(count) => check("policies", Health::Ok, format!("versions: {count}")),
         Err(error) => check("policies", Health::Fail, format!("{error:#}")),
     }
 }

@@ -100,11 +100,14 @@ impl When {
     }
 }
 
+/// Counts by name: found, changed, already, failed …
+pub type Counts = BTreeMap<Cow<'static, str>, u64>;
+
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Counts by name: found, changed, already, failed …
-    pub counts: BTreeMap<Cow<'static, str>, u64>,
+    /// How many of what.
+    pub counts: Counts,
     /// Why the run as a whole failed, though what it did stands.
     pub problem: Option<String>,
     /// Whether it was told to end before its work was done.
@@ -120,7 +123,7 @@ impl Outcome {
     }
 
     /// Adds what another part of the same run counted.
-    pub fn add(&mut self, counts: &BTreeMap<Cow<'static, str>, u64>) {
+    pub fn add(&mut self, counts: &Counts) {
         for (name, by) in counts {
             *self.counts.entry(name.clone()).or_default() += by;
         }

@@ -160,7 +160,7 @@ async fn many_bad_rows_are_refused_one_by_one_in_bounded_memory() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    let said = format!("{count} rows were refused: see orders.csv.rejects.csv\n");
+    let said = format!("rows refused: {count}, see orders.csv.rejects.csv\n");
     assert_eq!(stderr(&output), said);
     let rejects = fs::read_to_string(shop.path("orders.csv.rejects.csv")).unwrap();
     assert_eq!(rejects.lines().count(), count + 1);

@@ -229,7 +229,7 @@ pub fn table() -> Vec<Bad> {
             args: IMPORT,
             status: 3,
             reject: "customer_name: holds a NUL character: expected text",
-            message: "1 rows were refused: see orders.csv.rejects.csv",
+            message: "rows refused: 1, see orders.csv.rejects.csv",
             rows: 1,
             ..Bad::default()
         },
@@ -239,7 +239,7 @@ pub fn table() -> Vec<Bad> {
             args: IMPORT,
             status: 3,
             reject: "customer_name: is longer than 65536 bytes: expected a shorter one, or a quote that was meant to close it (cut off here)",
-            message: "1 rows were refused: see orders.csv.rejects.csv",
+            message: "rows refused: 1, see orders.csv.rejects.csv",
             rows: 1,
             ..Bad::default()
         },
@@ -249,7 +249,7 @@ pub fn table() -> Vec<Bad> {
             args: IMPORT,
             status: 3,
             reject: "customer_name: is not UTF-8: expected the file to be saved as UTF-8 (replaced by U+FFFD here)",
-            message: "1 rows were refused: see orders.csv.rejects.csv",
+            message: "rows refused: 1, see orders.csv.rejects.csv",
             rows: 1,
             ..Bad::default()
         },
@@ -259,7 +259,7 @@ pub fn table() -> Vec<Bad> {
             args: IMPORT,
             status: 3,
             reject: "customer_name: a quote is never closed: expected `\"` at the end of the cell",
-            message: "1 rows were refused: see orders.csv.rejects.csv",
+            message: "rows refused: 1, see orders.csv.rejects.csv",
             rows: 1,
             ..Bad::default()
         },
