@@ -193,6 +193,9 @@ fn print_dry_run(shop: &Shop, enforced: &Enforced, format: TableFormat) -> Resul
         ]);
     }
     rows.print(format)?;
-    eprintln!("dry run, nothing was written: {}", in_words(&enforced.outcome.counts));
+    eprintln!(
+        "dry run, nothing was written: {}",
+        in_words(&enforced.outcome.counts)
+    );
     Ok(())
 }
