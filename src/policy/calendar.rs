@@ -141,18 +141,53 @@ mod tests {
     #[test]
     fn days_before_keep_the_local_time_of_day() {
         for (zone, at, days, expected) in [
-            ("Europe/Rome", "2012-06-01T06:30:00Z", 7, "2012-05-25T06:30:00Z"),
+            (
+                "Europe/Rome",
+                "2012-06-01T06:30:00Z",
+                7,
+                "2012-05-25T06:30:00Z",
+            ),
             // The clocks changed in between, to summer and to winter.
-            ("Europe/Rome", "2012-03-28T06:30:00Z", 7, "2012-03-21T07:30:00Z"),
-            ("Europe/Rome", "2012-10-29T07:30:00Z", 1, "2012-10-28T07:30:00Z"),
-            ("Europe/Rome", "2012-10-29T07:30:00Z", 7, "2012-10-22T06:30:00Z"),
+            (
+                "Europe/Rome",
+                "2012-03-28T06:30:00Z",
+                7,
+                "2012-03-21T07:30:00Z",
+            ),
+            (
+                "Europe/Rome",
+                "2012-10-29T07:30:00Z",
+                1,
+                "2012-10-28T07:30:00Z",
+            ),
+            (
+                "Europe/Rome",
+                "2012-10-29T07:30:00Z",
+                7,
+                "2012-10-22T06:30:00Z",
+            ),
             // 02:30 does not exist the day before.
-            ("Europe/Rome", "2012-03-26T00:30:00Z", 1, "2012-03-25T01:00:00Z"),
+            (
+                "Europe/Rome",
+                "2012-03-26T00:30:00Z",
+                1,
+                "2012-03-25T01:00:00Z",
+            ),
             // 02:30 occurs twice the day before: the earlier one.
-            ("Europe/Rome", "2012-10-29T01:30:00Z", 1, "2012-10-28T00:30:00Z"),
+            (
+                "Europe/Rome",
+                "2012-10-29T01:30:00Z",
+                1,
+                "2012-10-28T00:30:00Z",
+            ),
         ] {
-            let (at, expected): (Instant, Instant) = (at.parse().unwrap(), expected.parse().unwrap());
-            assert_eq!(calendar(zone).days_before(at, days), expected, "{zone} {at}");
+            let (at, expected): (Instant, Instant) =
+                (at.parse().unwrap(), expected.parse().unwrap());
+            assert_eq!(
+                calendar(zone).days_before(at, days),
+                expected,
+                "{zone} {at}"
+            );
         }
     }
 
