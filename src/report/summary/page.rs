@@ -255,8 +255,8 @@ struct Promised {
     x: String,
 }
 
-/// The chart goes so far beyond what was promised.
-const BEYOND: i64 = 2;
+/// Days that a chart has at least and at most.
+const CHART_DAYS: std::ops::RangeInclusive<i64> = 7..=60;
 
 fn repairs(summary: &Summary) -> Vec<RepairsOf> {
     let windows = summary.repairs.windows.iter();
@@ -267,7 +267,10 @@ fn repairs(summary: &Summary) -> Vec<RepairsOf> {
 
 fn repairs_of(window: Window, taken: &Taken) -> RepairsOf {
     let promised = taken.promised.iter().map(|(days, _)| i64::from(*days));
-    let last = (promised.max().unwrap_or(0) * BEYOND).clamp(7, 60);
+    // Twice what was promised, or all but the longest.
+    let nearly_all = taken.gross.nearest_rank(95).unwrap_or(0);
+    let last = (2 * promised.max().unwrap_or(0)).max(nearly_all);
+    let last = last.clamp(*CHART_DAYS.start(), *CHART_DAYS.end());
     let mut parts = vec![Parts::default(); usize::try_from(last + 1).unwrap_or(0)];
     for (days, some) in &taken.days {
         let bar = usize::try_from((*days).clamp(0, last)).unwrap_or(0);
