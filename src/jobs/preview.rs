@@ -208,6 +208,6 @@ fn sample(text: NoticeText, today: NaiveDate, customer: &Addressee) -> Option<Sa
         },
         today,
         notices: vec![text],
-        list: None,
+        to_shop: None,
     })
 }

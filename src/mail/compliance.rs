@@ -3,11 +3,12 @@
 use chrono::NaiveDate;
 use minijinja::{Error, Value, context};
 
-use crate::policy::{Audience, Step, Window};
+use crate::policy::Window;
 
+use super::files::Files;
 use super::layout::Section;
-use super::letter::{ComposeError, Letter, Letters, about_one, clean_lines};
-use super::notice::{NoticeText, Shop};
+use super::letter::{ComposeError, Letter, Letters, about_one};
+use super::notice::Shop;
 use super::scribe::Scribe;
 
 /// How promises were kept in a period.
@@ -41,20 +42,15 @@ pub struct KeptPromise {
 }
 
 impl Letters {
-    /// How promises were kept, in the shop's locale, with the names of the
-    /// files attached.
+    /// How promises were kept, in the shop's locale.
     pub fn compliance(
         &self,
         shop: &Shop,
         kept: &KeptPromises,
-        files: &[String],
+        files: &Files,
     ) -> Result<Letter, ComposeError> {
         let scribe = self.scribe(&shop.locale, shop);
-        let lines = clean_lines(files);
-        let figures = kept
-            .figures
-            .iter()
-            .map(|figure| values(&scribe, kept, figure));
+        let figures = kept.figures.iter().map(|figure| values(&scribe, figure));
         let figures: Vec<Value> = figures.collect::<Result<_, Error>>()?;
         let values = context! {
             period => kept.period,
@@ -62,23 +58,20 @@ impl Letters {
             from => scribe.date(kept.from)?,
             to => scribe.date(kept.to)?,
             figures,
-            lines => &lines,
         };
-        let (title, paragraphs) = scribe.letter("compliance", &values)?;
+        let (title, mut paragraphs) = scribe.letter("compliance", &values)?;
+        paragraphs.extend(files.paragraphs(&scribe)?);
         let section = Section {
             title,
             paragraphs,
             facts: scribe.pairs("compliance_facts", &values)?,
-            lines,
             ..Section::default()
         };
         about_one(&scribe, section)
     }
 }
 
-fn values(scribe: &Scribe<'_>, kept: &KeptPromises, figure: &KeptPromise) -> Result<Value, Error> {
-    let n = scribe.notice_values(&about(figure.window), kept.to)?;
-    let words = scribe.words(&n)?;
+fn values(scribe: &Scribe<'_>, figure: &KeptPromise) -> Result<Value, Error> {
     let KeptPromise {
         decided,
         percent,
@@ -86,38 +79,13 @@ fn values(scribe: &Scribe<'_>, kept: &KeptPromises, figure: &KeptPromise) -> Res
         percent_before,
         ..
     } = figure;
-    let window = words.get("window");
+    let (window, _) = scribe.promise(figure.window, "")?;
     Ok(context! { window, decided, percent, decided_before, percent_before })
-}
-
-/// A promise of which nothing but its name is told.
-fn about(window: Window) -> NoticeText {
-    NoticeText {
-        audience: Audience::Manager,
-        subject: window.subject(),
-        subject_ref: String::new(),
-        order_ref: String::new(),
-        unit_ref: None,
-        window: Some(window),
-        step: Step::Due,
-        clause: String::new(),
-        days: None,
-        working_days: false,
-        product_name: None,
-        last_day: None,
-        level: 0,
-        amount: None,
-        deductions: None,
-        reason: None,
-        goods_at_shop: false,
-        accessories_missing: false,
-        assignee: None,
-        started_on: None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::Carried;
     use super::super::letter_tests::{date, letters, shop};
     use super::*;
 
@@ -165,7 +133,11 @@ mod tests {
                 locale: locale.into(),
                 ..shop()
             };
-            let files = ["missed.csv".to_owned()];
+            let files = Files {
+                pages: Vec::new(),
+                tables: vec!["missed.csv".to_owned()],
+                carried: Carried::Each,
+            };
             let letter = letters().compliance(&shop, &kept, &files).unwrap();
             let text = [letter.subject, letter.text].join(" ");
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

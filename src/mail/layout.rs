@@ -27,8 +27,19 @@ pub(super) struct Section {
     pub next_step: Option<String>,
     /// Labels and values.
     pub facts: Vec<(String, String)>,
+    pub bars: Vec<Bar>,
     pub items: Vec<Item>,
     pub lines: Vec<String>,
+}
+
+/// A number with a bar as long as its share.
+pub(super) struct Bar {
+    pub label: String,
+    pub value: String,
+    /// In percent of the longest bar there can be.
+    pub share: u8,
+    /// Whether it is of less account than the others, such as a weekend.
+    pub is_quiet: bool,
 }
 
 /// An entry of a list, with what belongs to it.
@@ -105,7 +116,11 @@ impl Section {
             *text += &wrap(&["  ", label, ": ", value].concat(), 4);
             *text += "\n";
         }
-        if !self.facts.is_empty() {
+        for Bar { label, value, .. } in &self.bars {
+            *text += &wrap(&["  ", label, ": ", value].concat(), 4);
+            *text += "\n";
+        }
+        if !self.facts.is_empty() || !self.bars.is_empty() {
             *text += "\n";
         }
         for item in &self.items {
@@ -126,18 +141,44 @@ impl Section {
         }
     }
 
+    /// Whether there is nothing below the title.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            title: _,
+            paragraphs,
+            next_step,
+            facts,
+            bars,
+            items,
+            lines,
+        } = self;
+        let texts = [paragraphs, lines].iter().all(|texts| texts.is_empty());
+        texts && next_step.is_none() && facts.is_empty() && bars.is_empty() && items.is_empty()
+    }
+
     fn values(&self) -> Value {
         let Self {
             title,
             paragraphs,
             next_step,
             facts,
+            bars,
             items,
             lines,
         } = self;
+        let bar = |bar: &Bar| {
+            let Bar {
+                label,
+                value,
+                share,
+                is_quiet,
+            } = bar;
+            context! { label, value, share, is_quiet }
+        };
+        let bars: Vec<Value> = bars.iter().map(bar).collect();
         let item = |Item { title, lines }: &Item| context! { title, lines };
         let items: Vec<Value> = items.iter().map(item).collect();
-        context! { title, paragraphs, next_step, facts, items, lines }
+        context! { title, paragraphs, next_step, facts, bars, items, lines }
     }
 }
 

@@ -107,35 +107,6 @@ impl Letters {
         scribe.lay_out(addressee, subject, sections)
     }
 
-    /// The managers' daily mail: figures as label and value, and the names of
-    /// the files attached.
-    pub fn report(
-        &self,
-        shop: &Shop,
-        date: NaiveDate,
-        figures: &[(String, String)],
-        files: &[String],
-    ) -> Result<Letter, ComposeError> {
-        let scribe = self.scribe(FALLBACK, shop);
-        let lines = clean_lines(files);
-        let values = context! { date => scribe.date(date)?, lines => &lines };
-        let (title, paragraphs) = scribe.letter("report", &values)?;
-        let facts = figures
-            .iter()
-            .map(|(label, value)| (one_line(label), one_line(value)))
-            .collect();
-        about_one(
-            &scribe,
-            Section {
-                title,
-                paragraphs,
-                facts,
-                lines,
-                ..Section::default()
-            },
-        )
-    }
-
     /// A mail to ops: what happened and what to do, a line each.
     pub fn ops(&self, shop: &Shop, title: &str, lines: &[String]) -> Result<Letter, ComposeError> {
         let scribe = self.scribe(FALLBACK, shop);

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::letter_tests::{date, letters, notice, shop};
 use super::samples::REASONS;
-use super::{Addressee, Shop, WorkLine, Worklist, samples};
+use super::{
+    Addressee, DayReport, Files, Shop, ToShop, WORST_PER_LETTER, WorkLine, Worklist, samples,
+};
 use crate::policy::{Audience, Step, Window};
 
 /// What a letter must say in each locale.
@@ -79,36 +81,48 @@ fn every_letter_in_every_locale_says_what_it_must_in_both_parts() {
                         assert!(part.contains(says.amount), "{case}\n{part}");
                     }
                 }
-                if let Some(list) = &sample.list {
-                    assert_told(list, part, &case, &says);
-                } else if sample.letter != "digest" && sample.notices[0].last_day.is_some() {
-                    assert!(part.contains(says.last_day), "{case}\n{part}");
-                    assert!(!part.contains(says.never), "{case}\n{part}");
+                match &sample.to_shop {
+                    Some(ToShop::List(list)) => assert_told(list, part, &case, &says),
+                    Some(ToShop::Day(day, files)) => assert_day_told(day, files, part, &case),
+                    None if sample.letter != "digest" && sample.notices[0].last_day.is_some() => {
+                        assert!(part.contains(says.last_day), "{case}\n{part}");
+                        assert!(!part.contains(says.never), "{case}\n{part}");
+                    }
+                    Some(ToShop::Period(..)) | None => {}
                 }
             }
+            let is_report = ["compliance", "report"].contains(&sample.letter);
             for wrong in ["none", "_", " .", " ,", "{", "undefined"] {
-                assert!(!text.contains(wrong), "{case}: {wrong:?}\n{text}");
+                // Of some figures there are none.
+                let is_meant = is_report && wrong == "none";
+                assert!(
+                    is_meant || !text.contains(wrong),
+                    "{case}: {wrong:?}\n{text}"
+                );
             }
             // The next step is in both parts, and stands out in one.
             let step = letter.html.split("class=\"step\"").nth(1);
             let step = step.and_then(|step| step.split_once('>')?.1.split_once("</p>"));
             let is_told = step.is_some_and(|(step, _)| text.contains(&unescaped(step)));
             assert!(
-                is_told || ["inside_right", "worklist"].contains(&sample.letter),
+                is_told || is_report || ["inside_right", "worklist"].contains(&sample.letter),
                 "{case}: {step:?}"
             );
         }
         let parts = [
             "closing",
-            "compliance",
             "compliance_facts",
             "date",
             "facts",
+            "files",
             "footnote",
             "greeting",
             "money",
             "ops",
-            "report",
+            "report_facts",
+            "report_late",
+            "report_on_time",
+            "report_words",
             "words",
             "worklist_item",
             "worklist_words",
@@ -135,6 +149,57 @@ fn assert_told(list: &Worklist, letter: &str, case: &str, says: &Says) {
                 assert!(letter.contains(says.last_day), "{case}\n{letter}");
             }
         }
+    }
+}
+
+/// Every figure stands in a part of the letter, and the worst that is late.
+fn assert_day_told(day: &DayReport, files: &Files, letter: &str, case: &str) {
+    let told = |what: &str| assert!(letter.contains(what), "{case}: {what}\n{letter}");
+    for count in [day.overdue, day.missed, day.notices_failed] {
+        let signed = |change: i64| match change {
+            0 => "±0".to_owned(),
+            1.. => format!("+{change}"),
+            _ => format!("−{}", change.abs()),
+        };
+        told(&format!(
+            "{} ({} ",
+            count.now,
+            signed(count.since_yesterday)
+        ));
+        told(&format!(", {} ", signed(count.since_last_week)));
+    }
+    for n in [day.notices_held, day.exceptions] {
+        told(&n.to_string());
+    }
+    for owed in &day.refunds {
+        told(&owed.sum.currency.to_string());
+        told("+1, +");
+        told("−2, −");
+    }
+    for (n, late) in day.worst.iter().enumerate() {
+        let days = format!(": {} day", late.days);
+        let in_vi = format!("trễ {} ngày", late.days);
+        let is_told = letter.contains(&days) || letter.contains(&in_vi);
+        assert_eq!(is_told, n < WORST_PER_LETTER, "{case}: {late:?}\n{letter}");
+    }
+    for due in day.due.iter().filter(|due| due.promises > 0) {
+        let year = due.date.format("%Y").to_string();
+        let year = letter.matches(&year).count();
+        assert!(year >= day.due.len(), "{case}\n{letter}");
+    }
+    for kept in day.on_time.iter().filter(|kept| kept.share.is_some()) {
+        told(&format!(
+            "% {} {}",
+            if case.starts_with("vi") {
+                "của"
+            } else {
+                "of"
+            },
+            kept.decided
+        ));
+    }
+    for name in files.pages.iter().chain(&files.tables) {
+        told(name);
     }
 }
 

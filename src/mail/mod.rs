@@ -18,8 +18,10 @@ mod bounce;
 mod choose;
 mod compliance;
 mod conversation;
+mod day;
 mod delivery;
 mod file;
+mod files;
 mod layout;
 mod letter;
 mod message;
@@ -54,14 +56,16 @@ pub use address::domain_of;
 pub use bounce::{BOUNCE_BYTES, Bounce, Bounced, Returned, Severity, address_key, read_bounce};
 pub use choose::letter_name;
 pub use compliance::{KeptPromise, KeptPromises};
+pub use day::{Count, DayReport, DueOn, LatePromise, OnTimeShare, OwedMoney, WORST_PER_LETTER};
 pub use delivery::{Delivery, Envelope, Transport};
 pub use file::FileTransport;
+pub use files::{Carried, Files};
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};
 pub use message::{
     Attachment, BuildError, Headers, Mailbox, Unsubscribe, build, message_id, redirected,
 };
 pub use notice::{Addressee, NoticeText, Shop};
-pub use samples::{Sample, samples};
+pub use samples::{Sample, ToShop, samples};
 pub use server::{Login, Server, ServerError, Tls};
 pub use session::{SmtpSettings, SmtpTransport, Timeouts};
 pub use templates::TemplateError;

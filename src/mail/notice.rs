@@ -33,6 +33,34 @@ pub enum Addressee {
     Inside,
 }
 
+impl NoticeText {
+    /// A promise of which nothing but its name is told.
+    pub(super) fn named(window: Window, subject_ref: &str) -> Self {
+        Self {
+            audience: Audience::Manager,
+            subject: window.subject(),
+            subject_ref: subject_ref.to_owned(),
+            order_ref: String::new(),
+            unit_ref: None,
+            window: Some(window),
+            step: Step::Due,
+            clause: String::new(),
+            days: None,
+            working_days: false,
+            product_name: None,
+            last_day: None,
+            level: 0,
+            amount: None,
+            deductions: None,
+            reason: None,
+            goods_at_shop: false,
+            accessories_missing: false,
+            assignee: None,
+            started_on: None,
+        }
+    }
+}
+
 impl Addressee {
     /// The reader's own language, if known.
     pub(super) fn locale(&self) -> Option<&str> {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 use minijinja::{Error, Value, context};
 
-use crate::policy::{Audience, Money, Step};
+use crate::policy::{Audience, Money, Step, Window};
 
 use super::choose::letter_name;
 use super::layout::{Page, Section, shop_values};
 use super::letter::{ComposeError, Letter, clean_lines};
 use super::notice::{Addressee, NoticeText, Shop};
 use super::templates::Templates;
-use super::text::one_line;
+use super::text::{capfirst, one_line};
 
 /// See the module.
 pub(super) struct Scribe<'t> {
@@ -164,6 +164,18 @@ impl<'t> Scribe<'t> {
         self.templates.render(self.locale, "date", &values)
     }
 
+    /// A promise's name, and that of what it hangs on.
+    pub(super) fn promise(
+        &self,
+        window: Window,
+        subject_ref: &str,
+    ) -> Result<(String, String), Error> {
+        let about = NoticeText::named(window, subject_ref);
+        let mut words = self.words(&self.notice_values(&about, NaiveDate::MIN)?)?;
+        let mut word = |key| words.remove(key).unwrap_or_default();
+        Ok((capfirst(&word("window")), word("subject")))
+    }
+
     /// What templates know of a notice.
     pub(super) fn notice_values(
         &self,
@@ -204,7 +216,7 @@ impl<'t> Scribe<'t> {
     }
 
     /// An amount as the locale writes it.
-    fn money(&self, money: Money) -> Result<String, Error> {
+    pub(super) fn money(&self, money: Money) -> Result<String, Error> {
         let amount = money.to_string();
         let (whole, decimals) = amount.split_once('.').unwrap_or((&amount, ""));
         let values = context! {
@@ -215,7 +227,7 @@ impl<'t> Scribe<'t> {
         self.templates.render(self.locale, "money", &values)
     }
 
-    fn paragraphs(&self, name: &str, values: &Value) -> Result<Vec<String>, Error> {
+    pub(super) fn paragraphs(&self, name: &str, values: &Value) -> Result<Vec<String>, Error> {
         self.templates.paragraphs(self.locale, name, values)
     }
 

@@ -183,13 +183,18 @@ fn work_values(
 #[cfg(test)]
 mod tests {
     use super::super::letter_tests::{letters, shop};
-    use super::super::samples;
+    use super::super::{ToShop, samples};
     use super::*;
 
     #[test]
     fn a_letter_is_never_cut_off_by_a_mail_program() {
         for locale in ["en", "vi"] {
-            let mut lists = samples(locale).into_iter().filter_map(|sample| sample.list);
+            let mut lists = samples(locale)
+                .into_iter()
+                .filter_map(|sample| match sample.to_shop {
+                    Some(ToShop::List(list)) => Some(list),
+                    _ => None,
+                });
             let mut list = lists.next().unwrap();
             let mut part = list.parts.swap_remove(0);
             part.lines = part.lines.into_iter().cycle().take(300).collect();

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use super::super::book::rules;
 use super::super::postbox::{letters, shop as letterhead};
 use super::super::{Outcome, Shop, When};
+use super::enclosed::enclosed;
 use super::feed::{AsOf, Item, feed};
-use super::{UPCOMING_DAYS, attached, dialect, directory, post_to_managers};
+use super::{UPCOMING_DAYS, dialect, directory, post_to_managers};
 use crate::mail::{KeptPromise, KeptPromises};
 use crate::report::{By, History, Kept, OrderDeadlines, Period, PeriodSet, Scope, Source, Span};
 use crate::store;
@@ -61,7 +62,8 @@ pub async fn compliance_report(shop: &Shop, when: When, period: Period) -> Resul
     let Some(mail) = &shop.config.mail else {
         return Ok(outcome);
     };
-    let (attachments, files) = attached(&manifest.files, &dir)?;
+    let set = format!("compliance-{}", span.name);
+    let (attachments, files) = enclosed(&manifest.files, &dir, &set)?;
     let kept = told(period, span, kept);
     let letter = letters(&shop.config)?.compliance(&letterhead(&shop.config), &kept, &files)?;
     let key = format!("{} at {}", kept.name, when.at);

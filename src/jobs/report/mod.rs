@@ -3,7 +3,9 @@
 //! same.
 
 mod compliance;
+mod enclosed;
 mod feed;
+mod told;
 mod trial;
 mod verify;
 
@@ -20,18 +22,16 @@ use crate::config::{Config, Mail};
 use crate::mail::{Attachment, Letter, Mailbox};
 use crate::policy::Instant;
 use crate::report::{
-    By, Daily, DailySet, Dialect, Figures, FileEntry, Format, History, Owed, Previous, Report,
-    ReportName, Scope, Source,
+    By, Daily, DailySet, Dialect, Format, History, Previous, Report, ReportName, Scope, Source,
 };
 use crate::store::{self, MessageKind, Tx};
+use enclosed::enclosed;
+use told::told;
 
 pub use compliance::compliance_report;
 pub(super) use feed::{AsOf, Item, feed};
 pub use trial::{Difference, Trial, policy_try};
 pub use verify::{Broken, Explaining, FileCheck, Verdict, Verified, verify};
-
-/// What the managers' mail carries at most; larger files stay where they are.
-const ATTACHED_BYTES: u64 = 10 << 20;
 
 /// Days that the daily report looks ahead.
 pub const UPCOMING_DAYS: u16 = 7;
@@ -202,9 +202,10 @@ async fn mail_managers(
     let Some(mail) = &config.mail else {
         return Ok(());
     };
-    let (attachments, files) = attached(&daily.manifest.files, dir)?;
-    let figures = lines(&daily.summary.figures);
-    let letter = letters(config)?.report(&letterhead(config), date, &figures, &files)?;
+    let set = format!("reports-{date}");
+    let (attachments, files) = enclosed(&daily.manifest.files, dir, &set)?;
+    let told = told(&daily.summary, date)?;
+    let letter = letters(config)?.report(&letterhead(config), &told, &files)?;
     let key = when.at.to_string();
     let posted = post_to_managers(shop, mail, &key, &letter, &attachments, when).await?;
     outcome.count("composed", posted);
@@ -241,105 +242,4 @@ async fn post_to_managers(
     }
     tx.commit().await?;
     Ok(posted)
-}
-
-/// The files of a set as far as a mail can carry them, the managers' page
-/// first, and all of their names.
-fn attached(files: &[FileEntry], dir: &Path) -> Result<(Vec<Attachment>, Vec<String>)> {
-    let mut attachments = Vec::new();
-    let mut names = Vec::new();
-    let mut room = ATTACHED_BYTES;
-    let (pages, tables): (Vec<_>, Vec<_>) =
-        files.iter().partition(|file| file.name.ends_with(".html"));
-    for file in pages.into_iter().chain(tables) {
-        let path = dir.join(&file.name);
-        let size = std::fs::metadata(&path)
-            .with_context(|| path.display().to_string())?
-            .len();
-        if size > room {
-            names.push(format!(
-                "{} (too large to attach): {}",
-                file.name,
-                path.display()
-            ));
-            continue;
-        }
-        room -= size;
-        let content_type = if file.name.ends_with(".html") {
-            "text/html; charset=utf-8"
-        } else {
-            "text/csv; charset=utf-8"
-        };
-        attachments.push(Attachment {
-            name: file.name.clone(),
-            content_type: content_type.to_owned(),
-            bytes: std::fs::read(&path).with_context(|| path.display().to_string())?,
-        });
-        names.push(file.name.clone());
-    }
-    Ok((attachments, names))
-}
-
-/// The figures of the managers' mail.
-fn lines(figures: &Figures) -> Vec<(String, String)> {
-    let owed = |owed: &Owed| {
-        let Owed {
-            currency,
-            refunds,
-            sum,
-        } = owed;
-        (
-            format!("Refunds owed in {currency}"),
-            format!("{}, together {}", refunds.now, sum.now),
-        )
-    };
-    let counts = [
-        ("Overdue now", figures.overdue.now),
-        ("Missed in the last 30 days", figures.missed.now),
-        ("Due in the next 7 days", figures.due_soon),
-        (
-            "Notices failed in the last 30 days",
-            figures.notices_failed.now,
-        ),
-        ("Notices held", figures.notices_held),
-        ("Exceptions", figures.exceptions),
-    ];
-    let counts = counts.map(|(label, count)| (label.to_owned(), count.to_string()));
-    counts
-        .into_iter()
-        .chain(figures.refunds_owed.iter().map(owed))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mail_carries_the_page_and_what_has_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let entry = |name: &str, size: u64| {
-            let file = std::fs::File::create(dir.path().join(name)).unwrap();
-            file.set_len(size).unwrap();
-            FileEntry {
-                name: name.to_owned(),
-                rows: None,
-                sha256: String::new(),
-            }
-        };
-        let files = [
-            entry("deadlines.csv", ATTACHED_BYTES),
-            entry("claims.csv", 10),
-            entry("summary.html", 10),
-        ];
-        let (attachments, names) = attached(&files, dir.path()).unwrap();
-        let carried: Vec<&str> = attachments.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(carried, ["summary.html", "claims.csv"]);
-        assert_eq!(names.len(), 3);
-        assert!(
-            names
-                .iter()
-                .any(|name| name.starts_with("deadlines.csv (too large"))
-        );
-    }
 }

@@ -1,11 +1,11 @@
 //! The figures on top of the page and of the managers' mail.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::standing::{Standing, Sum};
-use crate::policy::Window;
+use super::standing::Standing;
+use crate::policy::{Currency, Money, Window};
 
 /// A figure, and what it was at the same local time of day before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +53,10 @@ pub struct OnTime {
 /// Refunds that are owed in one currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owed {
-    /// ISO 4217.
-    pub currency: String,
     /// How many refunds.
     pub refunds: Trend<u64>,
-    /// Their sum, with the currency's own decimals.
-    pub sum: Trend<Decimal>,
+    /// Their sum.
+    pub sum: Trend<Money>,
 }
 
 impl<T> Trend<T> {
@@ -117,21 +115,21 @@ fn owed(standings: &Trend<Standing>) -> Vec<Owed> {
         yesterday,
         last_week,
     } = standings;
-    let currencies = [now, yesterday, last_week].map(|standing| standing.owed.keys());
-    let currencies: BTreeSet<&String> = currencies.into_iter().flatten().collect();
-    let of_currency = |currency: &String| {
-        let found = standings.map(|standing| standing.owed.get(currency).copied());
+    let known = [now, yesterday, last_week].map(|standing| &standing.owed);
+    let known: BTreeMap<&String, Currency> = known
+        .into_iter()
+        .flatten()
+        .map(|(name, sum)| (name, sum.currency))
+        .collect();
+    let of_currency = |(name, currency)| {
+        let found = standings.map(|standing| standing.owed.get(name).copied());
         Owed {
-            currency: currency.clone(),
             refunds: found.map(|sum| sum.map_or(0, |sum| sum.refunds)),
-            sum: found.map(|sum| sum.map_or(Decimal::ZERO, Sum::amount)),
+            sum: found.map(|sum| Money {
+                minor: sum.map_or(0, |sum| sum.minor),
+                currency,
+            }),
         }
     };
-    currencies.into_iter().map(of_currency).collect()
-}
-
-impl Sum {
-    fn amount(self) -> Decimal {
-        Decimal::new(self.minor, self.currency.decimals().into())
-    }
+    known.into_iter().map(of_currency).collect()
 }

@@ -17,7 +17,7 @@ use super::excerpt::{Late, Table};
 use super::figures::Trend;
 use super::repairs::Taken;
 use super::{RECENT_DAYS, Summary};
-use crate::policy::Window;
+use crate::policy::{Money, Window};
 use crate::report::compliance::percent;
 use crate::report::table::Scope;
 
@@ -78,7 +78,7 @@ struct Page<'p> {
     overdue_now: Figure,
     missed: Figure,
     due_soon: u64,
-    owed: Vec<OwedFigure<'p>>,
+    owed: Vec<OwedFigure>,
     notices_failed: Figure,
     notices_held: u64,
     exceptions_in_all: u64,
@@ -103,8 +103,8 @@ struct Figure {
 }
 
 #[derive(Serialize)]
-struct OwedFigure<'p> {
-    currency: &'p str,
+struct OwedFigure {
+    currency: String,
     refunds: Figure,
     sum: Figure,
 }
@@ -120,11 +120,12 @@ fn counted(trend: &Trend<u64>) -> Figure {
     figure(&trend.map(|count| Some(Decimal::from(*count))))
 }
 
-fn owed(owed: &super::Owed) -> OwedFigure<'_> {
+fn owed(owed: &super::Owed) -> OwedFigure {
+    let amount = |sum: &Money| Decimal::new(sum.minor, sum.currency.decimals().into());
     OwedFigure {
-        currency: &owed.currency,
+        currency: owed.sum.now.currency.to_string(),
         refunds: counted(&owed.refunds),
-        sum: figure(&owed.sum.map(|sum| Some(*sum))),
+        sum: figure(&owed.sum.map(|sum| Some(amount(sum)))),
     }
 }
 

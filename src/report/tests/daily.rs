@@ -8,7 +8,7 @@ use strum::VariantArray;
 
 use super::{at, cases, repair, rules, scope, time};
 use crate::case::{Disposition, Exception, ExceptionCode, evaluate};
-use crate::policy::{Audience, Outcome, STANDARD, Step, Subject, Window, sha256_hex};
+use crate::policy::{Audience, Money, Outcome, STANDARD, Step, Subject, Window, sha256_hex};
 use crate::report::{
     Daily, DailySet, Dialect, Format, History, MANIFEST_NAME, NoticeRow, Owed, Report, ReportName,
     Trend,
@@ -130,9 +130,11 @@ fn the_figures_are_those_of_the_reports() {
         .filter(|file| file.name == "exceptions.csv")
         .find_map(|file| file.rows);
     let owed = Owed {
-        currency: "EUR".into(),
         refunds: trend(2, 2, 1),
-        sum: trend("159.50", "159.50", "70.00").map(|sum| sum.parse().unwrap()),
+        sum: trend(15_950, 15_950, 7_000).map(|minor| Money {
+            minor: *minor,
+            currency: "EUR".parse().unwrap(),
+        }),
     };
     let figures = daily.summary.figures;
     assert_eq!(figures.overdue, trend(2, 2, 1));

@@ -6,8 +6,8 @@ use chrono::{NaiveDate, Weekday};
 
 use super::{at, case, claim, repair, rules, scope, time, unit};
 use crate::case::{Case, Claim, ClaimType, Rules, evaluate};
-use crate::policy::{Book, Calendar, Instant, Policy, STANDARD, Wait, Window};
-use crate::report::{Daily, DailySet, Dialect, History, Scope, Summary, Trend};
+use crate::policy::{Book, Calendar, Instant, Money, Policy, STANDARD, Wait, Window};
+use crate::report::{Daily, DailySet, Dialect, History, Owed, Scope, Summary, Trend};
 
 fn summary(cases: &[Case], rules: &Rules, at: Instant) -> Summary {
     let dir = tempfile::tempdir().unwrap();
@@ -110,32 +110,22 @@ fn a_refund_that_was_paid_in_the_week_is_owed_no_more() {
     };
     let unit = |claim| unit("U", "2025-03-02", vec![claim]);
     for (refunded_at, refunds, sums) in [
-        (None, [1, 1, 1], ["80.00"; 3]),
-        (Some("2025-03-28"), [0, 0, 1], ["0", "0", "80.00"]),
-        (Some("2025-03-20"), [0, 0, 0], ["0"; 3]),
+        (None, [1, 1, 1], [8_000; 3]),
+        (Some("2025-03-28"), [0, 0, 1], [0, 0, 8_000]),
+        (Some("2025-03-20"), [0, 0, 0], [0; 3]),
     ] {
         let case = case("A", "2025-03-01", vec![unit(waiting(refunded_at))]);
         let found = summary(&[case], &rules, at()).figures.refunds_owed;
-        let found: Vec<_> = found
-            .iter()
-            .map(|owed| {
-                let Trend {
-                    now,
-                    yesterday,
-                    last_week,
-                } = owed.sum.map(ToString::to_string);
-                (&*owed.currency, owed.refunds, [now, yesterday, last_week])
-            })
-            .collect();
         let [now, yesterday, last_week] = refunds;
-        let expected = (
-            "EUR",
-            trend(now, yesterday, last_week),
-            sums.map(str::to_owned),
-        );
-        let expected = match refunds {
-            [0, 0, 0] => vec![],
-            _ => vec![expected],
+        let refunds = trend(now, yesterday, last_week);
+        let [now, yesterday, last_week] = sums;
+        let sum = trend(now, yesterday, last_week).map(|minor| Money {
+            minor: *minor,
+            currency: "EUR".parse().unwrap(),
+        });
+        let expected = match refunds == trend(0, 0, 0) {
+            true => vec![],
+            false => vec![Owed { refunds, sum }],
         };
         assert_eq!(found, expected, "{refunded_at:?}");
     }
