@@ -127,7 +127,7 @@ impl Letters {
         let sections = [
             Section {
                 title: title("figures"),
-                facts: scribe.pairs("report_facts", &values)?,
+                items: figures(&scribe, &values)?,
                 ..Section::default()
             },
             Section {
@@ -193,6 +193,19 @@ fn count(count: Count) -> Value {
     context! { now, since_yesterday, since_last_week }
 }
 
+/// Each figure, and by how much it went up or down.
+fn figures(scribe: &Scribe<'_>, values: &Value) -> Result<Vec<Item>, Error> {
+    let figures = scribe.pairs("report_figures", values)?.into_iter();
+    let item = |(title, change): (String, String)| Item {
+        title,
+        lines: [change]
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .collect(),
+    };
+    Ok(figures.map(item).collect())
+}
+
 fn worst(scribe: &Scribe<'_>, day: &DayReport) -> Result<Vec<Item>, Error> {
     let worst = day.worst.iter().take(WORST_PER_LETTER);
     let items = worst.map(|late| {
@@ -218,6 +231,7 @@ fn due(scribe: &Scribe<'_>, day: &DayReport) -> Result<Vec<Bar>, Error> {
         Ok(Bar {
             label: scribe.date(due.date)?,
             value: due.promises.to_string(),
+            note: None,
             share: share(due.promises, most),
             is_quiet: !due.is_working_day,
         })
@@ -241,10 +255,11 @@ fn on_time(scribe: &Scribe<'_>, day: &DayReport) -> Result<Vec<Bar>, Error> {
             decided => kept.decided,
         };
         let (window, _) = scribe.promise(kept.window, "")?;
-        let (value, _) = scribe.letter("report_on_time", &values)?;
+        let (value, note) = scribe.letter("report_on_time", &values)?;
         Ok(Bar {
             label: window,
             value,
+            note: note.into_iter().next(),
             share: share(u64::try_from(hundredths).unwrap_or(0), 10_000),
             is_quiet: false,
         })

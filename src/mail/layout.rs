@@ -36,6 +36,8 @@ pub(super) struct Section {
 pub(super) struct Bar {
     pub label: String,
     pub value: String,
+    /// What is said of it, in smaller letters.
+    pub note: Option<String>,
     /// In percent of the longest bar there can be.
     pub share: u8,
     /// Whether it is of less account than the others, such as a weekend.
@@ -116,8 +118,10 @@ impl Section {
             *text += &wrap(&["  ", label, ": ", value].concat(), 4);
             *text += "\n";
         }
-        for Bar { label, value, .. } in &self.bars {
-            *text += &wrap(&["  ", label, ": ", value].concat(), 4);
+        for bar in &self.bars {
+            let note = bar.note.as_ref().map(|note| format!(" ({note})"));
+            let note = note.unwrap_or_default();
+            *text += &wrap(&["  ", &bar.label, ": ", &bar.value, &note].concat(), 4);
             *text += "\n";
         }
         if !self.facts.is_empty() || !self.bars.is_empty() {
@@ -170,10 +174,11 @@ impl Section {
             let Bar {
                 label,
                 value,
+                note,
                 share,
                 is_quiet,
             } = bar;
-            context! { label, value, share, is_quiet }
+            context! { label, value, note, share, is_quiet }
         };
         let bars: Vec<Value> = bars.iter().map(bar).collect();
         let item = |Item { title, lines }: &Item| context! { title, lines };

@@ -119,7 +119,7 @@ fn every_letter_in_every_locale_says_what_it_must_in_both_parts() {
             "greeting",
             "money",
             "ops",
-            "report_facts",
+            "report_figures",
             "report_late",
             "report_on_time",
             "report_words",
@@ -161,11 +161,8 @@ fn assert_day_told(day: &DayReport, files: &Files, letter: &str, case: &str) {
             1.. => format!("+{change}"),
             _ => format!("−{}", change.abs()),
         };
-        told(&format!(
-            "{} ({} ",
-            count.now,
-            signed(count.since_yesterday)
-        ));
+        told(&format!("{} ", count.now));
+        told(&format!("{} ", signed(count.since_yesterday)));
         told(&format!(", {} ", signed(count.since_last_week)));
     }
     for n in [day.notices_held, day.exceptions] {
@@ -173,8 +170,8 @@ fn assert_day_told(day: &DayReport, files: &Files, letter: &str, case: &str) {
     }
     for owed in &day.refunds {
         told(&owed.sum.currency.to_string());
-        told("+1, +");
-        told("−2, −");
+        told("+1 (+");
+        told("−2 (−");
     }
     for (n, late) in day.worst.iter().enumerate() {
         let days = format!(": {} day", late.days);

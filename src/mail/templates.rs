@@ -19,7 +19,7 @@ macro_rules! built_in {
             "fix_ended" "fix_started" "footnote" "greeting" "inside_late" "inside_outcome"
             "inside_reminder" "inside_right" "inside_started" "inside_withdrawn" "money" "ops"
             "promise_reminder" "refund_due" "refund_late" "refund_started" "repair_late"
-            "repair_started" "report" "report_facts" "report_late" "report_on_time" "report_words" "return_due" "right_ended" "right_ends" "right_started"
+            "repair_started" "report" "report_figures" "report_late" "report_on_time" "report_words" "return_due" "right_ended" "right_ends" "right_started"
             "warranty_ended" "warranty_ends" "warranty_started" "withdrawn" "words" "worklist"
             "worklist_item" "worklist_words"))),*]
     };
