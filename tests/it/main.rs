@@ -23,6 +23,7 @@ mod outbox;
 mod postfix;
 mod postgres;
 mod privacy;
+mod readers;
 mod reconnect;
 mod report;
 mod same_bytes;
