@@ -4,6 +4,7 @@ mod bad_disk;
 mod bad_input;
 mod bounce;
 mod case;
+mod columns;
 mod compliance;
 mod crash;
 mod daemon;
