@@ -3,6 +3,7 @@
 mod bad_disk;
 mod bad_input;
 mod bounce;
+mod browser;
 mod case;
 mod columns;
 mod compliance;
@@ -36,6 +37,7 @@ mod staging;
 mod standby;
 mod statements;
 mod surge;
+mod tables;
 mod verify;
 mod work;
 mod worklists;
