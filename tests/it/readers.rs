@@ -12,7 +12,7 @@ use warrantyd::jobs::{self, ReportRequest, UPCOMING_DAYS};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, Period, ReportName};
 
-use crate::shop::{CONFIG, ORDERS, Shop, UNITS, at, named};
+use crate::shop::{CONFIG, ORDERS, Shop, UNITS, at, named, stderr};
 
 /// A Monday.
 const AT: &str = "2025-02-10T06:00:00Z";
@@ -224,7 +224,7 @@ async fn others_read_what_was_written() {
         assert!(
             read.status.success(),
             "{delimiter:?}: {said}{}",
-            crate::shop::stderr(&read)
+            stderr(&read)
         );
         assert!(said.contains("cells of 10 files are equal"), "{said}");
     }
@@ -347,5 +347,21 @@ async fn a_page_and_json_have_texts_as_they_were_entered() {
     for odd in ODD {
         let entered = format!("{odd} late");
         assert!(refs.contains(entered.as_str()), "{entered:?}");
+    }
+}
+
+/// `report … | head`.
+#[tokio::test]
+async fn who_has_read_enough_hears_nothing() {
+    let shop = odd_shop().await;
+    for format in ["csv", "json", "html"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let args = ["report", "deadlines", "--at", AT, "--format", format];
+        let output = shop.command(&args).stdout(writer).output().unwrap();
+        assert_eq!(
+            (output.status.code(), stderr(&output).as_str()),
+            (Some(0), "")
+        );
     }
 }

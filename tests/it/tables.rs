@@ -11,7 +11,7 @@ use warrantyd::report::ReportName;
 use crate::browser::browser;
 use crate::shop::{Shop, at, many_units, named, stderr};
 
-/// Orders, each held for a reason of several lines.
+/// Orders, each held for a reason of many lines.
 const ORDERS: usize = 60;
 
 const AT: &str = "2025-06-05T09:00:00Z";
@@ -23,7 +23,7 @@ async fn shop() -> Shop {
     for nth in 0..ORDERS {
         let name = &format!("O-{nth}");
         let holding = Holding { name, kind: None };
-        let reason = format!("begin{nth}. {} end{nth}.", "Asked to wait. ".repeat(20));
+        let reason = format!("begin{nth}. {} end{nth}.", "Asked to wait. ".repeat(120));
         jobs::hold(&open, holding, &reason, None, at(AT))
             .await
             .unwrap();
