@@ -325,14 +325,27 @@ fn next_at(
             let steps = steps.filter_map(|step| found.fires_at(step.at, calendar));
             found.due_at.into_iter().chain(steps)
         });
-    let facts = case.fact_times().filter_map(|fact| fact.at);
-    let roots = case.units.iter().filter_map(|unit| unit.root.as_ref());
-    let roots = roots.flat_map(|root| root.times().into_iter().flatten());
     let holds = case.holds.iter().filter_map(|hold| hold.until);
     of_deadlines
-        .chain(facts)
-        .chain(roots)
+        .chain(fact_times(case))
         .chain(holds)
         .filter(|at| *at > now)
         .min()
+}
+
+/// The times of all facts that an evaluation goes by.
+fn fact_times(case: &Case) -> impl Iterator<Item = Instant> + '_ {
+    let facts = case.fact_times().filter_map(|fact| fact.at);
+    let roots = case.units.iter().filter_map(|unit| unit.root.as_ref());
+    facts.chain(roots.flat_map(|root| root.times().into_iter().flatten()))
+}
+
+/// Whether the deadlines, claims and refunds of a case stood at `earlier` as
+/// they stand in its evaluation at `now`, but for days and levels that time
+/// alone adds: no fact came in between, and nothing fell due.
+pub fn stood_alike(case: &Case, evaluation: &Evaluation, earlier: Instant, now: Instant) -> bool {
+    let dues = evaluation.deadlines.iter();
+    let dues = dues.filter_map(|deadline| deadline.due_at);
+    let mut changes = fact_times(case).chain(dues);
+    !changes.any(|at| earlier < at && at <= now)
 }

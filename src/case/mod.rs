@@ -23,7 +23,7 @@ mod work;
 
 pub use claim::{ClaimView, Decline, Handling, Reason, Stage};
 pub use deadline::{Deadline, State};
-pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate, policies};
+pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate, policies, stood_alike};
 pub use exceptions::{Exception, ExceptionCode};
 pub use facts::{
     Case, Claim, ClaimType, Finding, Kind, Order, Unit, WarrantyRoot, normalized_serial,

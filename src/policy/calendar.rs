@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveTime, TimeZone, Utc, Weekday};
+use chrono::{
+    DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc, Weekday,
+};
 use chrono_tz::{GapInfo, Tz};
 
 /// A point in time, in UTC.
@@ -52,12 +54,23 @@ impl Calendar {
     /// (a gap, a day that the zone skipped) it is the first local instant
     /// after it that does; where it occurs twice, the earlier one.
     pub fn day_start(&self, date: NaiveDate) -> Instant {
-        let midnight = date.and_time(NaiveTime::MIN);
-        match self.zone.from_local_datetime(&midnight) {
+        self.instant_of(date.and_time(NaiveTime::MIN))
+    }
+
+    /// The same local time of day, so many local days before; where that does
+    /// not exist or occurs twice, as [`Calendar::day_start`].
+    pub fn days_before(&self, at: Instant, days: u64) -> Instant {
+        let local = at.with_timezone(&self.zone).naive_local();
+        let before = local.checked_sub_days(Days::new(days));
+        before.map_or(Instant::MIN_UTC, |before| self.instant_of(before))
+    }
+
+    fn instant_of(&self, local: NaiveDateTime) -> Instant {
+        match self.zone.from_local_datetime(&local) {
             LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.with_timezone(&Utc),
-            LocalResult::None => GapInfo::new(&midnight, &self.zone)
+            LocalResult::None => GapInfo::new(&local, &self.zone)
                 .and_then(|gap| gap.end)
-                .map_or_else(|| midnight.and_utc(), |end| end.with_timezone(&Utc)),
+                .map_or_else(|| local.and_utc(), |end| end.with_timezone(&Utc)),
         }
     }
 
@@ -121,6 +134,59 @@ mod tests {
                 calendar(zone).day_start(date.parse().unwrap()),
                 expected,
                 "{zone} {date}"
+            );
+        }
+    }
+
+    #[test]
+    fn days_before_keep_the_local_time_of_day() {
+        for (zone, at, days, expected) in [
+            (
+                "Europe/Rome",
+                "2012-06-01T06:30:00Z",
+                7,
+                "2012-05-25T06:30:00Z",
+            ),
+            // The clocks changed in between, to summer and to winter.
+            (
+                "Europe/Rome",
+                "2012-03-28T06:30:00Z",
+                7,
+                "2012-03-21T07:30:00Z",
+            ),
+            (
+                "Europe/Rome",
+                "2012-10-29T07:30:00Z",
+                1,
+                "2012-10-28T07:30:00Z",
+            ),
+            (
+                "Europe/Rome",
+                "2012-10-29T07:30:00Z",
+                7,
+                "2012-10-22T06:30:00Z",
+            ),
+            // 02:30 does not exist the day before.
+            (
+                "Europe/Rome",
+                "2012-03-26T00:30:00Z",
+                1,
+                "2012-03-25T01:00:00Z",
+            ),
+            // 02:30 occurs twice the day before: the earlier one.
+            (
+                "Europe/Rome",
+                "2012-10-29T01:30:00Z",
+                1,
+                "2012-10-28T00:30:00Z",
+            ),
+        ] {
+            let (at, expected): (Instant, Instant) =
+                (at.parse().unwrap(), expected.parse().unwrap());
+            assert_eq!(
+                calendar(zone).days_before(at, days),
+                expected,
+                "{zone} {at}"
             );
         }
     }

@@ -19,14 +19,14 @@ pub(super) struct Compliance {
 struct Tally {
     states: BTreeMap<State, u64>,
     /// Local days from start to end of the met and missed ones.
-    gross: Days,
+    gross: DaysTaken,
     /// The same without those that did not count because of waits.
-    net: Days,
+    net: DaysTaken,
 }
 
 /// How many promises took so many days.
-#[derive(Debug, Default)]
-struct Days(BTreeMap<i64, u64>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct DaysTaken(BTreeMap<i64, u64>);
 
 impl Compliance {
     /// Counts a promise; a right is none.
@@ -48,6 +48,15 @@ impl Compliance {
             let (met, decided) = decided.unwrap_or_default();
             (window, (decided, percent(met, decided)))
         })
+    }
+
+    /// How many were missed.
+    pub fn missed(&self) -> u64 {
+        let missed = self
+            .windows
+            .values()
+            .map(|tally| tally.count(State::Missed));
+        missed.sum()
     }
 
     /// A row for every promise of the policy, also where there was none to
@@ -121,8 +130,9 @@ impl Tally {
     }
 }
 
-impl Days {
-    fn add(&mut self, days: Option<i64>) {
+impl DaysTaken {
+    /// Counts a promise that was ended.
+    pub fn add(&mut self, days: Option<i64>) {
         if let Some(days) = days {
             *self.0.entry(days).or_default() += 1;
         }
@@ -135,7 +145,7 @@ impl Days {
 
     /// The smallest number of days within which at least so many percent
     /// were ended.
-    fn nearest_rank(&self, percent: u64) -> Option<i64> {
+    pub fn nearest_rank(&self, percent: u64) -> Option<i64> {
         let ended: u64 = self.0.values().sum();
         let rank = (ended * percent).div_ceil(100);
         let mut seen = 0;
@@ -149,7 +159,7 @@ impl Days {
 
 /// `part` of `whole` in percent with two decimals, half away from zero;
 /// `None` of nothing.
-fn percent(part: u64, whole: u64) -> Option<Decimal> {
+pub(super) fn percent(part: u64, whole: u64) -> Option<Decimal> {
     let hundred = Decimal::from(part).checked_mul(Decimal::ONE_HUNDRED)?;
     let exact = hundred.checked_div(Decimal::from(whole))?;
     let mut rounded = exact.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);

@@ -11,7 +11,7 @@ use super::ReportName;
 use super::file::{DescribedFile, create_directory};
 use super::manifest::{History, Manifest, publish};
 use super::rows::NoticeRow;
-use super::summary::{Figures, Recent, page};
+use super::summary::{Counters, Summary, page};
 use super::table::{Report, Scope};
 use super::writer::{Dialect, Format};
 use crate::case::{Case, Evaluation, Exception};
@@ -26,14 +26,14 @@ pub struct DailySet<'r> {
     scope: Scope<'r>,
     dialect: Dialect,
     reports: Vec<Report<'r, DescribedFile>>,
-    recent: Recent,
+    counters: Counters,
 }
 
 /// A daily set that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daily {
-    /// The figures of the managers' page.
-    pub figures: Figures,
+    /// What the managers' page says.
+    pub summary: Summary,
     /// The manifest, with the names of all other files.
     pub manifest: Manifest,
 }
@@ -51,13 +51,13 @@ impl<'r> DailySet<'r> {
             scope,
             dialect,
             reports: reports.collect::<io::Result<_>>()?,
-            recent: Recent::default(),
+            counters: Counters::new(&scope),
         })
     }
 
     /// Takes a case. They come in the order of their `order_ref`, bytewise.
     pub fn add(&mut self, case: &Case, evaluation: &Evaluation) -> io::Result<()> {
-        self.recent.add(evaluation, &self.scope);
+        self.counters.add(case, evaluation, &self.scope)?;
         let mut reports = self.reports.iter_mut();
         reports.try_for_each(|report| report.add(case, evaluation))
     }
@@ -76,7 +76,8 @@ impl<'r> DailySet<'r> {
 
     /// Takes a notice.
     pub fn add_notice(&mut self, notice: &NoticeRow) -> io::Result<()> {
-        self.recent.add_notice(notice, &self.scope);
+        let calendar = &self.scope.rules.calendar;
+        self.counters.add_notice(notice, calendar);
         let mut reports = self.reports.iter_mut();
         reports.try_for_each(|report| report.add_notice(notice))
     }
@@ -85,22 +86,22 @@ impl<'r> DailySet<'r> {
     pub fn finish(self, history: History) -> io::Result<Daily> {
         let finished = self.reports.into_iter().map(Report::finish);
         let finished = finished.collect::<io::Result<Vec<_>>>()?;
-        let figures = Figures::of(&finished, &self.recent);
-        let mut summary = DescribedFile::create(&self.directory.join(SUMMARY_NAME))?;
-        summary.write_all(page(&self.scope, &figures, &finished)?.as_bytes())?;
+        let summary = self.counters.finish(&self.scope, &finished);
+        let mut file = DescribedFile::create(&self.directory.join(SUMMARY_NAME))?;
+        file.write_all(page(&self.scope, &summary)?.as_bytes())?;
 
         let reports = finished.into_iter().map(|report| {
             let name = format!("{}.csv", report.name);
             (name, Some(report.rows), report.out)
         });
-        let summary = (SUMMARY_NAME.to_owned(), None, summary);
+        let page = (SUMMARY_NAME.to_owned(), None, file);
         let manifest = publish(
             &self.directory,
             &self.scope,
             self.dialect,
             history,
-            reports.chain([summary]),
+            reports.chain([page]),
         )?;
-        Ok(Daily { figures, manifest })
+        Ok(Daily { summary, manifest })
     }
 }

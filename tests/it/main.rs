@@ -22,6 +22,7 @@ mod import;
 mod letters;
 mod nodes;
 mod outbox;
+mod page;
 mod postfix;
 mod postgres;
 mod privacy;

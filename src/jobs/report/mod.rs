@@ -203,7 +203,7 @@ async fn mail_managers(
         return Ok(());
     };
     let (attachments, files) = attached(&daily.manifest.files, dir)?;
-    let figures = lines(&daily.figures);
+    let figures = lines(&daily.summary.figures);
     let letter = letters(config)?.report(&letterhead(config), date, &figures, &files)?;
     let key = when.at.to_string();
     let posted = post_to_managers(shop, mail, &key, &letter, &attachments, when).await?;
@@ -290,14 +290,17 @@ fn lines(figures: &Figures) -> Vec<(String, String)> {
         } = owed;
         (
             format!("Refunds owed in {currency}"),
-            format!("{refunds}, together {sum}"),
+            format!("{}, together {}", refunds.now, sum.now),
         )
     };
     let counts = [
-        ("Overdue now", figures.overdue),
-        ("Missed in the last 30 days", figures.missed_recently),
+        ("Overdue now", figures.overdue.now),
+        ("Missed in the last 30 days", figures.missed.now),
         ("Due in the next 7 days", figures.due_soon),
-        ("Notices failed in the last 30 days", figures.notices_failed),
+        (
+            "Notices failed in the last 30 days",
+            figures.notices_failed.now,
+        ),
         ("Notices held", figures.notices_held),
         ("Exceptions", figures.exceptions),
     ];

@@ -1,6 +1,7 @@
 //! The room as a whole, on cases made by hand.
 
 mod daily;
+mod summary;
 mod tables;
 
 use std::collections::BTreeSet;

@@ -6,7 +6,7 @@ use chrono::Duration;
 use proptest::prelude::*;
 use warrantyd::case::{
     Case, Deadline, Disposition, Evaluation, ExceptionCode, NoticeKey, Plan, PlanContext, Recorded,
-    evaluate, plan,
+    evaluate, plan, stood_alike,
 };
 use warrantyd::policy::{Instant, Step};
 
@@ -114,6 +114,20 @@ fn of_no_day(seen: Evaluation) -> Evaluation {
     seen.exceptions
         .retain(|found| found.code != ExceptionCode::StageStuck);
     seen
+}
+
+/// How a case stands: what reports count of it, whatever the day.
+fn standing(mut seen: Evaluation) -> Evaluation {
+    for deadline in &mut seen.deadlines {
+        deadline.late_days = 0;
+        deadline.level = 0;
+    }
+    Evaluation {
+        deadlines: seen.deadlines,
+        claims: seen.claims,
+        cancellation: seen.cancellation,
+        ..Evaluation::default()
+    }
 }
 
 /// In an order of its own.
@@ -235,6 +249,20 @@ proptest! {
         let between = now + Duration::seconds((span * part) as i64);
         for later in [between, next_at - Duration::microseconds(1)] {
             prop_assert_eq!(of_no_day(see(&shop, &case, later)), of_no_day(seen.clone()));
+        }
+    }
+
+    #[test]
+    fn without_a_fact_or_a_due_date_a_case_stood_as_it_stands(
+        shop in shop(),
+        case in case(),
+        minutes in time(),
+        back in 0..15 * 24 * 60i64,
+    ) {
+        let (earlier, now) = (instant(minutes - back), instant(minutes));
+        let seen = see(&shop, &case, now);
+        if stood_alike(&case, &seen, earlier, now) {
+            prop_assert_eq!(standing(see(&shop, &case, earlier)), standing(seen));
         }
     }
 

@@ -1,0 +1,214 @@
+//! The managers' page in a real browser, loaded from disk, without a network.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::shop::{CLAIMS, Engine, ORDERS, Shop, UNITS};
+
+/// When the page is of. Repairs are promised within 20 days.
+const AT: &str = "2025-07-01T06:00:00Z";
+
+/// A shop that is late with so many repairs, one a day later than the next,
+/// and that keeps some promises.
+fn late_shop(count: usize) -> Shop {
+    let shop = Shop::on(Engine::Sqlite, "[reports]\ndir = \"reports\"\n");
+    let (mut orders, mut units, mut claims) =
+        (ORDERS.to_owned(), UNITS.to_owned(), CLAIMS.to_owned());
+    let mut add = |name: String, received: &str, repaired: &str| {
+        orders +=
+            &format!("O-{name},K-{name},Ada,ada@example.com,2024-12-20,2025-01-05,EUR,9.00\n");
+        units += &format!("U-{name},O-{name},Lamp,hardware,,\n");
+        claims += &format!(
+            "C-{name},U-{name},repair,2025-01-06,tom@example.com,,{received},,,{repaired},\n"
+        );
+    };
+    for n in 0..count {
+        let day = 10 + n % 20;
+        let month = 1 + n % 5;
+        add(
+            format!("{n:06}"),
+            &format!("2025-{month:02}-{day} 09:00"),
+            "",
+        );
+    }
+    for (n, repaired) in ["2025-06-05", "2025-06-30", "2025-06-29"]
+        .iter()
+        .enumerate()
+    {
+        add(
+            format!("kept-{n}"),
+            "2025-06-01 09:00",
+            &format!("{repaired} 10:00"),
+        );
+    }
+    add("open".to_owned(), "2025-06-15 09:00", "");
+    fs::create_dir(shop.path("facts")).unwrap();
+    shop.write("facts/orders.csv", orders);
+    shop.write("facts/units.csv", units);
+    shop.write("facts/claims.csv", claims);
+    shop.run_to(0, &["import", "facts"]);
+    shop.run_to(0, &["run", "report", "--at", AT]);
+    shop
+}
+
+fn page_of(shop: &Shop) -> std::path::PathBuf {
+    shop.path("reports/2025-07-01/summary.html")
+}
+
+/// The browser without a network, on a page from disk. The page may be in a
+/// frame of another one.
+fn browser(shop: &Shop, page: &Path, args: &[&str]) -> Output {
+    let profile = tempfile::tempdir_in(shop.dir()).unwrap();
+    let ran = Command::new("chromium")
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--allow-file-access-from-files",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=60000",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(args)
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("chromium must be there: tests/run.sh installs it");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let console: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("CONSOLE"))
+        .collect();
+    assert!(console.is_empty(), "{console:?}");
+    ran
+}
+
+/// What a script finds in the page, with a window of a size around it.
+fn found(shop: &Shop, (width, height): (u16, u16), script: &str) -> String {
+    let harness = format!(
+        r#"<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">
+<iframe id="frame" style="border:0;width:{width}px;height:{height}px" src="{page}"></iframe><script>
+frame.onload = () => {{
+  const page = frame.contentDocument;
+  const all = (selector) => Array.from(page.querySelectorAll(selector));
+  const found = (() => {{ {script} }})();
+  document.body.textContent = "FOUND<" + found + ">";
+}};
+</script>"#,
+        page = page_of(shop).display(),
+    );
+    shop.write("harness.html", harness);
+    let size = format!("--window-size={width},{height}");
+    let ran = browser(shop, &shop.path("harness.html"), &["--dump-dom", &size]);
+    let dom = String::from_utf8(ran.stdout).unwrap();
+    let found = dom
+        .split_once("FOUND&lt;")
+        .and_then(|(_, rest)| rest.split_once("&gt;"));
+    found.unwrap_or_else(|| panic!("{dom}")).0.to_owned()
+}
+
+const OVERDUE: &str = r#"const table = page.querySelector("[aria-label=Overdue] table");
+const rows = () => Array.from(table.tBodies[0].rows).filter((row) => !row.hidden);
+const press = (name) => Array.from(table.tHead.rows[0].cells)
+  .find((head) => head.textContent.startsWith(name)).querySelector("button").click();
+const column = (n) => rows().slice(0, 3).map((row) => row.cells[n].textContent).join();"#;
+
+#[test]
+fn the_page_opens_from_disk_and_its_tables_can_be_sorted_and_filtered() {
+    let shop = late_shop(230);
+    // By itself, with its script allowed and nothing else.
+    let ran = browser(&shop, &page_of(&shop), &["--dump-dom"]);
+    let dom = String::from_utf8(ran.stdout).unwrap();
+    assert!(
+        dom.contains("<button type=\"button\">Days late</button>"),
+        "{dom}"
+    );
+
+    let found = |script: &str| found(&shop, (1280, 800), &format!("{OVERDUE}{script}"));
+    assert_eq!(found("return rows().length;"), "200");
+    // The worst first, without a script's help.
+    assert_eq!(found("return column(0);"), "152,152,152");
+    assert_eq!(
+        found(
+            r#"press("Days late"); const up = rows()[0].cells[0].textContent;
+            const sorted = table.querySelector("[aria-sort]").getAttribute("aria-sort");
+            press("Days late"); const down = rows()[0].cells[0].textContent;
+            return [up, sorted, down, table.querySelector("[aria-sort]").ariaSort].join();"#
+        ),
+        "23,ascending,152,descending"
+    );
+    assert_eq!(
+        found(r#"press("Subject"); return column(3);"#),
+        "claim C-000000,claim C-000001,claim C-000002"
+    );
+    assert_eq!(
+        found(
+            r#"const filter = page.querySelector("[aria-label=Overdue]").previousElementSibling;
+            const field = filter.querySelector("input");
+            field.value = "c-00001"; field.dispatchEvent(new Event("input"));
+            const some = rows().length + " " + filter.querySelector("[aria-live]").textContent;
+            field.value = ""; field.dispatchEvent(new Event("input"));
+            return some + " " + rows().length + filter.querySelector("output").textContent;"#
+        ),
+        "8 8 of 200 rows 200"
+    );
+}
+
+#[test]
+fn the_figures_stand_on_the_first_screen_and_nothing_is_wider_than_a_phone() {
+    let shop = late_shop(230);
+    let lowest = found(
+        &shop,
+        (1280, 800),
+        r#"return all(".figures div, .top tr").map((one) => one.getBoundingClientRect().bottom)
+            .reduce((one, other) => Math.max(one, other));"#,
+    );
+    assert!(lowest.parse::<f64>().unwrap() < 800.0, "{lowest}");
+    for width in [390, 1280] {
+        let wide = found(
+            &shop,
+            (width, 800),
+            "return page.documentElement.scrollWidth;",
+        );
+        assert_eq!(wide, width.to_string());
+    }
+}
+
+#[test]
+fn every_chart_is_named_and_has_its_numbers_beside() {
+    let shop = late_shop(30);
+    let charts = found(
+        &shop,
+        (1280, 800),
+        r#"return all("svg[role=img]").map((chart) => {
+            const named = chart.getAttribute("aria-labelledby").split(" ");
+            const texts = named.map((id) => page.getElementById(id).textContent.trim());
+            const numbers = chart.closest("section").querySelectorAll("table").length;
+            return texts.every((text) => text !== "") && numbers > 0;
+        }).join();"#,
+    );
+    assert_eq!(charts, "true,true,true,true");
+}
+
+#[test]
+fn on_paper_no_table_is_cut() {
+    let shop = late_shop(230);
+    let pdf = shop.path("page.pdf");
+    let print = format!("--print-to-pdf={}", pdf.display());
+    browser(&shop, &page_of(&shop), &["--no-pdf-header-footer", &print]);
+    let pages = Command::new("target/venv/bin/python")
+        .args(["-c", "import sys, pypdf; print('\\f'.join(page.extract_text() for page in pypdf.PdfReader(sys.argv[1]).pages))"])
+        .arg(&pdf)
+        .output()
+        .expect("Python must be there: tests/run.sh installs it");
+    let text = String::from_utf8(pages.stdout).unwrap();
+    let rows = |page: &str| page.matches("claim C-0").count();
+    let with_rows: Vec<&str> = text.split('\u{c}').filter(|page| rows(page) > 0).collect();
+    assert!(with_rows.len() > 2, "{text}");
+    assert_eq!(with_rows.iter().map(|page| rows(page)).sum::<usize>(), 200);
+    for page in with_rows {
+        assert!(page.contains("Who has it"), "{page}");
+    }
+}
