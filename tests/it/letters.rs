@@ -230,11 +230,7 @@ fn no_letter_is_wider_than_a_phone() {
     }
     letters.push(']');
     shop.write("harness.html", HARNESS.replace("LETTERS", &letters));
-    let page = format!("file://{}", shop.path("harness.html").display());
-    let ran = browser(
-        shop.dir(),
-        &["--dump-dom", "--virtual-time-budget=60000", &page],
-    );
+    let ran = browser(&shop, &shop.path("harness.html"), &["--dump-dom"]);
     let dom = printed(&ran);
     let expected = format!("DONE {count} []");
     assert!(

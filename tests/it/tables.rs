@@ -1,18 +1,17 @@
 //! A report as a page, in a browser and on paper.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::PathBuf;
 
 use strum::VariantArray;
 use warrantyd::jobs::{self, Holding};
 use warrantyd::report::ReportName;
 
-use crate::browser::browser;
+use crate::browser::{browser, on_paper};
 use crate::shop::{Shop, at, many_units, named, stderr};
 
 /// Orders, each held for a reason of many lines.
-const ORDERS: usize = 60;
+const ORDERS: usize = 30;
 
 const AT: &str = "2025-06-05T09:00:00Z";
 
@@ -33,7 +32,7 @@ async fn shop() -> Shop {
     shop
 }
 
-fn written(shop: &Shop, report: &str) -> String {
+fn written(shop: &Shop, report: &str) -> PathBuf {
     let name = format!("{report}.html");
     shop.run_to(
         0,
@@ -41,49 +40,39 @@ fn written(shop: &Shop, report: &str) -> String {
             "report", report, "--at", AT, "--format", "html", "--out", &name,
         ],
     );
-    format!("file://{}", shop.path(&name).display())
+    shop.path(&name)
 }
 
-/// The pages of a report on paper, without spaces.
+/// The sheets of a report on paper, without spaces.
 fn printed(shop: &Shop, report: &str) -> Vec<String> {
-    let page = written(shop, report);
-    let pdf = shop.path("printed.pdf");
-    let to = format!("--print-to-pdf={}", pdf.display());
-    browser(shop.dir(), &["--no-pdf-header-footer", &to, &page]);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = Command::new(root.join("target/venv/bin/python"))
-        .arg(root.join("tests/read_pdf.py"))
-        .arg(pdf)
-        .output()
-        .expect("there is no pypdf: run `bash tests/run.sh`");
-    assert!(read.status.success(), "{}", stderr(&read));
-    let pages: Vec<String> = serde_json::from_slice(&read.stdout).unwrap();
-    let without_spaces = |page: &String| page.split_whitespace().collect();
-    pages.iter().map(without_spaces).collect()
+    let sheets = on_paper(shop, &written(shop, report));
+    let without_spaces = |sheet: &String| sheet.split_whitespace().collect();
+    sheets.iter().map(without_spaces).collect()
 }
 
 #[tokio::test]
 async fn on_paper_the_head_is_repeated_and_no_row_is_cut() {
     let shop = shop().await;
-    for (report, starts) in [("exceptions", "code"), ("deadlines", "order_ref")] {
-        let pages = printed(&shop, report);
-        assert!(pages.len() > 2, "{report}: {} pages", pages.len());
-        let columns = report.parse::<ReportName>().unwrap().columns();
-        assert_eq!(columns[0], starts);
-        for page in &pages {
-            // The last page may hold the number of rows alone.
-            let is_table = page.contains("O-") || page.contains("U-");
-            for column in columns {
+    let exceptions = printed(&shop, "exceptions");
+    let deadlines = printed(&shop, "deadlines");
+    for (name, sheets) in [
+        (ReportName::Exceptions, &exceptions),
+        (ReportName::Deadlines, &deadlines),
+    ] {
+        assert!(sheets.len() > 2, "{name}: {} sheets", sheets.len());
+        for sheet in sheets {
+            // The last one may hold the number of rows alone.
+            let has_rows = sheet.contains("O-") || sheet.contains("U-");
+            for column in name.columns() {
                 assert!(
-                    !is_table || page.contains(column),
-                    "{report}, {column}: {page}"
+                    !has_rows || sheet.contains(column),
+                    "{name}, {column}: {sheet}"
                 );
             }
         }
     }
-    let pages = printed(&shop, "exceptions");
     for nth in 0..ORDERS {
-        let holds = |mark: String| pages.iter().position(|page| page.contains(&mark));
+        let holds = |mark: String| exceptions.iter().position(|sheet| sheet.contains(&mark));
         let begin = holds(format!("begin{nth}."));
         assert!(begin.is_some(), "begin{nth}");
         assert_eq!(begin, holds(format!("end{nth}.")), "row {nth} is cut");
@@ -116,19 +105,14 @@ async fn the_table_scrolls_and_the_page_does_not() {
     let pages: Vec<(String, String)> = ReportName::VARIANTS
         .iter()
         .map(|name| {
-            let path = written(&shop, name.into());
-            let text = fs::read_to_string(path.trim_start_matches("file://")).unwrap();
+            let text = fs::read_to_string(written(&shop, name.into())).unwrap();
             (name.to_string(), text)
         })
         .collect();
     // The end of a script may not stand in one.
     let pages_text = serde_json::to_string(&pages).unwrap().replace("</", "<\\/");
     shop.write("harness.html", HARNESS.replace("PAGES", &pages_text));
-    let harness = format!("file://{}", shop.path("harness.html").display());
-    let ran = browser(
-        shop.dir(),
-        &["--dump-dom", "--virtual-time-budget=60000", &harness],
-    );
+    let ran = browser(&shop, &shop.path("harness.html"), &["--dump-dom"]);
     let dom = String::from_utf8_lossy(&ran.stdout);
     let expected = format!("DONE {} []", ReportName::VARIANTS.len());
     let end = dom.len().saturating_sub(500);
