@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Map, Value};
 use strum::VariantArray;
 use warrantyd::jobs::{self, ReportRequest, UPCOMING_DAYS};
-use warrantyd::policy::STANDARD;
+use warrantyd::policy::{Instant, STANDARD};
 use warrantyd::report::{By, Dialect, Format, Period, ReportName};
 
 use crate::shop::{CONFIG, ORDERS, Shop, UNITS, at, named, stderr};
@@ -302,6 +302,35 @@ async fn no_text_from_outside_is_a_formula_in_any_column() {
             );
         }
     }
+}
+
+/// A field as reports are sorted by it: nothing comes last, a time is an
+/// instant, a text its bytes.
+fn sort_key(field: &Value) -> (bool, Option<Instant>, Vec<u8>) {
+    let text = field.as_str().unwrap_or_default();
+    let time = chrono::DateTime::parse_from_rfc3339(text).ok();
+    let time = time.map(|time| time.to_utc());
+    (field.is_null(), time, text.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn rows_are_sorted_bytewise_with_what_is_empty_last() {
+    let shop = odd_shop().await;
+    let open = shop.open().await;
+    for (path, json) in expected(&open).await {
+        let (_, name) = path.split_once('/').unwrap();
+        let name = name.parse().unwrap_or(ReportName::Deadlines);
+        let rows = objects(&json);
+        let keys = |row: &Map<String, Value>| -> Vec<_> {
+            let columns = name.sorted_by().iter();
+            columns.map(|column| sort_key(&row[*column])).collect()
+        };
+        let keys: Vec<_> = rows.iter().map(keys).collect();
+        assert!(keys.is_sorted(), "{path}");
+        let is_told_apart = keys.windows(2).all(|pair| pair[0] != pair[1]);
+        assert!(is_told_apart, "{path}: two rows have the same keys");
+    }
+    open.store.close().await;
 }
 
 /// In a page nothing runs, and programs that read JSON run nothing: texts are
