@@ -19,13 +19,14 @@ as_root() {
 }
 
 # The packages that the build and the tests need: a C compiler for SQLite,
-# Python for a mail server that is not ours, a browser for the letters, and
-# PostgreSQL's server, which the tests start for themselves. Postfix needs root:
-# the tests ask sudo for it.
+# Python for a mail server and readers that are not ours, a spreadsheet that
+# reads the reports, a browser for the letters, and PostgreSQL's server, which
+# the tests start for themselves. Postfix needs root: the tests ask sudo for it.
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v soffice >/dev/null || missing+=(libreoffice-calc-nogui)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
     missing+=(postgresql)
 if [ "${#missing[@]}" -gt 0 ]; then
@@ -36,10 +37,11 @@ fi
 for component in rustfmt clippy; do
     cargo "${component#rust}" --version >/dev/null 2>&1 || rustup component add "$component"
 done
-if ! target/venv/bin/python -c 'import aiosmtpd, cryptography' 2>/dev/null; then
+if ! target/venv/bin/python -c 'import aiosmtpd, cryptography, pandas, pypdf' 2>/dev/null; then
     mkdir -p target
     python3 -m venv --clear target/venv
-    target/venv/bin/pip install -q --disable-pip-version-check aiosmtpd==1.4.6 cryptography
+    target/venv/bin/pip install -q --disable-pip-version-check \
+        aiosmtpd==1.4.6 cryptography pandas==3.1.1 pypdf==7.1.0
 fi
 
 # Postfix is unpacked, not installed: it would take the place of the machine's
@@ -70,4 +72,4 @@ step cargo test, with shops on PostgreSQL
 # wait for the server.
 WARRANTYD_TEST_ENGINE=postgres cargo test --locked --test it -- \
     --test-threads $((2 * $(nproc))) \
-    --skip case:: --skip demo:: --skip letters::no_letter --skip reconnect:: --skip standby:: --skip work:: --skip sqlite
+    --skip case:: --skip demo:: --skip letters::no_letter --skip readers::others --skip reconnect:: --skip standby:: --skip work:: --skip sqlite

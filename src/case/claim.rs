@@ -187,7 +187,7 @@ pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, 
     ];
     let ended_at = ended_at.into_iter().flatten().min();
 
-    let start = |window, started_at, satisfied: &[Option<Instant>]| {
+    let start = |window, started_at, satisfied: &[Option<Instant>], ended_at| {
         let satisfied_at = satisfied.iter().flatten().copied().min();
         let start = Start {
             subject_ref: &claim.claim_ref,
@@ -211,11 +211,14 @@ pub(super) fn view(seen: &Seen<'_>, rules: &Rules, now: Instant) -> (ClaimView, 
     ];
     let mut deadlines = Vec::new();
     let work = work_window(handling, unit.kind, claim);
-    deadlines.extend(work.map(|(window, started_at)| start(window, started_at, &fixed)));
+    deadlines.extend(work.map(|(window, started_at)| start(window, started_at, &fixed, ended_at)));
 
     let reached = reach(claim, unit.kind, handling, deadlines.first(), ended_at);
     if let Some(at) = reached.refund_due_at {
-        deadlines.push(start(Window::RefundPayment, at, &[claim.refunded_at]));
+        // Who has a new unit is owed no money.
+        let ended_at = ended_at.into_iter().chain(claim.exchanged_at).min();
+        let paid = [claim.refunded_at];
+        deadlines.push(start(Window::RefundPayment, at, &paid, ended_at));
     }
     let (stage, stage_since) = stage(claim, unit.kind, handling, &reached, decline.as_ref());
     let owed = matches!(stage, Stage::ReturnDue | Stage::RefundDue);

@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
 
 use crate::clock;
@@ -226,6 +227,12 @@ fn time_of(shop: &Shop, option: &str, text: Option<&str>) -> Result<Option<Insta
     }
     };
     text.map(read).transpose()
+}
+
+/// A date from the command line.
+fn parse_date(text: &str) -> Result<NaiveDate, &'static str> {
+    let date = text.parse();
+    date.map_err(|_| "expected a date of the calendar such as 2026-01-31")
 }
 
 /// A time from the command line, or now.

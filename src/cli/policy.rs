@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::output::{Rows, TableFormat, or_dash, progress};
-use super::{Done, load};
+use super::{Done, load, parse_date};
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::jobs::{self, Refused, Shop, Trial};
@@ -32,10 +32,10 @@ enum What {
         /// Its file; it takes the place of the versions of its name
         file: PathBuf,
         /// For orders that were placed on this date or later
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = parse_date)]
         from: NaiveDate,
         /// Until this date
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = parse_date)]
         to: NaiveDate,
         /// How the table is printed
         #[arg(long, value_enum, default_value_t)]

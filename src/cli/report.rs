@@ -9,7 +9,7 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use super::output::{one_of, progress};
-use super::{Done, time_of, time_or_now};
+use super::{Done, parse_date, time_of, time_or_now};
 use crate::config::delimiter;
 use crate::jobs::{self, Refused, ReportRequest, Shop};
 use crate::report::{AtomicFile, By, Dialect, Format, ReportName};
@@ -42,10 +42,10 @@ struct OneArgs {
     #[arg(long, value_name = "TIME")]
     known_at: Option<String>,
     /// compliance: promises that started, or fell due, on this date or later; notices: due on it or later
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
     from: Option<NaiveDate>,
     /// The same, until this date
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
     to: Option<NaiveDate>,
     /// compliance: which date of a promise --from and --to mean [default: started]
     #[arg(long, value_parser = one_of::<By>())]
@@ -159,7 +159,8 @@ async fn one(args: OneArgs, shop: &Shop) -> Result<Done> {
         bar.finish_and_clear();
         let (file, rows) = written?;
         file.commit()?;
-        eprintln!("{}: {rows} rows", args.out.display());
+        let noun = if rows == 1 { "row" } else { "rows" };
+        eprintln!("{}: {rows} {noun}", args.out.display());
     }
     Ok(Done::Well)
 }

@@ -3,15 +3,15 @@
 use anyhow::Result;
 use chrono::NaiveDate;
 
-use super::Done;
 use super::output::{Rows, TableFormat, or_dash, progress};
+use super::{Done, parse_date};
 use crate::clock;
 use crate::jobs::{self, Shop};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The last day
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = parse_date)]
     until: NaiveDate,
     /// How it is printed
     #[arg(long, value_enum, default_value_t)]

@@ -9,7 +9,7 @@ use super::output::{Rows, TableFormat, or_dash};
 use super::run::in_words;
 use crate::clock;
 use crate::config::JobName;
-use crate::daemon::schedule_of;
+use crate::daemon::{Schedule, schedule_of};
 use crate::jobs::{self, Shop, Status};
 use crate::policy::Instant;
 use crate::store::{JobRun, RunState};
@@ -40,6 +40,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         "schedule",
         "last run",
         "state",
+        "late since",
         "next run",
         "what it did",
     ]);
@@ -54,6 +55,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             }),
             or_dash(last.and_then(|run| run.started_at).map(local)),
             or_dash(last.map(state)),
+            or_dash(late_since(schedule.as_ref(), last, now).map(local)),
             or_dash(schedule.and_then(|schedule| schedule.next(now)).map(local)),
             or_dash(last.map(did)),
         ]);
@@ -72,6 +74,14 @@ fn did(run: &JobRun) -> String {
     run.error
         .clone()
         .unwrap_or_else(|| counts().unwrap_or_else(|_| run.counts.clone()))
+}
+
+/// The slot of its schedule since which a job is late. One that never ran is
+/// not: nothing is owed for the time before the first start.
+fn late_since(schedule: Option<&Schedule>, last: Option<&JobRun>, now: Instant) -> Option<Instant> {
+    // A slot is run at its time or later, but clocks of nodes differ.
+    let last_run = last.and_then(|run| run.slot_at.max(run.started_at))?;
+    schedule?.late_since(last_run, now)
 }
 
 /// Where a run is, and with whom while it is at work.
@@ -93,6 +103,7 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
         json!({
             "job": name.to_string(),
             "schedule": schedule.as_ref().map(|schedule| schedule.expression.cron().to_string()),
+            "late_since": time(late_since(schedule.as_ref(), last, now)),
             "next_run": time(schedule.and_then(|schedule| schedule.next(now))),
             "last_run": time(last.and_then(|run| run.started_at)),
             "finished_at": time(last.and_then(|run| run.finished_at)),

@@ -24,6 +24,9 @@ const MOST_OWED: usize = 31;
 /// Dropped slots are counted up to this number.
 const MOST_COUNTED: usize = 10_000;
 
+/// How long a slot may wait for its turn before it is late.
+const MAY_WAIT: TimeDelta = TimeDelta::minutes(5);
+
 /// When a job runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
@@ -79,6 +82,13 @@ impl Schedule {
         successors(following(&self.wall(now)), following)
             .map(|wall| self.first_at(wall.naive_utc()))
             .find(|slot| *slot > now)
+    }
+
+    /// The first slot after the last run, if that has waited for more than 5
+    /// minutes.
+    pub fn late_since(&self, last_run: Instant, now: Instant) -> Option<Instant> {
+        let slot = self.next(last_run)?;
+        (now - slot > MAY_WAIT).then_some(slot)
     }
 
     /// The last slot at or before `now`.

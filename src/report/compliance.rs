@@ -60,11 +60,13 @@ impl Compliance {
     }
 
     /// A row for every promise of the policy, also where there was none to
-    /// keep. The clause is that of the window in every version there is, each
-    /// once.
+    /// keep, bytewise by its window. The clause is that of the window in every
+    /// version there is, each once.
     pub fn rows(&self, policies: &Book) -> Vec<Row<'static>> {
         let nothing = Tally::default();
-        let rows = promises().map(|window| {
+        let mut windows: Vec<Window> = promises().collect();
+        windows.sort_unstable_by_key(|window| -> &str { window.into() });
+        let rows = windows.into_iter().map(|window| {
             let tally = self.windows.get(&window).unwrap_or(&nothing);
             let mut row = vec![
                 Cell::code(window),

@@ -26,7 +26,7 @@ impl AtomicFile {
             .prefix(".warrantyd-")
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(directory(path))
-            .map_err(|error| naming(path, error))?;
+            .map_err(|error| naming(path, without_directory(path, error)))?;
         Ok(Self {
             path: path.to_owned(),
             temporary,
@@ -118,6 +118,19 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// An error that names the temporary file says little about a directory that
+/// is not there.
+fn without_directory(path: &Path, error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            let directory = directory(path).display();
+            let why = format!("there is no directory {directory}: make it first");
+            io::Error::new(error.kind(), why)
+        }
+        _ => error,
+    }
+}
+
 fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -167,6 +180,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("missing/a.csv");
         let error = AtomicFile::create(&path).err().unwrap().to_string();
-        assert!(error.starts_with(&path.display().to_string()), "{error}");
+        let directory = dir.path().join("missing");
+        let (path, directory) = (path.display(), directory.display());
+        let expected = format!("{path}: there is no directory {directory}: make it first");
+        assert_eq!(error, expected);
     }
 }

@@ -33,10 +33,12 @@ pub(super) fn tail(rows: u64) -> io::Result<String> {
     render(parts()?.1, context! { rows })
 }
 
-/// Writes a cell, whose text is `text`. Numbers stand on the right.
+/// Writes a cell, whose text is `text`. Numbers stand on the right; what was
+/// typed may be broken anywhere on paper.
 pub(super) fn write_cell(out: &mut impl Write, cell: &Cell<'_>, text: &str) -> io::Result<()> {
     let class = match cell {
         Cell::Number(_) | Cell::Percent(_) | Cell::Money(_) => " class=\"n\"",
+        Cell::Text(_) => " class=\"t\"",
         _ => "",
     };
     write!(out, "<td{class}>{}</td>", HtmlEscape(text))

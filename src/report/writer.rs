@@ -74,7 +74,7 @@ impl<W: Write> RowWriter<W> {
                     .delimiter(delimiter)
                     .terminator(csv::Terminator::CRLF)
                     .from_writer(out);
-                csv.write_record(columns)?;
+                csv.write_record(columns).map_err(cause)?;
                 Sink::Csv(Box::new(csv))
             }
             Format::Json => {
@@ -105,9 +105,9 @@ impl<W: Write> RowWriter<W> {
                 for cell in row {
                     field.clear();
                     cell.print_guarded(self.zone, field);
-                    csv.write_field(field.as_bytes())?;
+                    csv.write_field(field.as_bytes()).map_err(cause)?;
                 }
-                csv.write_record(None::<&[u8]>)?;
+                csv.write_record(None::<&[u8]>).map_err(cause)?;
             }
             Sink::Json(json) => {
                 let before = if self.rows == 0 { "\n{" } else { ",\n{" };
@@ -149,6 +149,15 @@ impl<W: Write> RowWriter<W> {
             }
         };
         Ok((out, self.rows))
+    }
+}
+
+/// What went wrong beneath, as itself: whoever called wants to know of a pipe
+/// that was closed.
+fn cause(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 
@@ -278,9 +287,9 @@ mod tests {
             "As of 2025-03-31T12:00:00+02:00 (Europe&#x2f;Berlin)",
             "<th scope=\"col\">Code <code>code</code></th>",
             "<td>on_hold</td><td class=\"n\">97.50</td>",
-            "<td>&lt;script&gt;&#x27;&amp;&quot;</td>",
+            "<td class=\"t\">&lt;script&gt;&#x27;&amp;&quot;</td>",
             // As it is: a browser runs no formulas.
-            "<td>=a, &quot;b&quot;\r\né</td>",
+            "<td class=\"t\">=a, &quot;b&quot;\r\né</td>",
             "<p>2 rows</p>",
         ] {
             assert!(page.contains(expected), "{expected} is not in {page}");

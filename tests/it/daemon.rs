@@ -7,7 +7,7 @@ use chrono::{Datelike, NaiveDate, NaiveTime};
 use warrantyd::clock;
 use warrantyd::jobs::JOBS;
 
-use crate::shop::{Shop, many_units, one_unit};
+use crate::shop::{Shop, at, many_units, one_unit};
 
 /// All jobs but these are off.
 pub fn all_off_but(jobs: &[&str]) -> String {
@@ -193,4 +193,30 @@ async fn a_slot_that_a_process_died_over_is_done_again() {
     assert_eq!(shop.rows(NOT_DONE).await, [""; 0]);
     assert_eq!(shop.rows("SELECT count(*) FROM job_runs").await, ["1"]);
     assert_eq!(shop.rows("SELECT count(*) FROM deadlines").await, ["3"]);
+}
+
+#[tokio::test]
+async fn status_says_which_jobs_are_late() {
+    let shop = Shop::new("[jobs.deliver]\nenabled = false\n");
+    shop.open().await.store.close().await;
+    let now = clock::now().timestamp_micros();
+    // Of the 3rd of January 2025, and of now.
+    let old = at("2025-01-03T10:00:01Z").timestamp_micros();
+    shop.execute(&format!(
+        "INSERT INTO job_runs (job, state, started_at, finished_at) VALUES \
+         ('report', 'done', {old}, {old}), ('deliver', 'done', {old}, {old}), \
+         ('enforce', 'done', {old}, {old}), ('enforce', 'done', {now}, {now})"
+    ))
+    .await;
+    let json = shop.run_to(0, &["status", "--format", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let late = json["jobs"].as_array().unwrap().iter();
+    let late: Vec<String> = late
+        .filter(|job| !job["late_since"].is_null())
+        .map(|job| format!("{} {}", job["job"], job["late_since"]))
+        .collect();
+    assert_eq!(late, ["\"report\" \"2025-01-04T06:00:00+00:00\""]);
+    let told = String::from_utf8(shop.run_to(0, &["status"]).stdout).unwrap();
+    let report = told.lines().find(|line| line.trim().starts_with("report"));
+    assert!(report.unwrap().contains("2025-01-04 06:00:00"), "{told}");
 }

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 use warrantyd::case::{Disposition, ExceptionCode, Handling, Stage, State};
 use warrantyd::jobs::{Demo, Refused, demo};
 use warrantyd::policy::{Audience, Outcome, Policy, STANDARD, Step, Window};
+use warrantyd::report::ReportName;
+
+use crate::columns::documented;
 
 /// The cells of some columns of a report of the demo's last day.
 fn cells<const N: usize>(demo: &Demo, report: &str, columns: [&str; N]) -> BTreeSet<[String; N]> {
@@ -69,6 +72,29 @@ async fn everything_that_can_happen_happens() {
     // The wrong parcel: put right while the customer's notice waited.
     let moot = cells(&demo, "notices", ["ref", "audience", "disposition"]);
     assert!(moot.contains(&["C-2020", "customer", "moot"].map(str::to_owned)));
+    assert_as_documented(&demo);
+}
+
+/// What the manual says of a column is so, and a field that may be empty is so
+/// somewhere.
+fn assert_as_documented(demo: &Demo) {
+    for report in ReportName::VARIANTS {
+        for column in documented(*report) {
+            let found = cells(demo, (*report).into(), [&column.name]);
+            let odd: Vec<_> = found.iter().filter(|[field]| !column.fits(field)).collect();
+            assert!(odd.is_empty(), "{report} {column:?}: {odd:?}");
+            let is_empty = found.contains(&[String::new()]);
+            // The demo has each promise kept or broken, and nothing paused is late.
+            let is_full = matches!(
+                report,
+                ReportName::Overdue | ReportName::Upcoming | ReportName::Compliance
+            );
+            assert!(
+                is_empty || is_full || !column.is_ever_empty,
+                "{report} {column:?}"
+            );
+        }
+    }
 }
 
 /// All files below a directory with their bytes, but the database.

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Command;
 
 use strum::VariantArray;
 use warrantyd::case::Finding;
 
+use super::browser::browser;
 use super::shop::{CLAIMS, FILE_MAIL, Shop, named, one_unit};
 
 const TEMPLATES: &str = "templates = \"letters\"\n";
@@ -230,19 +230,7 @@ fn no_letter_is_wider_than_a_phone() {
     }
     letters.push(']');
     shop.write("harness.html", HARNESS.replace("LETTERS", &letters));
-    let page = format!("file://{}", shop.path("harness.html").display());
-    let profile = format!("--user-data-dir={}", shop.path("profile").display());
-    let ran = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--dump-dom",
-            &profile,
-        ])
-        .args(["--virtual-time-budget=60000", &page])
-        .output()
-        .expect("chromium must be there: tests/run.sh installs it");
+    let ran = browser(&shop, &shop.path("harness.html"), &["--dump-dom"]);
     let dom = printed(&ran);
     let expected = format!("DONE {count} []");
     assert!(

@@ -1,9 +1,8 @@
 //! The managers' page in a real browser, loaded from disk, without a network.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
+use super::browser::{browser, on_paper};
 use super::shop::{CLAIMS, Engine, ORDERS, Shop, UNITS};
 
 /// When the page is of. Repairs are promised within 20 days.
@@ -54,35 +53,6 @@ fn late_shop(count: usize) -> Shop {
 
 fn page_of(shop: &Shop) -> std::path::PathBuf {
     shop.path("reports/2025-07-01/summary.html")
-}
-
-/// The browser without a network, on a page from disk. The page may be in a
-/// frame of another one.
-fn browser(shop: &Shop, page: &Path, args: &[&str]) -> Output {
-    let profile = tempfile::tempdir_in(shop.dir()).unwrap();
-    let ran = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--allow-file-access-from-files",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=60000",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(args)
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .expect("chromium must be there: tests/run.sh installs it");
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    let console: Vec<_> = said
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
-    assert!(console.is_empty(), "{console:?}");
-    ran
 }
 
 /// What a script finds in the page, with a window of a size around it.
@@ -195,18 +165,10 @@ fn every_chart_is_named_and_has_its_numbers_beside() {
 #[test]
 fn on_paper_no_table_is_cut() {
     let shop = late_shop(230);
-    let pdf = shop.path("page.pdf");
-    let print = format!("--print-to-pdf={}", pdf.display());
-    browser(&shop, &page_of(&shop), &["--no-pdf-header-footer", &print]);
-    let pages = Command::new("target/venv/bin/python")
-        .args(["-c", "import sys, pypdf; print('\\f'.join(page.extract_text() for page in pypdf.PdfReader(sys.argv[1]).pages))"])
-        .arg(&pdf)
-        .output()
-        .expect("Python must be there: tests/run.sh installs it");
-    let text = String::from_utf8(pages.stdout).unwrap();
+    let sheets = on_paper(&shop, &page_of(&shop));
     let rows = |page: &str| page.matches("claim C-0").count();
-    let with_rows: Vec<&str> = text.split('\u{c}').filter(|page| rows(page) > 0).collect();
-    assert!(with_rows.len() > 2, "{text}");
+    let with_rows: Vec<&String> = sheets.iter().filter(|page| rows(page) > 0).collect();
+    assert!(with_rows.len() > 2, "{sheets:?}");
     assert_eq!(with_rows.iter().map(|page| rows(page)).sum::<usize>(), 200);
     for page in with_rows {
         assert!(page.contains("Who has it"), "{page}");

@@ -203,6 +203,11 @@ async fn reports_are_written_as_they_are_asked_for() {
             "{output:?}"
         );
     }
+    for date in ["01.02.2025", "2025-02-31"] {
+        let output = shop.run_to(2, &["report", "compliance", "--from", date]);
+        let said = "for '--from <DATE>': expected a date of the calendar such as 2026-01-31";
+        assert!(stderr(&output).contains(said), "{output:?}");
+    }
     let open = shop.open().await;
     jobs::daily_report(&open, named(time)).await.unwrap();
     open.store.close().await;

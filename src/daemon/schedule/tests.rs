@@ -365,6 +365,49 @@ fn back_and_ahead_meet_the_same_slots() {
 }
 
 #[test]
+fn a_slot_that_waits_for_more_than_5_minutes_is_late() {
+    let daily = ("0 6 * * *", "Europe/Berlin");
+    let often = ("*/5 * * * *", "UTC");
+    for ((expression, zone), last_run, now, expected) in [
+        // The clocks go forward in the night between.
+        (daily, "2025-03-29T05:00:00Z", "2025-03-30T04:05:00Z", None),
+        (
+            daily,
+            "2025-03-29T05:00:00Z",
+            "2025-03-30T04:05:01Z",
+            Some("2025-03-30T04:00:00Z"),
+        ),
+        // Days later it is late since the first that was missed.
+        (
+            daily,
+            "2025-03-29T05:00:03Z",
+            "2025-04-07T12:00:00Z",
+            Some("2025-03-30T04:00:00Z"),
+        ),
+        // A run by hand just before its slot is not the slot's.
+        (
+            daily,
+            "2025-03-30T03:59:59Z",
+            "2025-03-30T05:00:00Z",
+            Some("2025-03-30T04:00:00Z"),
+        ),
+        (often, "2025-01-01T10:00:01Z", "2025-01-01T10:10:00Z", None),
+        (
+            often,
+            "2025-01-01T10:00:01Z",
+            "2025-01-01T10:10:01Z",
+            Some("2025-01-01T10:05:00Z"),
+        ),
+        // A clock that was set back.
+        (often, "2025-01-01T10:00:01Z", "2024-01-01T10:00:00Z", None),
+    ] {
+        let schedule = schedule(expression, zone, CatchUp::Latest);
+        let found = schedule.late_since(at(last_run), at(now));
+        assert_eq!(found, expected.map(at), "{expression} {last_run} {now}");
+    }
+}
+
+#[test]
 fn what_is_no_expression_is_refused() {
     for (text, reason) in [
         ("", "CronPattern cannot be an empty string"),

@@ -6,7 +6,7 @@ use strum::VariantArray;
 use super::{at, case, cases, repair, rules, scope, time, unit};
 use crate::case::evaluate;
 use crate::policy::{Book, Policy, STANDARD, Wait};
-use crate::report::{Format, Report, ReportName, Scope};
+use crate::report::{Dialect, Format, Report, ReportName, Scope};
 
 /// A report as JSON.
 fn report(name: ReportName, change: impl Fn(&mut Scope<'_>)) -> Vec<Value> {
@@ -206,4 +206,22 @@ fn claims_say_where_they_stand() {
     );
     assert_eq!(rows[2]["refund_amount"], Value::Null);
     assert_eq!(rows[2]["currency"], Value::Null);
+}
+
+/// What an error says begins with what somebody may have typed.
+#[test]
+fn a_failed_order_s_detail_is_no_formula() {
+    for text in ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"] {
+        let rules = rules();
+        let format = Format::Csv(Dialect::default());
+        let name = ReportName::Exceptions;
+        let mut report = Report::new(name, format, scope(&rules), Vec::new()).unwrap();
+        report.add_failed(text, &text).unwrap();
+        let written = report.finish().unwrap().out;
+        let mut reader = csv::Reader::from_reader(written.as_slice());
+        let row = reader.records().next().unwrap().unwrap();
+        let guarded = format!("'{text}");
+        let expected = ["evaluation_failed", "order", &guarded, &guarded];
+        assert_eq!(row.iter().collect::<Vec<_>>(), expected);
+    }
 }

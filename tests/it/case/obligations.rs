@@ -184,6 +184,68 @@ fn what_starts_after_its_claim_ended_is_void() {
     shows(false, "refund_payment", &rows);
 }
 
+/// A new unit in place of the money: the stage is `resolved`, nothing is owed.
+#[test]
+fn an_exchange_ends_the_payment_of_a_refund() {
+    let hardware = |more: &str| {
+        format!(
+            "refund opened 2025-01-03, unrepairable 2025-01-04, returned 2025-01-08 10:00{more}"
+        )
+    };
+    let (open, late) = (
+        "open, due 2025-01-12",
+        "overdue, due 2025-01-12, late 3, level 2",
+    );
+    let void = "void, due 2025-01-12, ended 2025-01-10";
+    let missed = "missed, due 2025-01-12, ended 2025-01-13, late 2, level 2";
+    let met = "met, due 2025-01-12, ended 2025-01-10";
+    let rows = [
+        (hardware(""), "2025-01-09", open),
+        (hardware(""), "2025-01-14", late),
+        (hardware(", exchanged 2025-01-10"), "2025-01-09", open),
+        (hardware(", exchanged 2025-01-10"), "2025-02-01", void),
+        (hardware(", exchanged 2025-01-13"), "2025-02-01", missed),
+        // Paid first, paid later, and paid at once.
+        (
+            hardware(", refunded 2025-01-10, exchanged 2025-01-11"),
+            "2025-02-01",
+            met,
+        ),
+        (
+            hardware(", refunded 2025-01-11, exchanged 2025-01-10"),
+            "2025-02-01",
+            void,
+        ),
+        (
+            hardware(", refunded 2025-01-10, exchanged 2025-01-10"),
+            "2025-02-01",
+            met,
+        ),
+        // Before the package came back.
+        (
+            hardware(", exchanged 2025-01-07"),
+            "2025-02-01",
+            "void, due 2025-01-12, ended 2025-01-07",
+        ),
+        // Before there was an outcome.
+        (hardware(", exchanged 2025-01-03"), "2025-02-01", "-"),
+    ];
+    let rows = rows
+        .each_ref()
+        .map(|(claim, now, found)| (claim.as_str(), *now, *found));
+    shows(false, "refund_payment", &rows);
+    let software = "refund opened 2025-01-03, unrepairable 2025-01-08, exchanged 2025-01-10";
+    shows(true, "refund_payment", &[(software, "2025-02-01", void)]);
+    // Nothing is told of the payment any more.
+    let shop = Shop::standard();
+    let claim = hardware(", exchanged 2025-01-10");
+    let case = shop.hardware(RECEIVED, &claim);
+    assert_eq!(shop.stage(&case, "2025-01-14"), "resolved 2025-01-10");
+    let steps = shop.steps(&case, "2025-02-01");
+    let of_payment = steps.iter().filter(|step| step.contains("refund_payment"));
+    assert_eq!(of_payment.count(), 0, "{steps:?}");
+}
+
 #[test]
 fn clause_4_2_software_is_repaired_within_7_days_of_its_confirmation() {
     let claim = "repair opened 2025-02-20, received 2025-02-21, confirmed 2025-03-01 10:00";
