@@ -45,7 +45,7 @@ async fn a_customer_gets_the_shop_s_own_letter_in_their_language() {
     let parsed = mail_parser::MessageParser::default().parse(&raw).unwrap();
     assert_eq!(
         parsed.subject(),
-        Some("Bảo hành của sản phẩm Lamp kết thúc vào thứ Sáu, ngày 4 tháng 7 năm 2025")
+        Some("Thời hạn bảo hành của sản phẩm Lamp kết thúc vào thứ Sáu, ngày 4 tháng 7 năm 2025")
     );
     for body in [parsed.body_text(0), parsed.body_html(0)] {
         let body = body.unwrap();
