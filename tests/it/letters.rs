@@ -8,6 +8,7 @@ use std::process::Command;
 use strum::VariantArray;
 use warrantyd::case::Finding;
 
+use super::deliver::{Server, configure, mail, taken};
 use super::shop::{CLAIMS, FILE_MAIL, Shop, named, one_unit};
 
 const TEMPLATES: &str = "templates = \"letters\"\n";
@@ -109,6 +110,20 @@ fn doctor_says_what_fails() {
         .lines()
         .find(|line| line.contains("mail.password_file"));
     assert!(line.is_some_and(|line| line.contains("fail")), "{found}");
+}
+
+#[tokio::test]
+async fn doctor_asks_the_mail_server() {
+    let shop = Shop::new("");
+    let server = Server::start(&shop, &[]);
+    let settings = mail(server.port, "");
+    configure(&shop, &settings);
+    let found = printed(&shop.run_to(0, &["doctor"]));
+    assert!(found.contains("messages can be sent"), "{found}");
+    server.stop();
+    assert_eq!(taken(&shop).len(), 0);
+    let found = printed(&shop.run_to(1, &["doctor"]));
+    assert!(found.contains("Connection refused"), "{found}");
 }
 
 #[test]
