@@ -76,7 +76,7 @@ CREATE TABLE message_retries (
     id {id},
     change_set BIGINT NOT NULL REFERENCES change_sets (id),
     message_id BIGINT NOT NULL REFERENCES messages (id),
-    notice_id BIGINT -- NULL: it carried none; it may be gone, after a clock that was wrong
+    notice_id BIGINT -- NULL: it carried none, or what it carried was forgotten since
 );
 CREATE INDEX message_retries_message ON message_retries (message_id);
 CREATE INDEX message_retries_notice ON message_retries (notice_id);
