@@ -70,6 +70,17 @@ CREATE TABLE message_notices (
 );
 CREATE INDEX message_notices_notice ON message_notices (notice_id);
 
+-- Which messages somebody had tried again, and what they carried then: a notice
+-- may be composed anew, into another message.
+CREATE TABLE message_retries (
+    id {id},
+    change_set BIGINT NOT NULL REFERENCES change_sets (id),
+    message_id BIGINT NOT NULL REFERENCES messages (id),
+    notice_id BIGINT -- NULL: it carried none, or what it carried was forgotten since
+);
+CREATE INDEX message_retries_message ON message_retries (message_id);
+CREATE INDEX message_retries_notice ON message_retries (notice_id);
+
 -- Messages that came back after the server took them over.
 CREATE TABLE bounces (
     id {id},

@@ -466,17 +466,17 @@ impl Page<'_> {
                 String::new()
             };
             let cause = notice.cause.map(|cause| format!(" ({cause})"));
-            let mut cleared = self.explained.cleared.iter();
-            let cleared = cleared.find(|cleared| cleared.notice_id == notice.id);
-            let cleared =
-                cleared.map(|cleared| format!(", `{}` {}", cleared.source, self.local(cleared.at)));
+            let given = self.explained.commands.iter();
+            let given = given.filter(|(notice_id, _)| *notice_id == notice.id);
+            let given: String = given
+                .map(|(_, given)| format!(", `{}` {}", given.source, self.local(given.at)))
+                .collect();
             writeln!(
                 out,
-                "              {what}notice to {}: {}{}{}",
+                "              {what}notice to {}: {}{}{given}",
                 key.audience,
                 notice.disposition,
-                cause.unwrap_or_default(),
-                cleared.unwrap_or_default()
+                cause.unwrap_or_default()
             )?;
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::ending::until_told;
 use super::output::{Rows, TableFormat, one_of, progress};
 use super::{Done, time_or_now};
 use crate::case::Entity;
@@ -55,7 +56,9 @@ fn one_entity(text: &str) -> Result<Entity, String> {
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let files = files(&args.paths, args.entity, args.rejects.as_deref())?;
     let bar = progress("{spinner} {human_pos} rows, {per_sec}", "");
-    let imported = import_files(&shop, &files, clock::now(), &mut |rows| bar.inc(rows)).await;
+    let mut progress = |rows| bar.inc(rows);
+    let importing = import_files(&shop, &files, clock::now(), &mut progress);
+    let imported = until_told("import", &shop.watch, &bar, importing).await;
     bar.finish_and_clear();
     let imported = imported?;
     print(&imported, args.format)?;
@@ -111,6 +114,7 @@ pub async fn record(args: RecordArgs, shop: Shop) -> Result<Done> {
         name: &args.name,
         facts: &args.facts,
         at,
+        person: shop.person.as_deref(),
     };
     let merged = record_fact(&shop, recording, clock::now()).await?;
     match merged.change_set {

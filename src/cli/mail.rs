@@ -98,9 +98,9 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
                 return Err(Refused(format!("what message {id} said {why}")).into());
             }
             // Not a word of ours into what is read as mail.
-            for (at, source) in jobs::let_go_by(&shop, id).await? {
-                let at = at.with_timezone(&shop.config.calendar.zone).to_rfc3339();
-                eprintln!("held by the surge guard, let go by `{source}` at {at}");
+            for given in jobs::commands_on(&shop, id).await? {
+                let at = given.at.with_timezone(&shop.config.calendar.zone);
+                eprintln!("`{}` at {}", given.source, at.to_rfc3339());
             }
             print!("{raw}");
         }

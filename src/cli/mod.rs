@@ -12,6 +12,7 @@ mod bounce;
 mod copy_to;
 mod demo;
 mod doctor;
+mod ending;
 mod explain;
 mod forget;
 mod hold;
@@ -182,7 +183,19 @@ fn load(path: Option<PathBuf>) -> Result<Config> {
 }
 
 async fn open(path: Option<PathBuf>) -> Result<Shop> {
-    Shop::open(load(path)?).await
+    let mut shop = Shop::open(load(path)?).await?;
+    shop.person = person(|name| std::env::var(name).ok());
+    Ok(shop)
+}
+
+/// Who gives the command: whoever stands behind `sudo`, or else the user that
+/// is logged in. A trace, no proof: the environment says so.
+fn person(env: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-@\\".contains(c);
+    let found = ["SUDO_USER", "LOGNAME", "USER"].into_iter().filter_map(env);
+    let mut found = found.filter(|name| !name.is_empty());
+    let name = found.next()?;
+    (name.len() <= 64 && name.chars().all(is_plain)).then_some(name)
 }
 
 fn status_of(error: &anyhow::Error) -> u8 {
@@ -238,4 +251,32 @@ fn parse_date(text: &str) -> Result<NaiveDate, &'static str> {
 /// A time from the command line, or now.
 fn time_or_now(shop: &Shop, text: Option<&str>) -> Result<Instant> {
     Ok(time(shop, text)?.unwrap_or_else(clock::now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_stands_behind_sudo_gave_the_command() {
+        let long = "a".repeat(65);
+        for (env, expected) in [
+            (&[("SUDO_USER", "ann"), ("USER", "root")][..], Some("ann")),
+            (&[("SUDO_USER", ""), ("LOGNAME", "bob")], Some("bob")),
+            (
+                &[("USER", "SHOP\\ann.b-c_d@example")],
+                Some("SHOP\\ann.b-c_d@example"),
+            ),
+            (&[], None),
+            // Nothing that would be read as more than a name.
+            (&[("USER", "ann` at noon")], None),
+            (&[("USER", &long)], None),
+        ] {
+            let named = |name: &str| {
+                let found = env.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(person(named).as_deref(), expected, "{env:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use chrono::NaiveDate;
 
+use super::ending::until_told;
 use super::output::{one_of, progress};
 use super::{Done, parse_date, time_of, time_or_now};
 use crate::config::delimiter;
@@ -155,7 +156,8 @@ async fn one(args: OneArgs, shop: &Shop) -> Result<Done> {
     } else {
         let file = AtomicFile::create(&args.out)?;
         let bar = progress("{spinner} {msg} {elapsed}", args.name);
-        let written = jobs::one_report(shop, request, file).await;
+        let writing = jobs::one_report(shop, request, file);
+        let written = until_told(args.name, &shop.watch, &bar, writing).await;
         bar.finish_and_clear();
         let (file, rows) = written?;
         file.commit()?;

@@ -1,16 +1,15 @@
 //! `run JOB`: one job, now.
 
 use std::io::IsTerminal;
-use std::pin::pin;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use indicatif::ProgressBar;
 
+use super::ending::until_told;
 use super::output::{Rows, TableFormat, one_of, or_dash, progress, progress_told};
 use super::{Done, time};
 use crate::clock;
 use crate::config::JobName;
-use crate::daemon::Signals;
 use crate::jobs::{self, Counts, Enforced, Listed, Outcome, Refused, Shop, Watch, When};
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +58,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         return Err(Refused(why).into());
     }
     let bar = bar(args.job, &shop.watch);
-    let outcome = run_until_told(&shop, args.job, when).await;
+    let outcome = run_until_told(&shop, args.job, when, &bar).await;
     bar.finish_and_clear();
     let outcome = outcome?;
     // Cron mails whatever is printed: a run that went well says nothing there.
@@ -72,23 +71,18 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     Ok(done(&outcome))
 }
 
-/// Runs a job. `enforce` and `deliver` end early where their work is whole if a
-/// signal asks for it, and at once if a second one does; others leave nothing
-/// behind that is half done, whenever they end.
-async fn run_until_told(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
+/// Runs a job. All but `housekeeping`, which is whole at any time, end early if
+/// a signal asks for it.
+async fn run_until_told(
+    shop: &Shop,
+    job: JobName,
+    when: When,
+    bar: &ProgressBar,
+) -> Result<Outcome> {
     let running = jobs::run_recorded(shop, job, when);
-    if !matches!(job, JobName::Enforce | JobName::Deliver) {
-        return running.await;
-    }
-    let mut signals = Signals::listen()?;
-    let mut running = pin!(running);
-    tokio::select! {
-        outcome = &mut running => return outcome,
-        _ = signals.next() => shop.watch.end(),
-    }
-    tokio::select! {
-        outcome = running => outcome,
-        signal = signals.next() => bail!("{job}: ended at once by a second {signal}"),
+    match job {
+        JobName::Housekeeping => running.await,
+        _ => until_told(job, &shop.watch, bar, running).await,
     }
 }
 
@@ -114,14 +108,15 @@ fn enforced(watch: &Watch) -> String {
     format!("{found} of {all} cases")
 }
 
-/// How far `deliver` is.
+/// How far `deliver` is. What is not composed yet counts as a message for each
+/// customer: nobody knows before.
 fn delivered(watch: &Watch) -> String {
     let so_far = |name| watch.so_far(name);
     let all = so_far("waiting") + so_far("ready").max(so_far("composed"));
     let ended = ["sent", "failed", "later", "uncertain", "held", "dropped"];
     let left = all.saturating_sub(ended.map(so_far).iter().sum());
     let (sent, failed) = (so_far("sent"), so_far("failed"));
-    format!("{sent} sent, {failed} failed, {left} left")
+    format!("{sent} sent, {failed} failed, about {left} left")
 }
 
 fn done(outcome: &Outcome) -> Done {

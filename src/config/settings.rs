@@ -64,6 +64,8 @@ pub struct Business {
     pub address: Vec<String>,
     /// The telephone number.
     pub phone: Option<String>,
+    /// What the law wants under a letter, line by line.
+    pub legal: Vec<String>,
     /// The language of letters inside the shop, and of customers of whom none
     /// is known.
     pub locale: String,
@@ -200,10 +202,11 @@ pub(super) fn first_of<'p>(places: &[&'p Path]) -> Result<(&'p Path, String), Co
 }
 
 impl Business {
-    const KEYS: [&str; 8] = [
+    const KEYS: [&str; 9] = [
         "name",
         "address",
         "phone",
+        "legal",
         "locale",
         "timezone",
         "weekend",
@@ -218,6 +221,9 @@ impl Business {
                 .optional("business.address", lines)?
                 .unwrap_or_default(),
             phone: reader.optional("business.phone", text)?,
+            legal: reader
+                .optional("business.legal", lines)?
+                .unwrap_or_default(),
             locale: reader
                 .optional("business.locale", text)?
                 .unwrap_or_else(|| "en".to_owned()),

@@ -28,7 +28,8 @@ pub use schedule::{Missed, Schedule};
 use crate::jobs::Shop;
 
 /// Runs until SIGTERM or SIGINT. `enforce` and `deliver` at work end where
-/// their work is whole, other jobs are finished first.
+/// their work is whole, an import and what is made of figures are given up;
+/// `housekeeping` is finished first.
 pub async fn daemon(shop: Shop) -> Result<()> {
     let mut signals = Signals::listen()?;
     let lock = shop.store.file_lock("daemon").await?;

@@ -35,7 +35,7 @@ pub struct Check {
 pub async fn doctor(shop: &Shop) -> Result<Vec<Check>> {
     let mut checks = vec![policies(shop).await];
     checks.extend(templates(shop));
-    checks.push(mail(shop));
+    checks.push(mail(shop).await);
     checks.extend(contacts(&shop.config.contacts));
     Ok(checks)
 }
@@ -89,14 +89,21 @@ fn templates(shop: &Shop) -> Vec<Check> {
     failed
 }
 
-fn mail(shop: &Shop) -> Check {
+/// Connects to the mail server and logs in, or writes a file and removes it.
+async fn mail(shop: &Shop) -> Check {
     let Some(mail) = &shop.config.mail else {
         let found = "mail.transport is not set: nothing is sent";
         return check("mail", Health::Warn, found);
     };
-    match transport(mail) {
-        Ok(_) => check("mail", Health::Ok, "the settings can be used"),
-        Err(error) => check("mail", Health::Fail, format!("{error:#}")),
+    let mut transport = match transport(mail) {
+        Ok(transport) => transport,
+        Err(error) => return check("mail", Health::Fail, format!("{error:#}")),
+    };
+    let checked = transport.check().await;
+    transport.close().await;
+    match checked {
+        Ok(()) => check("mail", Health::Ok, "messages can be sent"),
+        Err(problem) => check("mail", Health::Fail, problem),
     }
 }
 

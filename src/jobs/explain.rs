@@ -7,7 +7,7 @@ use super::book::rules;
 use super::page::evaluate_page;
 use crate::case::{Case, Evaluation, RecordedNotice, Rules};
 use crate::policy::Instant;
-use crate::store::{self, Cleared, PastHold};
+use crate::store::{self, Given, PastHold};
 
 /// A case with what follows from it and what was recorded of it.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub struct Explained {
     pub evaluation: Evaluation,
     /// Its notices.
     pub notices: Vec<RecordedNotice>,
-    /// Who let go, or gave up, which of them that the surge guard had held.
-    pub cleared: Vec<Cleared>,
+    /// What people did to which of them.
+    pub commands: Vec<(i64, Given)>,
     /// The holds that it was under by then, on the order, a part of it or the
     /// customer, the first first.
     pub holds: Vec<PastHold>,
@@ -41,13 +41,13 @@ pub async fn explain(shop: &Shop, name: &str, at: Instant) -> Result<Option<Expl
     let (case, evaluation) = found.found.map_err(|error| anyhow!("{name}: {error}"))?;
     let mut holds = store::holds_past(&mut tx, order_id, &case.order.customer_ref).await?;
     holds.retain(|past| past.hold.held_at <= at);
-    let mut cleared = store::cleared_of_order(&mut tx, order_id).await?;
-    cleared.retain(|cleared| cleared.at <= at);
+    let mut commands = store::commands_on_order(&mut tx, order_id).await?;
+    commands.retain(|(_, given)| given.at <= at);
     Ok(Some(Explained {
         case,
         evaluation,
         notices,
-        cleared,
+        commands,
         holds,
         rules,
     }))

@@ -45,7 +45,7 @@ pub async fn hold(
     if before.as_ref().is_some_and(is_same) {
         return Ok(None);
     }
-    let source = format!("hold {kind} {}", holding.name);
+    let source = shop.given(&format!("hold {kind} {}", holding.name));
     let change_set = store::change_set_begin(&mut tx, &source, now).await?;
     if let Some(before) = before {
         store::hold_end(&mut tx, before.id, change_set).await?;
@@ -80,7 +80,7 @@ pub async fn unhold(shop: &Shop, holding: Holding<'_>, now: Instant) -> Result<O
     let Some(found) = holds.remove(&kind) else {
         return Ok(None);
     };
-    let source = format!("unhold {kind} {}", holding.name);
+    let source = shop.given(&format!("unhold {kind} {}", holding.name));
     let change_set = store::change_set_begin(&mut tx, &source, now).await?;
     store::hold_end(&mut tx, found.id, change_set).await?;
     let order_ids = store::named(&mut tx, holding.name).await?.remove(&kind);
@@ -108,7 +108,7 @@ async fn choose(shop: &Shop, customer_ref: &str, now: Instant, wanted: bool) -> 
         ))
     })?;
     let command = if wanted { "opt-in" } else { "opt-out" };
-    let source = format!("{command} {customer_ref}");
+    let source = shop.given(&format!("{command} {customer_ref}"));
     let change_set = store::change_set_begin(&mut tx, &source, now).await?;
     let has_changed = match wanted {
         true => store::opt_out_end(&mut tx, customer_ref, change_set).await?,

@@ -42,7 +42,7 @@ pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
 pub use forget::forget;
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
-pub use outbox::{discard, kept_back, let_go_by, message, message_retry, messages, release};
+pub use outbox::{commands_on, discard, kept_back, message, message_retry, messages, release};
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
     Broken, Difference, Explaining, FileCheck, ReportRequest, Trial, UPCOMING_DAYS, Verdict,
@@ -52,5 +52,5 @@ pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded
 pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};
-pub use watch::Watch;
+pub use watch::{ToldToEnd, Watch};
 pub use worklists::{Listed, worklists, worklists_planned};

@@ -1,14 +1,12 @@
 //! The outbox, for people to look into.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 
 use super::{Refused, Shop};
 use crate::case::{Cause, Disposition, Fate};
 use crate::mail::address_key;
 use crate::policy::Instant;
-use crate::store::{self, KeptBack, Message, MessageState};
+use crate::store::{self, Given, KeptBack, Message, MessageState};
 
 /// The newest messages, only those of a state if one is named. Without their
 /// bytes.
@@ -52,7 +50,9 @@ pub async fn message_retry(shop: &Shop, id: i64, now: Instant) -> Result<bool> {
     let address = address_key(&message.draft.recipient);
     // While it is known whose notices it carries.
     store::undeliverable_lift(&mut tx, &message, &address, now).await?;
-    let found = store::message_retry(&mut tx, id, now).await?;
+    let command = shop.given(&format!("mail retry {id}"));
+    let change_set = store::change_set_begin(&mut tx, &command, now).await?;
+    let found = store::message_retry(&mut tx, id, change_set, now).await?;
     if found {
         tx.commit().await?;
     }
@@ -72,11 +72,11 @@ pub async fn kept_back(shop: &Shop, at_most: u32) -> Result<Vec<(KeptBack, Strin
     Ok(with_why.collect())
 }
 
-/// Who let go what a message carries, and when: each once.
-pub async fn let_go_by(shop: &Shop, id: i64) -> Result<BTreeSet<(Instant, String)>> {
+/// What people did to a message, or what it carries: when, and by which
+/// command; each once.
+pub async fn commands_on(shop: &Shop, id: i64) -> Result<Vec<Given>> {
     let mut tx = shop.store.read().await?;
-    let cleared = store::cleared_of_message(&mut tx, id).await?.into_iter();
-    Ok(cleared.map(|one| (one.at, one.source)).collect())
+    Ok(store::commands_on_message(&mut tx, id).await?)
 }
 
 /// Lets go what the surge guard holds: all, or what is about the orders of a
@@ -117,7 +117,7 @@ async fn end_surge(
         Some(name) => format!("{command} --ref {name}"),
         None => command.to_owned(),
     };
-    let change_set = store::change_set_begin(&mut tx, &source, now).await?;
+    let change_set = store::change_set_begin(&mut tx, &shop.given(&source), now).await?;
     let ended = store::surge_end(&mut tx, order_ids.as_deref(), becomes, change_set).await?;
     if ended > 0 {
         tx.commit().await?;

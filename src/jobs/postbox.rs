@@ -24,6 +24,7 @@ pub fn shop(config: &Config) -> mail::Shop {
         name: config.business.name.clone(),
         address: config.business.address.clone(),
         phone: config.business.phone.clone(),
+        legal: config.business.legal.clone(),
     }
 }
 

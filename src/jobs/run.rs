@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use super::deliver::Pace;
-use super::watch::Watch;
+use super::watch::{ToldToEnd, Watch};
 use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
@@ -24,6 +24,9 @@ pub struct Shop {
     pub(super) pace: Pace,
     /// How far the run at work is, and the word to end it.
     pub watch: Watch,
+    /// Who gave the command, as the operating system knows them; `None`: no
+    /// person did.
+    pub person: Option<String>,
 }
 
 impl Shop {
@@ -39,7 +42,16 @@ impl Shop {
             pace: Pace::per_minute(mail.and_then(|mail| mail.max_per_minute)),
             config: std::sync::Arc::new(config),
             watch: Watch::default(),
+            person: None,
         })
+    }
+
+    /// A command as the history names it.
+    pub(super) fn given(&self, command: &str) -> String {
+        match &self.person {
+            Some(person) => format!("{command} by {person}"),
+            None => command.to_owned(),
+        }
     }
 
     /// Begins a transaction: one that reads only, for a dry run.
@@ -312,7 +324,7 @@ async fn counted(tx: &mut Tx<'_>, id: i64) -> Result<Outcome> {
 
 /// Runs a job as cron would.
 pub(super) async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome> {
-    match job {
+    let ran = match job {
         JobName::Import => super::import::import_dir(shop, when).await,
         JobName::Enforce => Ok(super::enforce(shop, when, false).await?.outcome),
         JobName::Deliver => super::deliver(shop, when).await,
@@ -321,6 +333,14 @@ pub(super) async fn run(shop: &Shop, job: JobName, when: When) -> Result<Outcome
         JobName::ComplianceWeekly => super::compliance_report(shop, when, Period::Week).await,
         JobName::ComplianceMonthly => super::compliance_report(shop, when, Period::Month).await,
         JobName::Housekeeping => super::housekeeping::housekeeping(shop, when).await,
+    };
+    match ran {
+        Err(error) if error.is::<ToldToEnd>() => Ok(Outcome {
+            problem: Some(error.to_string()),
+            ended_early: true,
+            ..Outcome::default()
+        }),
+        ran => ran,
     }
 }
 

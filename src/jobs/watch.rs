@@ -6,6 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+/// Work that can be left as it was when it is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("told to end before all was done: nothing of it is kept, the next run does it whole")]
+pub struct ToldToEnd;
+
 /// What a run tells whoever watches it, and what it is told. All copies are
 /// one.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +57,14 @@ impl Watch {
     /// Whether jobs were told to end.
     pub(super) fn is_ending(&self) -> bool {
         *self.0.is_ending.borrow()
+    }
+
+    /// Fails once jobs were told to end.
+    pub(super) fn go_on(&self) -> Result<(), ToldToEnd> {
+        match self.is_ending() {
+            true => Err(ToldToEnd),
+            false => Ok(()),
+        }
     }
 
     /// Waits until jobs are told to end.

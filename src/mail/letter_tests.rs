@@ -21,6 +21,7 @@ pub(super) fn shop() -> Shop {
         name: "Example Frames".into(),
         address: vec!["1 Sample Street".into(), "10000 Exampletown".into()],
         phone: Some("+00 000 0000".into()),
+        legal: Vec::new(),
         locale: "en".into(),
     }
 }

@@ -250,3 +250,42 @@ fn a_customer_is_written_to_in_their_language_and_others_in_the_shop_s() {
         assert!(text.starts_with(greeting), "{own:?} {shops}: {text}");
     }
 }
+
+#[test]
+fn a_replacement_is_not_promised_to_be_new() {
+    for (locale, new) in [("en", " new "), ("vi", "sản phẩm mới")] {
+        let letters = letters();
+        let shop = Shop {
+            locale: locale.into(),
+            ..shop()
+        };
+        let exchanges = samples(locale).into_iter();
+        let exchanges = exchanges.filter(|sample| sample.variant.starts_with("exchange_due"));
+        let texts = exchanges.map(|sample| sample.write(&letters, &shop).unwrap().text);
+        let texts: Vec<String> = texts.map(|text| text.to_lowercase()).collect();
+        assert!(texts.len() >= 6, "{locale}");
+        for text in texts {
+            assert!(!text.contains(new), "{locale}: {text}");
+        }
+    }
+}
+
+#[test]
+fn customers_and_nobody_else_read_what_the_law_wants() {
+    let shop = Shop {
+        legal: vec!["Register A 123".into(), "Tax 45 & 67".into()],
+        ..shop()
+    };
+    for sample in samples("en") {
+        let letter = sample.write(&letters(), &shop).unwrap();
+        let is_customers = matches!(sample.addressee, Addressee::Customer { .. });
+        let text_ends = letter.text.ends_with("Register A 123\nTax 45 & 67\n");
+        assert_eq!(
+            text_ends, is_customers,
+            "{}\n{}",
+            sample.variant, letter.text
+        );
+        let stands = letter.html.contains("Tax 45 &amp; 67");
+        assert_eq!(stands, is_customers, "{}\n{}", sample.variant, letter.html);
+    }
+}

@@ -13,6 +13,8 @@ pub struct Shop {
     pub address: Vec<String>,
     /// Its phone number, as customers dial it.
     pub phone: Option<String>,
+    /// What the law wants under a letter to a customer, a line each.
+    pub legal: Vec<String>,
     /// The language of its letters, such as `en` or `pt-BR`.
     pub locale: String,
 }

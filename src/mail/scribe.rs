@@ -127,6 +127,10 @@ impl<'t> Scribe<'t> {
         };
         let mut greeting = self.paragraphs("greeting", &frame)?;
         greeting.extend(intro);
+        let mut footnote = self.paragraphs("footnote", &frame)?;
+        if matches!(addressee, Addressee::Customer { .. }) {
+            footnote.extend(self.shop.legal.iter().cloned());
+        }
         let page = Page {
             subject,
             greeting,
@@ -134,7 +138,7 @@ impl<'t> Scribe<'t> {
             is_numbered: matters > 1,
             closing: self.paragraphs("closing", &frame)?,
             shop: &self.shop,
-            footnote: self.paragraphs("footnote", &frame)?,
+            footnote,
         };
         let values = page.values(self.locale, self.shop_values.clone());
         Ok(Letter {
@@ -261,6 +265,7 @@ fn clean_shop(shop: &Shop) -> Shop {
         name: one_line(&shop.name),
         address: clean_lines(&shop.address),
         phone: shop.phone.as_deref().map(one_line),
+        legal: clean_lines(&shop.legal),
         locale: shop.locale.clone(),
     }
 }
@@ -289,6 +294,7 @@ mod tests {
             name: "Example".into(),
             address: Vec::new(),
             phone: None,
+            legal: Vec::new(),
             locale: "en".into(),
         };
         for (locale, minor, currency, expected) in [

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::StoreError;
+use super::commands::message_retried;
 use super::engine::{Kind, Page, Row, Tx, select, write};
 use super::notices::IS_READY;
 use crate::policy::Instant;
@@ -255,10 +256,15 @@ pub async fn messages_drop(tx: &mut Tx<'_>, ids: &[i64]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Lets a message be tried again that failed or is uncertain; `false`: it is
-/// neither. One that the server may have keeps its bytes; the notices of
+/// Lets a message be tried again that failed or is uncertain, by a command
+/// that is recorded; `false`: it is neither. One that the server may have keeps its bytes; the notices of
 /// another are free, to be composed for the address that holds now.
-pub async fn message_retry(tx: &mut Tx<'_>, id: i64, now: Instant) -> Result<bool, StoreError> {
+pub async fn message_retry(
+    tx: &mut Tx<'_>,
+    id: i64,
+    change_set: i64,
+    now: Instant,
+) -> Result<bool, StoreError> {
     let found = message_get(tx, id).await?.filter(|message| {
         matches!(
             message.state,
@@ -268,6 +274,7 @@ pub async fn message_retry(tx: &mut Tx<'_>, id: i64, now: Instant) -> Result<boo
     let Some(message) = found else {
         return Ok(false);
     };
+    message_retried(tx, id, change_set).await?;
     // One that another address was told of is to be told to this one too.
     let sql = "UPDATE notices SET disposition = 'queued', cause = NULL \
          WHERE disposition IN ('failed', 'held', 'sent') \

@@ -33,6 +33,7 @@
 mod agenda;
 mod bounces;
 mod cases;
+mod commands;
 mod delivery;
 mod engine;
 mod forget;
@@ -53,6 +54,7 @@ mod surge;
 pub use agenda::*;
 pub use bounces::*;
 pub use cases::*;
+pub use commands::{Given, commands_on_message, commands_on_order};
 pub use delivery::*;
 pub use engine::{Ahead, Copied, Lock, ReadAhead, Reader, Session, Store, StoreError, Tx, copy};
 pub use forget::*;

@@ -325,6 +325,10 @@ pub async fn notices_undo(tx: &mut Tx<'_>, after: Instant) -> Result<u64, StoreE
     let sql = "DELETE FROM notices WHERE recorded_at > $1 AND disposition <> 'sent' \
          AND NOT EXISTS (SELECT 1 FROM message_notices WHERE notice_id = notices.id)";
     let forgotten = write(sql).bind(after).execute(tx).await?;
+    // SQLite gives the number of one that is gone to another.
+    let sql = "UPDATE message_retries SET notice_id = NULL \
+         WHERE NOT EXISTS (SELECT 1 FROM notices WHERE id = notice_id)";
+    write(sql).execute(tx).await?;
     write("UPDATE agenda SET next_at = 0").execute(tx).await?;
     Ok(forgotten)
 }

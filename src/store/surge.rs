@@ -2,7 +2,7 @@
 //! is held because they are too many (spec, section 5).
 
 use super::StoreError;
-use super::engine::{Page, Row, Statement, Tx, select, write};
+use super::engine::{Page, Statement, Tx, select, write};
 use super::messages::messages_drop;
 use super::notices::IS_READY;
 use crate::case::Fate;
@@ -26,6 +26,27 @@ const MESSAGES: &str = "FROM messages AS m WHERE m.state = 'ready' AND m.next_tr
 pub async fn surge_count(tx: &mut Tx<'_>, now: Instant, at_most: i64) -> Result<i64, StoreError> {
     let counted = counted(now, at_most).value(tx).await?;
     Ok(counted.unwrap_or(0))
+}
+
+/// The number of the newest message; 0: there is none.
+pub async fn message_newest(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let query = select("messages", ["coalesce(max(id), 0) AS id"], "FROM messages");
+    Ok(query.value(tx).await?.unwrap_or(0))
+}
+
+/// How many messages to customers that nobody has let go were composed after a
+/// message, and the newest message.
+pub async fn surge_composed(tx: &mut Tx<'_>, after: i64) -> Result<(usize, i64), StoreError> {
+    let columns = [
+        "count(*) FILTER (WHERE m.audience = 'customer' AND NOT EXISTS ( \
+             SELECT 1 FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
+              WHERE c.message_id = m.id AND n.cleared_in IS NOT NULL)) AS n",
+        "coalesce(max(m.id), $1) AS newest",
+    ];
+    let query = select("messages", columns, "FROM messages AS m WHERE m.id > $1");
+    let mut row = query.bind(after).one(tx).await?;
+    let found: i64 = row.get("n")?;
+    Ok((found.try_into().unwrap_or(0), row.get("newest")?))
 }
 
 fn counted(now: Instant, at_most: i64) -> Statement {
@@ -77,46 +98,6 @@ pub async fn surge_end(
         None => ending,
     };
     ending.execute(tx).await
-}
-
-/// Somebody's word on notices that the surge guard held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cleared {
-    /// The notice.
-    pub notice_id: i64,
-    /// By which command.
-    pub source: String,
-    /// When.
-    pub at: Instant,
-}
-
-const CLEARED: [&str; 3] = ["n.id", "s.source", "s.recorded_at"];
-
-fn cleared(mut row: Row) -> Result<Cleared, StoreError> {
-    Ok(Cleared {
-        notice_id: row.get("id")?,
-        source: row.get("source")?,
-        at: row.time("recorded_at")?,
-    })
-}
-
-/// Who let go, or gave up, notices of an order.
-pub async fn cleared_of_order(tx: &mut Tx<'_>, order_id: i64) -> Result<Vec<Cleared>, StoreError> {
-    let rest = "FROM notices AS n JOIN change_sets AS s ON s.id = n.cleared_in \
-         WHERE n.order_id = $1 ORDER BY n.id";
-    let query = select("notices", CLEARED, rest).bind(order_id);
-    query.rows(tx).await?.into_iter().map(cleared).collect()
-}
-
-/// Who let go notices that a message carries.
-pub async fn cleared_of_message(
-    tx: &mut Tx<'_>,
-    message_id: i64,
-) -> Result<Vec<Cleared>, StoreError> {
-    let rest = "FROM message_notices AS c JOIN notices AS n ON n.id = c.notice_id \
-          JOIN change_sets AS s ON s.id = n.cleared_in WHERE c.message_id = $1 ORDER BY n.id";
-    let query = select("notices", CLEARED, rest).bind(message_id);
-    query.rows(tx).await?.into_iter().map(cleared).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Long work on a terminal, and long work that is told to end.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::crash::{DELIVER, WHEN_RECORDED};
@@ -99,7 +99,7 @@ async fn assert_goes_on(shop: &Shop, server: Server) {
 async fn a_terminal_shows_how_far_deliver_is_and_can_end_it() {
     let (shop, server) = slow().await;
     let mut terminal = Terminal::start(&shop, &DELIVER);
-    terminal.wait_for("deliver: 2 sent, 0 failed, 1 left");
+    terminal.wait_for("deliver: 2 sent, 0 failed, about 1 left");
     // Control and C.
     terminal.press(b"\x03");
     terminal.wait_for("told to end before all was done");
@@ -215,4 +215,81 @@ async fn enforce_that_is_told_to_end_leaves_the_rest_to_the_next() {
     without.push("notices.id");
     let expected = undisturbed.dump(&without).await;
     assert_same(&shop.dump(&without).await, &expected, "ended early");
+}
+
+/// Waits until a process says that it was told to end.
+fn says_so(child: &mut Child) -> String {
+    let mut said = String::new();
+    let mut lines = BufReader::new(child.stderr.as_mut().unwrap());
+    while !said.contains("told to end by SIGTERM") {
+        assert!(lines.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    said
+}
+
+#[tokio::test]
+async fn an_import_that_is_told_to_end_imports_nothing() {
+    let shop = Shop::new("");
+    // More rows come for as long as nobody closes it.
+    let made = Command::new("mkfifo").arg(shop.path("orders.csv")).status();
+    assert!(made.unwrap().success());
+    let mut child = shop.command(&["import", "orders.csv"]);
+    let mut child = child.stderr(Stdio::piped()).spawn().unwrap();
+    let mut orders = fs::OpenOptions::new();
+    let mut orders = orders.write(true).open(shop.path("orders.csv")).unwrap();
+    let [(_, rows), _] = many_units(10_000);
+    let refused = rows.replace("EUR", "money");
+    orders.write_all(refused.as_bytes()).unwrap();
+    listens(&child).await;
+    terminate(&child);
+    says_so(&mut child);
+    let (_, rows) = rows.split_once('\n').unwrap();
+    orders.write_all(rows.as_bytes()).unwrap_or_default();
+    drop(orders);
+    ended_early(child);
+    assert_eq!(shop.rows("SELECT count(*) FROM orders").await, ["0"]);
+    assert_eq!(shop.rows("SELECT count(*) FROM change_sets").await, ["0"]);
+    let mut left: Vec<String> = fs::read_dir(shop.dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with("shop.db"))
+        .collect();
+    left.sort();
+    assert_eq!(left, ["orders.csv", "warrantyd.toml"]);
+    fs::remove_file(shop.path("orders.csv")).unwrap();
+    let [(name, rows), _] = many_units(10);
+    shop.write(name, rows);
+    shop.run_to(0, &["import", "orders.csv"]);
+    assert_eq!(shop.rows("SELECT count(*) FROM orders").await, ["10"]);
+}
+
+#[tokio::test]
+async fn a_report_that_is_told_to_end_publishes_nothing() {
+    let shop = Shop::new("[reports]\ndir = \"reports\"\n");
+    shop.import(&many_units(5)).await;
+    const REPORT: [&str; 4] = ["run", "report", "--at", "2025-06-05T09:00:00Z"];
+    let mut block = shop.connection().await;
+    block.rows(shop.take_all()).await;
+    if shop.engine() == Engine::Postgres {
+        block.rows("LOCK TABLE job_runs IN EXCLUSIVE MODE").await;
+    }
+    let mut child = shop.command(&REPORT);
+    let mut child = child.stderr(Stdio::piped()).spawn().unwrap();
+    listens(&child).await;
+    terminate(&child);
+    says_so(&mut child);
+    block.rows("ROLLBACK").await;
+    ended_early(child);
+    let set = shop.path("reports/2025-06-05");
+    assert_eq!(fs::read_dir(&set).unwrap().count(), 0);
+    let run = shop
+        .rows("SELECT state, error FROM job_runs")
+        .await
+        .remove(0);
+    assert!(
+        run.starts_with("failed|told to end before all was done: nothing"),
+        "{run}"
+    );
+    shop.run_to(0, &REPORT);
+    assert!(set.join("manifest.json").exists());
 }

@@ -1,8 +1,9 @@
 //! What a try leaves in the database, as the manual of the mail room says it;
 //! and the pause of a server that cannot be used.
 
+use tokio::task::JoinHandle;
 use warrantyd::config::JobName;
-use warrantyd::jobs::{self, When};
+use warrantyd::jobs::{self, Outcome, When};
 
 use crate::deliver::{Server, configure, customers, customers_of, mail, recipients, taken};
 use crate::shop::{Engine, Shop, at, by_clock, named};
@@ -204,6 +205,67 @@ async fn nodes_add_to_one_pause() {
     let micros = |time: &str| at(&format!("2025-06-05T{time}Z")).timestamp_micros();
     let expected = format!("{}|2|{}", micros("10:02:00"), micros("10:03:00"));
     assert_eq!(shop.rows(PAUSE).await, [expected]);
+}
+
+/// A run of a node with a server of its own.
+async fn node(shop: &Shop, port: u16, time: &'static str) -> JoinHandle<Outcome> {
+    configure(shop, &mail(port, ""));
+    let open = shop.open().await;
+    tokio::spawn(async move {
+        let done = jobs::deliver(&open, named(time)).await;
+        open.store.close().await;
+        done.unwrap()
+    })
+}
+
+#[tokio::test]
+async fn a_node_ends_a_pause_while_another_finds_a_fault() {
+    let micros = |time: &str| at(&format!("2025-06-05T{time}Z")).timestamp_micros();
+    let (since, next) = (micros("09:00:00"), micros("10:00:00"));
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let anew = format!("{}|1|{}", micros("10:02:00"), micros("10:03:00"));
+    for (ends_first, left) in [(true, vec![anew]), (false, Vec::new())] {
+        // On SQLite one run delivers at a time.
+        let shop = customers_of(Shop::on(Engine::Postgres, ""), &["ada", "bob"]).await;
+        let server = Server::start(&shop, &[]);
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = closed.local_addr().unwrap().port();
+        shop.execute(&format!(
+            "INSERT INTO mail_pause VALUES (1, {since}, 'down', 3, {next}); \
+             UPDATE notices SET disposition = 'held', cause = 'feed' WHERE ref = 'U-bob'"
+        ))
+        .await;
+        let (well, faulty) = (
+            (server.port, "2025-06-05T10:01:00Z"),
+            (closed, "2025-06-05T10:02:00Z"),
+        );
+        let (one, other) = match ends_first {
+            true => (well, faulty),
+            false => (faulty, well),
+        };
+        let mut block = shop.connection().await;
+        block
+            .rows("BEGIN; LOCK TABLE mail_pause IN EXCLUSIVE MODE")
+            .await;
+        let one = node(&shop, one.0, one.1).await;
+        shop.until(waiting, &["1"]).await;
+        shop.execute(
+            "UPDATE notices SET disposition = 'queued', cause = NULL WHERE cause = 'feed'",
+        )
+        .await;
+        let other = node(&shop, other.0, other.1).await;
+        shop.until(waiting, &["2"]).await;
+        block.rows("ROLLBACK").await;
+        let (one, other) = (one.await.unwrap(), other.await.unwrap());
+        assert_eq!(one.problem.is_some(), !ends_first);
+        assert_eq!(other.problem.is_some(), ends_first);
+        // What the later one found holds; ops are told of the one that ended.
+        assert_eq!(shop.rows(PAUSE).await, left, "{ends_first}");
+        let told = "SELECT count(*) FROM messages WHERE kind = 'ops'";
+        assert_eq!(shop.rows(told).await, ["1"], "{ends_first}");
+        server.stop();
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use strum::VariantArray;
 use warrantyd::case::Finding;
 
 use super::browser::browser;
+use super::deliver::{Server, configure, mail, taken};
 use super::shop::{CLAIMS, FILE_MAIL, Shop, named, one_unit};
 
 const TEMPLATES: &str = "templates = \"letters\"\n";
@@ -45,7 +46,7 @@ async fn a_customer_gets_the_shop_s_own_letter_in_their_language() {
     let parsed = mail_parser::MessageParser::default().parse(&raw).unwrap();
     assert_eq!(
         parsed.subject(),
-        Some("Bảo hành của sản phẩm Lamp kết thúc vào thứ Sáu, ngày 4 tháng 7 năm 2025")
+        Some("Thời hạn bảo hành của sản phẩm Lamp kết thúc vào thứ Sáu, ngày 4 tháng 7 năm 2025")
     );
     for body in [parsed.body_text(0), parsed.body_html(0)] {
         let body = body.unwrap();
@@ -109,6 +110,20 @@ fn doctor_says_what_fails() {
         .lines()
         .find(|line| line.contains("mail.password_file"));
     assert!(line.is_some_and(|line| line.contains("fail")), "{found}");
+}
+
+#[tokio::test]
+async fn doctor_asks_the_mail_server() {
+    let shop = Shop::new("");
+    let server = Server::start(&shop, &[]);
+    let settings = mail(server.port, "");
+    configure(&shop, &settings);
+    let found = printed(&shop.run_to(0, &["doctor"]));
+    assert!(found.contains("messages can be sent"), "{found}");
+    server.stop();
+    assert_eq!(taken(&shop).len(), 0);
+    let found = printed(&shop.run_to(1, &["doctor"]));
+    assert!(found.contains("Connection refused"), "{found}");
 }
 
 #[test]

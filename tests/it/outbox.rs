@@ -4,6 +4,7 @@ use std::fs;
 
 use super::shop::{
     CLAIMS, Engine, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, at, by_clock, named, one_unit,
+    stderr,
 };
 use warrantyd::config::JobName;
 use warrantyd::jobs;
@@ -113,10 +114,59 @@ async fn a_failed_message_is_tried_again_at_the_address_that_holds_now() {
     let order = order.replace("example.invalid", "example.com");
     shop.import(&[("orders.csv", format!("{ORDERS}{order}"))])
         .await;
-    shop.run_to(0, &["mail", "retry", "1"]);
+    let mut retry = shop.command(&["mail", "retry", "1"]);
+    assert!(retry.env("SUDO_USER", "ann").status().unwrap().success());
     shop.deliver(named("2025-06-20T10:05:00Z")).await.unwrap();
     assert_eq!(shop.rows(QUEUED).await, ["start|customer|sent"]);
     assert_eq!(subjects(&shop).len(), 1);
+    // Who said so is kept with the message, the one in its place and the notice.
+    for id in ["1", "2"] {
+        let said = stderr(&shop.run_to(0, &["mail", "show", id]));
+        assert!(said.starts_with("`mail retry 1 by ann` at 20"), "{said}");
+    }
+    let explained = String::from_utf8(shop.run_to(0, &["explain", "C-1"]).stdout).unwrap();
+    let expected = "notice to customer: sent, `mail retry 1 by ann` ";
+    assert!(explained.contains(expected), "{explained}");
+    // What is refused leaves no trace.
+    let before = shop.rows("SELECT count(*) FROM change_sets").await;
+    shop.run_to(2, &["mail", "retry", "2"]);
+    assert_eq!(shop.rows("SELECT count(*) FROM change_sets").await, before);
+}
+
+#[tokio::test]
+async fn a_file_of_the_server_s_is_missed_when_there_is_something_to_send() {
+    let encrypted = NO_SERVER.replace("tls=off", "tls=required");
+    let with_file = encrypted.replace("from", "ca_file = \"missing.pem\"\nfrom");
+    let shop = Shop::new(&with_file);
+    // Nothing is due.
+    let row = "C-1,U-1,repair,2025-06-21T09:00:00Z,,,2025-06-21T09:00:00Z,,,,\n";
+    let [orders, units] = one_unit("2025-06-19T10:00:00Z");
+    shop.import(&[orders, units]).await;
+    shop.enforce(named("2025-06-20T10:00:00Z")).await.unwrap();
+    let idle = shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
+    assert!(idle.counts.is_empty(), "{idle:?}");
+    assert_eq!(shop.rows("SELECT * FROM mail_pause").await, [""; 0]);
+    shop.import(&[("claims.csv", format!("{CLAIMS}{row}"))])
+        .await;
+    shop.enforce(named("2025-06-21T10:00:00Z")).await.unwrap();
+    // At night only what is for the shop would be sent.
+    let night = shop.deliver(named("2025-06-21T22:00:00Z")).await.unwrap();
+    assert!(night.counts.is_empty(), "{night:?}");
+    let failed = shop.deliver(named("2025-06-22T10:00:00Z")).await;
+    let error = format!("{:#}", failed.unwrap_err());
+    assert!(error.contains("missing.pem"), "{error}");
+    // It is the transport's fault: seen in `status`, and no notice is touched.
+    let cause = shop.rows("SELECT faults, cause FROM mail_pause").await;
+    assert!(
+        cause[0].starts_with("1|") && cause[0].contains("missing.pem"),
+        "{cause:?}"
+    );
+    assert_eq!(shop.rows(QUEUED).await, ["start|customer|queued"]);
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    shop.write("warrantyd.toml", config.replace(&with_file, FILE_MAIL));
+    shop.deliver(named("2025-06-22T10:05:00Z")).await.unwrap();
+    assert_eq!(shop.rows(QUEUED).await, ["start|customer|sent"]);
+    assert_eq!(shop.rows("SELECT * FROM mail_pause").await, [""; 0]);
 }
 
 #[tokio::test]

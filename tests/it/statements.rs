@@ -143,7 +143,7 @@ async fn too_many(shop: &Shop) {
     for name in [Some("O-1"), None] {
         assert_ne!(jobs::release(&open, name, now).await.unwrap(), 0);
     }
-    jobs::let_go_by(&open, 1).await.unwrap();
+    jobs::commands_on(&open, 1).await.unwrap();
     open.store.close().await;
     configure(shop, &config(FILE_MAIL));
 }
@@ -156,6 +156,7 @@ async fn record(shop: &Shop, fact: &str, now: &str) {
         name: "C-1",
         facts: &[fact.to_owned()],
         at: at(now),
+        person: None,
     };
     record_fact(&open, recording, at(now)).await.unwrap();
     open.store.close().await;

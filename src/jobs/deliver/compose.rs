@@ -32,22 +32,36 @@ pub(super) const PAGES_AHEAD: usize = 1;
 pub(super) type Composed = HashMap<i64, String>;
 
 /// Notices that are composed page by page.
-struct Stage {
+pub(super) struct Stage {
     audiences: Vec<Audience>,
     at_most: i64,
     /// The last one that was composed, in the order of times and numbers.
     after: Option<(Instant, i64)>,
-    /// Customers of whom nobody has let go what was composed.
+    /// Customers of whom nobody has let go what this node composed.
     unasked: HashSet<String>,
+    /// Such messages that other nodes composed meanwhile.
+    of_others: usize,
+    /// The newest message that is counted.
+    newest: i64,
 }
 
-/// All that somebody receives.
-fn stages(contacts: &Contacts, customers_too: bool) -> Vec<Stage> {
+impl Stage {
+    /// Whether anything is ready.
+    pub async fn is_ready(&self, tx: &mut Tx<'_>, now: Instant) -> Result<bool> {
+        let found = store::notices_ready(tx, now, &self.audiences, None, 1).await?;
+        Ok(!found.is_empty())
+    }
+}
+
+/// All that somebody receives; messages up to `newest` are counted.
+pub(super) fn stages(contacts: &Contacts, customers_too: bool, newest: i64) -> Vec<Stage> {
     let stage = |audiences, at_most| Stage {
         audiences,
         at_most,
         after: None,
         unasked: HashSet::new(),
+        of_others: 0,
+        newest,
     };
     let mut stages = vec![stage(received_inside(contacts), INSIDE_A_PAGE)];
     if customers_too {
@@ -86,8 +100,12 @@ fn received_inside(contacts: &Contacts) -> Vec<Audience> {
 impl Run<'_> {
     /// Turns all notices that are ready into messages, and gives them page by
     /// page, as long as somebody takes them.
-    pub(super) async fn compose_ready(&self, pages: mpsc::Sender<Composed>) -> Result<()> {
-        for mut stage in stages(&self.shop.config.contacts, self.customers_too) {
+    pub(super) async fn compose_ready(
+        &self,
+        pages: mpsc::Sender<Composed>,
+        newest: i64,
+    ) -> Result<()> {
+        for mut stage in stages(&self.shop.config.contacts, self.customers_too, newest) {
             while !self.is_ending()
                 && let Some(page) = self.compose_page(&mut stage).await?
             {
@@ -115,7 +133,7 @@ impl Run<'_> {
         let parts = match *audiences == [Audience::Customer] {
             true => {
                 let customers = self.customers(&mut tx, &found).await?;
-                if self.is_surge(&mut stage.unasked, &customers) {
+                if self.is_surge(&mut tx, stage, &customers).await? {
                     return Ok(None);
                 }
                 in_parts(customers)
@@ -123,23 +141,29 @@ impl Run<'_> {
             false => vec![found],
         };
         let composed = self.compose_parts(&mut tx, parts).await?;
+        stage.newest = composed.keys().copied().fold(stage.newest, i64::max);
         tx.commit().await?;
         Ok(Some(composed))
     }
 
-    /// Whether more customers came while the run was at work than the surge
-    /// guard lets pass: then the next run asks.
-    fn is_surge(
+    /// Whether more customers came while the run was at work, here and on other
+    /// nodes, than the surge guard lets pass: then the next run asks.
+    async fn is_surge(
         &self,
-        unasked: &mut HashSet<String>,
+        tx: &mut Tx<'_>,
+        stage: &mut Stage,
         customers: &BTreeMap<String, Vec<ReadyNotice>>,
-    ) -> bool {
+    ) -> Result<bool> {
+        let (of_others, newest) = store::surge_composed(tx, stage.newest).await?;
+        stage.of_others += of_others;
+        stage.newest = newest;
         let is_unasked = |own: &Vec<ReadyNotice>| own.iter().any(|notice| !notice.is_cleared);
         let here = customers.iter().filter(|(_, own)| is_unasked(own));
-        unasked.extend(here.map(|(customer_ref, _)| customer_ref.clone()));
-        let is_surge = unasked.len() > self.mail.surge_limit;
+        let here = here.map(|(customer_ref, _)| customer_ref.clone());
+        stage.unasked.extend(here);
+        let is_surge = stage.unasked.len() + stage.of_others > self.mail.surge_limit;
         self.count("at_limit", is_surge.into());
-        is_surge
+        Ok(is_surge)
     }
 
     /// Composes notices; the letters of one part are written while the next is

@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 
-use self::compose::{Composed, PAGES_AHEAD};
+use self::compose::{Composed, PAGES_AHEAD, stages};
 use self::due::Due;
 pub use self::pace::Pace;
 use self::pause::{Health, is_left_alone};
@@ -40,6 +40,7 @@ use super::{Outcome, Refused, Shop, When};
 use crate::case::{PlanContext, Rules};
 use crate::clock::Stopwatch;
 use crate::config::{Mail, OnUncertain};
+use crate::mail::Delivery;
 use crate::policy::Instant;
 use crate::store::{self, MailPause, Message, MessageState, Try};
 
@@ -100,8 +101,8 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     run.tell_of_feed(&guard).await?;
     run.let_go().await?;
     run.foretell().await?;
-    run.hold_surge().await?;
-    let sent = run.send().await;
+    let newest = run.hold_surge().await?;
+    let sent = run.send(newest).await;
     run.keep_health().await?;
     sent?;
     Ok(mem::take(&mut *run.outcome()))
@@ -197,9 +198,22 @@ impl Run<'_> {
     }
 
     /// Hands over what was composed before, then what is ready, which is
-    /// composed beside it.
-    async fn send(&self) -> Result<()> {
-        let transport = transport(self.mail)?;
+    /// composed beside it; the surge guard has counted the messages up to
+    /// `newest`.
+    async fn send(&self, newest: i64) -> Result<()> {
+        let transport = match transport(self.mail) {
+            Ok(transport) => transport,
+            // Such as a file that cannot be read. With nothing to send that is
+            // `doctor`'s to say.
+            Err(_) if !self.has_work().await? => return Ok(()),
+            Err(error) => {
+                self.health().learn(&Delivery::NotSent {
+                    cause: format!("{error:#}"),
+                    transport_fault: true,
+                });
+                return Err(error);
+            }
+        };
         let mut belt = Belt::start(&transport, self.mail.sessions, self.shop);
         let mut due = Due::default();
         // These come first as some of them are composed anew: the numbers of
@@ -219,11 +233,23 @@ impl Run<'_> {
             let ended = self.wind_down(belt).await;
             sent.map(drop).and(ended)
         };
-        let (composed, sent) = tokio::join!(self.compose_ready(pages), sending);
+        let (composed, sent) = tokio::join!(self.compose_ready(pages, newest), sending);
         if let (Err(error), Err(_)) = (&composed, &sent) {
             tracing::error!("composing ended, too: {error:#}");
         }
         sent.and(composed)
+    }
+
+    /// Whether anything is due or ready.
+    async fn has_work(&self) -> Result<bool> {
+        let (now, customers_too) = (self.now, self.customers_too);
+        let mut tx = self.shop.store.read().await?;
+        let (waiting, _) = store::messages_expected(&mut tx, now, customers_too).await?;
+        let mut has_work = waiting > 0;
+        for stage in stages(&self.shop.config.contacts, customers_too, 0) {
+            has_work |= stage.is_ready(&mut tx, now).await?;
+        }
+        Ok(has_work)
     }
 
     /// Hands over what is due, and what is composed meanwhile; `false`: the run

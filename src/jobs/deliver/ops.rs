@@ -51,18 +51,21 @@ impl Run<'_> {
     }
 
     /// Holds all that this run would send to customers, if it is more than is
-    /// believed without asking, and tells ops.
-    pub(super) async fn hold_surge(&self) -> Result<()> {
+    /// believed without asking, and tells ops. Gives the newest message that it
+    /// has counted.
+    pub(super) async fn hold_surge(&self) -> Result<i64> {
         if !self.customers_too {
-            return Ok(());
+            return Ok(0);
         }
         let limit = self.mail.surge_limit;
         let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let mut tx = self.shop.store.write().await?;
         // Nobody composes meanwhile.
         tx.alone("compose").await?;
+        let newest = store::message_newest(&mut tx).await?;
         if store::surge_count(&mut tx, self.now, more).await? < more {
-            return Ok(tx.commit().await?);
+            tx.commit().await?;
+            return Ok(newest);
         }
         // Nor decides.
         store::guard_take(&mut tx).await?;
@@ -87,7 +90,7 @@ impl Run<'_> {
         tx.commit().await?;
         tracing::warn!(limit, held, "too many messages to customers at once: held");
         self.count("held", held);
-        Ok(())
+        Ok(newest)
     }
 
     /// Puts a message to each of ops into the outbox; the same key tells once.

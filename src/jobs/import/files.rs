@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{ImportFile, Imported, Recording, import, record};
+use super::{ImportError, ImportFile, Imported, Recording, import, record};
 use crate::case::Entity;
 use crate::intake::{Rules, entity_of};
 use crate::jobs::{Outcome, Refused, Shop, When, policy_texts};
@@ -122,7 +122,15 @@ pub async fn import_files(
         policies: &policies,
     };
     let mut session = shop.store.session().await?;
-    let imported = import(&mut session, files, rules, now, progress).await?;
+    let mut progress = |rows| {
+        progress(rows);
+        shop.watch.go_on()
+    };
+    let imported = import(&mut session, files, rules, now, &mut progress).await;
+    let imported = imported.map_err(|error| match error {
+        ImportError::ToldToEnd(told) => told.into(),
+        error => anyhow::Error::from(error),
+    })?;
     drop(session);
     let mut tx = shop.store.write().await?;
     store::feed_write(&mut tx, now).await?;

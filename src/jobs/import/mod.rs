@@ -24,6 +24,7 @@ use self::batch::Batch;
 use self::page::{Done, RefusedRow, RowOutcome};
 use crate::case::Entity;
 use crate::intake::{FileError, Header, Rejects, RowReader, Rules};
+use crate::jobs::ToldToEnd;
 use crate::policy::Instant;
 use crate::store::{Session, StoreError};
 
@@ -85,6 +86,9 @@ pub enum ImportError {
     /// The fact to record breaks a rule.
     #[error("{0}")]
     Refused(String),
+    /// Whoever is told of the rows does not want to go on.
+    #[error("{0}")]
+    ToldToEnd(#[from] ToldToEnd),
     /// The database failed; it is as it was.
     #[error("nothing was imported: {0}")]
     Store(StoreError),
@@ -103,16 +107,20 @@ impl From<StoreError> for ImportError {
     }
 }
 
+/// Is told of rows that were read, and says whether to go on.
+pub type Progress<'p> = dyn FnMut(u64) -> Result<(), ToldToEnd> + Send + 'p;
+
 /// Imports files as one batch: orders first, then units, claims and waits.
 ///
 /// A file that is no table refuses the batch before anything is read; a bad
-/// row goes to the file's rejects. `progress` is told of each page's rows.
+/// row goes to the file's rejects. `progress` is told of each page's rows, and
+/// says whether to go on: until it was told of the last one, nothing changes.
 pub async fn import(
     conn: &mut Session,
     files: &[ImportFile],
     rules: Rules<'_>,
     now: Instant,
-    progress: &mut (dyn FnMut(u64) + Send),
+    progress: &mut Progress<'_>,
 ) -> Result<Imported, ImportError> {
     let mut open: Vec<OpenFile> = files.iter().map(OpenFile::open).collect::<Result<_, _>>()?;
     open.sort_by_key(|file| file.header.entity);
@@ -190,7 +198,7 @@ impl OpenFile {
         &mut self,
         batch: &mut Batch<'_>,
         place: usize,
-        progress: &mut (dyn FnMut(u64) + Send),
+        progress: &mut Progress<'_>,
     ) -> Result<(), ImportError> {
         let Some(reader) = self.reader.take() else {
             return Ok(());
@@ -206,8 +214,7 @@ impl OpenFile {
             for refused in page.refused {
                 self.refuse(&refused)?;
             }
-            progress(count as u64);
-            Ok(())
+            Ok(progress(count as u64)?)
         };
         batch.stage(place, &header, rows, done).await
     }

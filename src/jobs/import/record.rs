@@ -24,6 +24,8 @@ pub struct Recording<'a> {
     pub facts: &'a [String],
     /// When it happened.
     pub at: Instant,
+    /// Who says so, if that is known.
+    pub person: Option<&'a str>,
 }
 
 /// Records facts of one row, under the checks of an import. The row is known,
@@ -43,12 +45,15 @@ pub async fn record(
         names.push(name.to_owned());
         cells.push(cell);
     }
-    let source = format!(
+    let mut source = format!(
         "record {} {} {}",
         entity.one(),
         recording.name,
         names.get(1..).unwrap_or_default().join(" ")
     );
+    if let Some(person) = recording.person {
+        source += &format!(" by {person}");
+    }
     let header = Header::of(entity, names).map_err(ImportError::Refused)?;
     let row = RawRow {
         line: 1,

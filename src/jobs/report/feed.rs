@@ -81,7 +81,8 @@ impl AsOf {
     }
 }
 
-/// Reads all that a source gives as of a time, and hands it to `take`.
+/// Reads all that a source gives as of a time, and hands it to `take`, unless
+/// jobs are told to end.
 pub async fn feed(
     shop: &Shop,
     tx: Tx<'static>,
@@ -102,6 +103,7 @@ pub async fn feed(
     };
     let reading = tokio::spawn(reader.read(source));
     while let Some(page) = read.recv().await {
+        shop.watch.go_on()?;
         page.await??.into_iter().try_for_each(&mut take)?;
     }
     reading.await.context("reading for a report")?

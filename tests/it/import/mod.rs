@@ -66,7 +66,7 @@ impl Shop {
             calendar: &self.calendar,
             policies: &self.policies,
         };
-        import(&mut self.session, &batch, rules, now(), &mut |_| {}).await
+        import(&mut self.session, &batch, rules, now(), &mut |_| Ok(())).await
     }
 
     async fn import(&mut self, files: &[(&str, &str)]) -> Imported {
@@ -85,6 +85,7 @@ impl Shop {
             name,
             facts: &facts,
             at: now(),
+            person: None,
         };
         let rules = Rules {
             calendar: &self.calendar,

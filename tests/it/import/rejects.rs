@@ -96,7 +96,7 @@ async fn cells_that_no_file_should_hold_are_refused_and_shown_as_far_as_possible
         calendar: &shop.calendar,
         policies: &shop.policies,
     };
-    let done = import(&mut shop.session, &[file], rules, now(), &mut |_| {})
+    let done = import(&mut shop.session, &[file], rules, now(), &mut |_| Ok(()))
         .await
         .unwrap();
     assert_eq!(counts(&done.files[0]), [5, 1, 0, 0, 4]);
@@ -157,7 +157,8 @@ async fn many_bad_rows_stream_to_the_rejects() {
     };
     let mut told = 0;
     let done = import(&mut shop.session, &[file], rules, now(), &mut |rows| {
-        told += rows
+        told += rows;
+        Ok(())
     })
     .await
     .unwrap();
