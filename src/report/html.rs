@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use minijinja::{Environment, HtmlEscape, UndefinedBehavior, Value, context};
+use minijinja::{HtmlEscape, Value, context};
 
 use super::ReportName;
 use super::cell::Cell;
 use super::table::Scope;
+use super::template::render;
 
 const TEMPLATE: &str = include_str!("../../templates/report/table.html");
 
@@ -47,12 +48,4 @@ pub(super) fn write_cell(out: &mut impl Write, cell: &Cell<'_>, text: &str) -> i
 fn parts() -> io::Result<(&'static str, &'static str)> {
     let parts = TEMPLATE.split_once(ROWS);
     parts.ok_or_else(|| io::Error::other("table.html has no place for the rows"))
-}
-
-fn render(template: &str, values: Value) -> io::Result<String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let rendered = environment.render_named_str("table.html", template, values);
-    // The last line end of a template is not part of it.
-    rendered.map(|text| text + "\n").map_err(io::Error::other)
 }

@@ -21,6 +21,7 @@ mod rows;
 mod sorted;
 mod summary;
 mod table;
+mod template;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -8,8 +8,18 @@ use super::shop::{CLAIMS, Engine, ORDERS, Shop, UNITS};
 /// When the page is of. Repairs are promised within 20 days.
 const AT: &str = "2025-07-01T06:00:00Z";
 
+/// On paper this takes several lines.
+const ASSIGNEE: &str = "tom-of-the-workshop-in-which-all-the-lamps-are-repaired@example.com";
+
+/// What refunds are owed in.
+const CURRENCIES: [&str; 4] = ["EUR", "KWD", "USD", "VND"];
+
+/// The colours that a reader may have chosen, as the browser is told.
+const LIGHT: &str = "--blink-settings=preferredColorScheme=1";
+const DARK: &str = "--blink-settings=preferredColorScheme=0";
+
 /// A shop that is late with so many repairs, one a day later than the next,
-/// and that keeps some promises.
+/// that keeps some promises, and that owes refunds.
 fn late_shop(count: usize) -> Shop {
     let shop = Shop::on(Engine::Sqlite, "[reports]\ndir = \"reports\"\n");
     let (mut orders, mut units, mut claims) =
@@ -18,9 +28,8 @@ fn late_shop(count: usize) -> Shop {
         orders +=
             &format!("O-{name},K-{name},Ada,ada@example.com,2024-12-20,2025-01-05,EUR,9.00\n");
         units += &format!("U-{name},O-{name},Lamp,hardware,,\n");
-        claims += &format!(
-            "C-{name},U-{name},repair,2025-01-06,tom@example.com,,{received},,,{repaired},\n"
-        );
+        claims +=
+            &format!("C-{name},U-{name},repair,2025-01-06,{ASSIGNEE},,{received},,,{repaired},\n");
     };
     for n in 0..count {
         let day = 10 + n % 20;
@@ -42,6 +51,16 @@ fn late_shop(count: usize) -> Shop {
         );
     }
     add("open".to_owned(), "2025-06-15 09:00", "");
+    let mut cancelled =
+        "order_ref,customer_ref,customer_email,placed_at,paid_at,cancelled_at,currency,total\n"
+            .to_owned();
+    for currency in CURRENCIES {
+        cancelled += &format!(
+            "O-{currency},K-{currency},ada@example.com,2025-06-01,2025-06-02,2025-06-29,{currency},12345678\n"
+        );
+    }
+    shop.write("cancelled.csv", cancelled);
+    shop.run_to(0, &["import", "--as", "orders", "cancelled.csv"]);
     fs::create_dir(shop.path("facts")).unwrap();
     shop.write("facts/orders.csv", orders);
     shop.write("facts/units.csv", units);
@@ -56,7 +75,12 @@ fn page_of(shop: &Shop) -> std::path::PathBuf {
 }
 
 /// What a script finds in the page, with a window of a size around it.
-fn found(shop: &Shop, (width, height): (u16, u16), script: &str) -> String {
+fn found(shop: &Shop, size: (u16, u16), script: &str) -> String {
+    found_in(LIGHT, shop, size, script)
+}
+
+/// The same where the reader has chosen light or dark colours.
+fn found_in(scheme: &str, shop: &Shop, (width, height): (u16, u16), script: &str) -> String {
     let harness = format!(
         r#"<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">
 <iframe id="frame" style="border:0;width:{width}px;height:{height}px" src="{page}"></iframe><script>
@@ -71,7 +95,11 @@ frame.onload = () => {{
     );
     shop.write("harness.html", harness);
     let size = format!("--window-size={width},{height}");
-    let ran = browser(shop, &shop.path("harness.html"), &["--dump-dom", &size]);
+    let ran = browser(
+        shop,
+        &shop.path("harness.html"),
+        &["--dump-dom", &size, scheme],
+    );
     let dom = String::from_utf8(ran.stdout).unwrap();
     let found = dom
         .split_once("FOUND&lt;")
@@ -136,13 +164,50 @@ fn the_figures_stand_on_the_first_screen_and_nothing_is_wider_than_a_phone() {
             .reduce((one, other) => Math.max(one, other));"#,
     );
     assert!(lowest.parse::<f64>().unwrap() < 800.0, "{lowest}");
+    // The figures and their changes need no scrolling, and a long table does
+    // not push away what follows.
     for width in [390, 1280] {
         let wide = found(
             &shop,
             (width, 800),
-            "return page.documentElement.scrollWidth;",
+            r#"const next = all("h2").find((one) => one.textContent.startsWith("Falls due"));
+            return [
+                page.documentElement.scrollWidth,
+                all(".top .table").every((one) => one.scrollWidth <= one.clientWidth),
+                next.getBoundingClientRect().top < 2000,
+            ].join();"#,
         );
-        assert_eq!(wide, width.to_string());
+        assert_eq!(wide, format!("{width},true,true"));
+    }
+}
+
+/// WCAG 2.2, 1.4.3: text stands out 4.5 to 1 from what is behind it.
+#[test]
+fn every_text_can_be_read_in_light_and_in_dark() {
+    let shop = late_shop(30);
+    let script = r#"
+const style = (one) => page.defaultView.getComputedStyle(one);
+const parts = (color) => color.match(/[\d.]+/g).map(Number);
+const linear = (part) => part <= 10 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4;
+const light = (color) => {
+  const [red, green, blue] = parts(color).map(linear);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+};
+const behind = (one) => parts(style(one).backgroundColor)[3] === 0
+  ? behind(one.parentElement) : style(one).backgroundColor;
+const isPale = (one) => {
+  const ink = light(one.closest("svg") ? style(one).fill : style(one).color);
+  const ratio = ink / light(behind(one));
+  return Math.max(ratio, 1 / ratio) < 4.5;
+};
+const hasText = (one) => Array.from(one.childNodes)
+  .some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim() !== "");
+const texts = all("body *").filter((one) => !one.matches("script, title, desc") && hasText(one));
+const pale = texts.filter(isPale).map((one) => one.outerHTML).join();
+return [texts.length > 100, light(style(page.body).backgroundColor) > 0.5, pale].join();"#;
+    for (is_light, scheme) in [(true, LIGHT), (false, DARK)] {
+        let found = found_in(scheme, &shop, (1280, 800), script);
+        assert_eq!(found, format!("true,{is_light},"));
     }
 }
 
@@ -166,11 +231,13 @@ fn every_chart_is_named_and_has_its_numbers_beside() {
 fn on_paper_no_table_is_cut() {
     let shop = late_shop(230);
     let sheets = on_paper(&shop, &page_of(&shop));
-    let rows = |page: &str| page.matches("claim C-0").count();
-    let with_rows: Vec<&String> = sheets.iter().filter(|page| rows(page) > 0).collect();
-    assert!(with_rows.len() > 2, "{sheets:?}");
-    assert_eq!(with_rows.iter().map(|page| rows(page)).sum::<usize>(), 200);
-    for page in with_rows {
-        assert!(page.contains("Who has it"), "{page}");
+    // A reference begins, and an address ends, on the sheet where its row stands.
+    let rows = |sheet: &str| sheet.matches("C-").count();
+    assert_eq!(sheets.iter().map(|sheet| rows(sheet)).sum::<usize>(), 201);
+    assert!(sheets.iter().filter(|sheet| rows(sheet) > 1).count() > 4);
+    for sheet in &sheets {
+        assert_eq!(sheet.matches('@').count(), rows(sheet), "{sheet}");
+        // One row alone is that of what falls due.
+        assert!(rows(sheet) < 2 || sheet.contains("Level"), "{sheet}");
     }
 }

@@ -6,7 +6,6 @@ use std::io;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use chrono::NaiveDate;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
 use ring::digest::{SHA256, digest};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -20,6 +19,7 @@ use super::{RECENT_DAYS, Summary};
 use crate::policy::{Money, Window};
 use crate::report::compliance::percent;
 use crate::report::table::Scope;
+use crate::report::template::render;
 
 const TEMPLATE: &str = include_str!("../../../templates/report/summary.html");
 
@@ -57,11 +57,7 @@ pub(in crate::report) fn page(scope: &Scope<'_>, summary: &Summary) -> io::Resul
         repairs: repairs(summary),
         ageing: ageing(summary),
     };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment
-        .render_named_str("summary.html", TEMPLATE, Serde(page))
-        .map_err(io::Error::other)
+    render(TEMPLATE, Serde(page))
 }
 
 /// All that the template may use.
