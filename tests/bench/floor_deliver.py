@@ -16,12 +16,11 @@ READY = """SELECT n.id, n.order_id FROM notices AS n
     WHERE n.disposition = 'queued' AND n.audience = 'customer' AND n.ready_at <= ?
     ORDER BY n.ready_at, n.id LIMIT ?"""
 # All that is ready for the customers of some orders.
-BESIDE = """SELECT n.id, n.order_id, o.customer_ref, k.email
+BESIDE = """SELECT n.id, n.order_id, o.customer_ref, o.customer_email
      FROM (SELECT DISTINCT p.customer_ref FROM {ids} AS page
              {then} orders AS p ON p.id = page.id) AS own
      {then} orders AS o ON o.customer_ref = own.customer_ref
      {then} notices AS n ON n.order_id = o.id
-     {then} customers AS k ON k.customer_ref = o.customer_ref
     WHERE n.disposition || '' = 'queued' AND n.audience || '' = 'customer' AND n.ready_at <= ?
     ORDER BY o.customer_ref, n.order_id, n.id"""
 CASES = [
