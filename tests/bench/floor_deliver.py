@@ -38,13 +38,14 @@ KEEP = """UPDATE messages SET state = 'sent', tries = tries + 1, next_try_at = N
 SENT = """UPDATE notices SET disposition = 'sent'
     WHERE id IN (SELECT c.notice_id FROM {ids} AS page
                  {then} message_notices AS c ON c.message_id = page.id)"""
+BODIES = """INSERT INTO message_bodies (message_id, raw)
+    SELECT page.id, body.raw FROM {ids} AS page, (SELECT CAST(? AS TEXT) AS raw) AS body"""
 ADDED = {
     "messages": {
         "id": "bigint", "message_id": "text", "kind": "text", "audience": "text",
         "recipient": "text", "subject": "text", "state": "text", "composed_at": "bigint",
         "next_try_at": "bigint",
     },
-    "message_bodies": {"message_id": "bigint", "raw": "text"},
     "message_notices": {"message_id": "bigint", "notice_id": "bigint"},
 }
 
@@ -86,7 +87,7 @@ class Database:
         else:
             arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
             lists = [list(column) for column in zip(*rows)]
-            self.cursor.execute(f"{into} SELECT * FROM unnest({arrays})", lists, binary=True)
+            self.cursor.execute(f"{into} SELECT * FROM unnest({arrays})", lists)
 
 
 def compose(database: Database, now: int, body: str) -> list[int]:
@@ -109,9 +110,10 @@ def compose(database: Database, now: int, body: str) -> list[int]:
         (id, f"<floor-{id}@shop.example>", "notices", "customer", email, "A subject", "ready",
          now, now) for id, email in customers.values()
     ])
-    database.add("message_bodies", [(id, body) for id, _ in customers.values()])
+    ids = [id for id, _ in customers.values()]
+    database.do(BODIES, body, ids=ids)
     database.add("message_notices", carried)
-    return [id for id, _ in customers.values()]
+    return ids
 
 
 def main(url: str, now: int, size: int, *source: str) -> None:
