@@ -1,6 +1,7 @@
 //! What is said to a mail server, in which order (RFC 5321).
 
 use lettre::Address;
+use memchr::memmem;
 
 use super::answer::Fault;
 use super::opening::open;
@@ -127,15 +128,40 @@ impl Conversation {
 /// 5321, 4.5.2), and the line that ends it.
 fn with_final_dot(raw: &[u8]) -> Vec<u8> {
     let mut sent = Vec::with_capacity(raw.len() + raw.len() / 64 + 5);
-    for line in raw.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b".") {
-            sent.push(b'.');
-        }
-        sent.extend_from_slice(line);
+    if raw.starts_with(b".") {
+        sent.push(b'.');
     }
+    let mut rest = raw;
+    while let Some(end) = memmem::find(rest, b"\n.") {
+        let (lines, next) = rest.split_at(end + 1);
+        sent.extend_from_slice(lines);
+        sent.push(b'.');
+        rest = next;
+    }
+    sent.extend_from_slice(rest);
     if !sent.ends_with(b"\r\n") {
         sent.extend_from_slice(b"\r\n");
     }
     sent.extend_from_slice(b".\r\n");
     sent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_that_begins_with_a_dot_gets_another() {
+        for (raw, sent) in [
+            ("", "\r\n.\r\n"),
+            ("a", "a\r\n.\r\n"),
+            ("a\r\n", "a\r\n.\r\n"),
+            (".a\r\nb.\r\n", "..a\r\nb.\r\n.\r\n"),
+            ("a\r\n.\r\n..\r\n.b\r\n", "a\r\n..\r\n...\r\n..b\r\n.\r\n"),
+            ("a.\n.b", "a.\n..b\r\n.\r\n"),
+            ("a\r\n.", "a\r\n..\r\n.\r\n"),
+        ] {
+            assert_eq!(with_final_dot(raw.as_bytes()), sent.as_bytes(), "{raw:?}");
+        }
+    }
 }

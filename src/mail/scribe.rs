@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use minijinja::{Error, Value, context};
 
 use crate::policy::{Audience, Money, Step, Window};
@@ -159,13 +159,7 @@ impl<'t> Scribe<'t> {
 
     /// A date in the locale's words.
     pub(super) fn date(&self, date: NaiveDate) -> Result<String, Error> {
-        let values = context! {
-            weekday => date.weekday().num_days_from_monday(),
-            day => date.day(),
-            month => date.month0(),
-            year => date.year(),
-        };
-        self.templates.render(self.locale, "date", &values)
+        self.templates.date(self.locale, date)
     }
 
     /// A promise's name, and that of what it hangs on.

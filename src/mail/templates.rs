@@ -5,11 +5,13 @@
 //! subject, the rest are paragraphs. The two parts of the message are laid out
 //! from the same paragraphs, so that they never tell different things.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
-use minijinja::{Environment, Error, UndefinedBehavior, Value};
+use chrono::{Datelike, NaiveDate};
+use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
 
 use super::text::{capfirst, paragraphs, shorten};
 
@@ -89,6 +91,8 @@ pub(super) struct Templates {
     engine: Environment<'static>,
     /// As in names of templates: in lower case, with `-`.
     locales: BTreeSet<String>,
+    /// What dates were written as: letters that are written together name few.
+    dates: Mutex<HashMap<(String, NaiveDate), String>>,
 }
 
 impl Templates {
@@ -113,6 +117,7 @@ impl Templates {
         let locales = sources.keys().filter_map(|name| name.split_once('/'));
         Ok(Self {
             locales: locales.map(|(locale, _)| locale.to_owned()).collect(),
+            dates: Mutex::default(),
             engine,
         })
     }
@@ -142,6 +147,24 @@ impl Templates {
     pub(super) fn render(&self, locale: &str, name: &str, values: &Value) -> Result<String, Error> {
         let template = self.engine.get_template(&text_name(locale, name))?;
         template.render(values.clone())
+    }
+
+    /// A date in a locale's words.
+    pub(super) fn date(&self, locale: &str, date: NaiveDate) -> Result<String, Error> {
+        let mut dates = self.dates.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (locale.to_owned(), date);
+        if let Some(written) = dates.get(&key) {
+            return Ok(written.clone());
+        }
+        let values = context! {
+            weekday => date.weekday().num_days_from_monday(),
+            day => date.day(),
+            month => date.month0(),
+            year => date.year(),
+        };
+        let written = self.render(locale, "date", &values)?;
+        dates.insert(key, written.clone());
+        Ok(written)
     }
 
     /// The HTML part.
@@ -352,6 +375,21 @@ mod tests {
             ("víet", "en"),
         ] {
             assert_eq!(templates.locale(wanted), found, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_in_its_locales_words_however_often_it_is_written() {
+        let templates = Templates::load(None).unwrap();
+        for _ in 0..2 {
+            for (locale, date, expected) in [
+                ("en", "2026-03-02", "Monday 2 March 2026"),
+                ("vi", "2026-03-02", "thứ Hai, ngày 2 tháng 3 năm 2026"),
+                ("en", "2026-03-03", "Tuesday 3 March 2026"),
+            ] {
+                let written = templates.date(locale, date.parse().unwrap()).unwrap();
+                assert_eq!(written, expected);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 """`enforce`: the cases due on one day, how its cost grows, and a run with nothing due."""
 
+import contextlib
 import statistics
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 from bench import Bench, Row, median_wall, peak, ratio_row
 from history import MEASURED_AT, MEASURED_DAY, STARTED_AT, Shape, instant, micros
 from process import Failed, Measure
+from script import connect
 
 # What an evening's run leaves: the same from all contenders.
 CHECKED = {
@@ -113,12 +116,15 @@ def nothing_due(bench: Bench, shape: Shape) -> Iterator[Row]:
     """The run's own time, from its row in `job_runs`: without the start of the
     process and the opening of the database, which the peer column shows."""
     database = bench.fresh(bench.started(shape))
-    runs, starts = [], []
+    runs, starts, firsts, seconds = [], [], [], []
     for _ in range(20):
         runs.append(bench.ours(database, "run", "enforce", "--at", STARTED_AT.isoformat()))
         starts.append(bench.measure(argv=[bench.shop.binary, "--version"]))
         for who, run in ("warrantyd", runs[-1]), ("warrantyd --version", starts[-1]):
             bench.record.add("nothing due", bench.engine.word, shape.orders, who, run)
+        first, second = nothing_but_the_probe(bench.engine.url(database))
+        firsts.append(first)
+        seconds.append(second)
     spans = bench.engine.rows(
         database,
         "SELECT finished_at - started_at FROM job_runs WHERE job = 'enforce' "
@@ -126,13 +132,45 @@ def nothing_due(bench: Bench, shape: Shape) -> Iterator[Row]:
     )
     work = statistics.median(span for (span,) in spans) / 1000
     ours, theirs = median_wall(runs) * 1000, median_wall(starts) * 1000
+    first, second = statistics.median(firsts) * 1000, statistics.median(seconds) * 1000
     yield Row(
         work="`enforce`, nothing due",
         engine=bench.engine.name,
         ours=f"{work:.1f} ms ({ours:.0f} ms with the process)",
-        peer=f"`warrantyd --version`: {theirs:.0f} ms",
+        peer=f"`warrantyd --version`: {theirs:.0f} ms; the floor: {first:.1f} ms, "
+             f"on the same connection again {second:.1f} ms",
         ratio=None,
         goal="< 10 ms",
         is_met=work < 10,
         peak_mb=peak(runs),
     )
+
+
+def nothing_but_the_probe(url: str) -> list[float]:
+    """The floor: how long a run takes that only keeps that it began, takes and
+    keeps up to when was enforced, and asks whether anything is due; once on a
+    connection that was just made, and once more on the same. Up to where the
+    run's own time ends: before it keeps that it ended."""
+    connection, text = connect(url)
+    spans = []
+    is_sqlite = url.startswith("sqlite://")
+    now, lock = micros(STARTED_AT), "" if is_sqlite else "FOR UPDATE"
+    with contextlib.closing(connection):
+        cursor = connection.cursor()
+        for _ in range(2):
+            began = time.perf_counter()
+            cursor.execute(text("INSERT INTO job_runs (job, state, started_at) "
+                                "VALUES ('floor', 'running', ?) RETURNING id"), (now,))
+            [(run,)] = cursor.fetchall()
+            cursor.execute("BEGIN")
+            cursor.execute(f"SELECT last_at, held_since FROM enforcement WHERE id = 1 {lock}")
+            cursor.fetchall()
+            cursor.execute(text("SELECT EXISTS (SELECT 1 FROM agenda WHERE next_at <= ?)"), (now,))
+            if cursor.fetchall()[0][0]:
+                raise Failed("nothing due: something is")
+            cursor.execute(text("UPDATE enforcement SET last_at = ? WHERE id = 1"), (now,))
+            cursor.execute("COMMIT")
+            spans.append(time.perf_counter() - began)
+            cursor.execute(text("UPDATE job_runs SET state = 'done', finished_at = ? "
+                                "WHERE id = ?"), (now, run))
+    return spans
