@@ -9,8 +9,9 @@ use super::shop::{CLAIMS, Engine, ORDERS, Shop, UNITS};
 /// When the page is of. Repairs are promised within 20 days.
 const AT: &str = "2025-07-01T06:00:00Z";
 
-/// On paper this takes several lines.
-const ASSIGNEE: &str = "tom-of-the-workshop-in-which-all-the-lamps-are-repaired@example.com";
+/// On paper this takes more lines than a browser keeps together by itself.
+const ASSIGNEE: &str =
+    "tom-of-the-workshop-in-which-all-the-lamps-are-repaired@the-northern-district.example.com";
 
 /// What refunds are owed in.
 const CURRENCIES: [&str; 4] = ["EUR", "KWD", "USD", "VND"];
@@ -275,7 +276,7 @@ fn on_paper_no_table_is_cut() {
     assert_eq!(pages.iter().map(|page| rows(page)).sum::<usize>(), 201);
     assert!(pages.iter().filter(|page| rows(page) > 1).count() > 4);
     for page in pages {
-        assert_eq!(page.matches('@').count(), rows(page), "{page}");
+        assert_eq!(page.matches("example").count(), rows(page), "{page}");
         // One row alone is that of what falls due.
         assert!(rows(page) < 2 || page.contains("Level"), "{page}");
     }
