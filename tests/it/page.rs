@@ -8,8 +8,9 @@ use super::shop::{CLAIMS, Engine, ORDERS, Shop, UNITS};
 /// When the page is of. Repairs are promised within 20 days.
 const AT: &str = "2025-07-01T06:00:00Z";
 
-/// On paper this takes several lines.
-const ASSIGNEE: &str = "tom-of-the-workshop-in-which-all-the-lamps-are-repaired@example.com";
+/// On paper this takes more lines than a browser keeps together by itself.
+const ASSIGNEE: &str =
+    "tom-of-the-workshop-in-which-all-the-lamps-are-repaired@the-northern-district.example.com";
 
 /// What refunds are owed in.
 const CURRENCIES: [&str; 4] = ["EUR", "KWD", "USD", "VND"];
@@ -236,7 +237,7 @@ fn on_paper_no_table_is_cut() {
     assert_eq!(sheets.iter().map(|sheet| rows(sheet)).sum::<usize>(), 201);
     assert!(sheets.iter().filter(|sheet| rows(sheet) > 1).count() > 4);
     for sheet in &sheets {
-        assert_eq!(sheet.matches('@').count(), rows(sheet), "{sheet}");
+        assert_eq!(sheet.matches("example").count(), rows(sheet), "{sheet}");
         // One row alone is that of what falls due.
         assert!(rows(sheet) < 2 || sheet.contains("Level"), "{sheet}");
     }
