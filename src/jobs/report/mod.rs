@@ -3,6 +3,7 @@
 //! same.
 
 mod compliance;
+mod explaining;
 mod feed;
 mod trial;
 mod verify;
@@ -26,9 +27,10 @@ use crate::report::{
 use crate::store::{self, MessageKind, Tx};
 
 pub use compliance::compliance_report;
+pub use explaining::Explaining;
 pub(super) use feed::{AsOf, Item, feed};
 pub use trial::{Difference, Trial, policy_try};
-pub use verify::{Broken, Explaining, FileCheck, Verdict, Verified, verify};
+pub use verify::{Broken, FileCheck, Verdict, Verified, verify};
 
 /// What the managers' mail carries at most; larger files stay where they are.
 const ATTACHED_BYTES: u64 = 10 << 20;
