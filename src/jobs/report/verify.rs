@@ -97,6 +97,18 @@ pub async fn verify(shop: &Shop, dir: &Path) -> Result<Verified> {
         ))
     })?;
     let manifest = Manifest::parse(&text).with_context(named)?;
+    if !manifest
+        .files
+        .iter()
+        .any(|file| file.name == "deadlines.csv")
+    {
+        let name = named();
+        let why = format!(
+            "{name} is not a day's: expected `reports.dir/YYYY-MM-DD`; the sets of a week or a \
+             month cannot be verified"
+        );
+        return Err(Refused(why).into());
+    }
     let at = manifest.at().with_context(|| {
         format!(
             "{}: as_of: found `{}`, expected RFC 3339",
