@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use chrono::{NaiveDate, Weekday};
+use chrono::{NaiveDate, TimeDelta, Weekday};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
@@ -159,7 +159,7 @@ fn add_used(policies: &mut Book, used: &[StoredPolicy]) -> Result<()> {
 }
 
 /// What of kept rules is needed to evaluate under them again.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Kept {
     /// SHA-256 of the policies' texts, by `name@date`.
     pub policies: BTreeMap<String, String>,
@@ -169,6 +169,27 @@ pub struct Kept {
     pub weekend: Vec<Weekday>,
     /// The holidays.
     pub holidays: BTreeSet<NaiveDate>,
+    /// How long nothing may change while the shop has to act; where it was not
+    /// kept, it is that of now.
+    #[serde(skip)]
+    pub stuck_after: Option<TimeDelta>,
+}
+
+impl Kept {
+    /// What is kept of rules.
+    pub fn of(rules: &Rules) -> Self {
+        let versions = rules.policies.versions();
+        let calendar = &rules.calendar;
+        Self {
+            policies: versions
+                .map(|policy| (policy.id.to_string(), policy.sha256.clone()))
+                .collect(),
+            timezone: calendar.zone,
+            weekend: calendar.weekend().to_vec(),
+            holidays: calendar.holidays().collect(),
+            stuck_after: Some(rules.stuck_after),
+        }
+    }
 }
 
 /// The rules in force at a time, as far as they were kept: the policies with
@@ -215,6 +236,9 @@ pub fn under(mut in_force: InForce, kept: Kept) -> Result<InForce> {
     }
     in_force.rules.policies = policies;
     in_force.rules.calendar = Calendar::new(kept.timezone, kept.weekend, kept.holidays)?;
+    if let Some(stuck_after) = kept.stuck_after {
+        in_force.rules.stuck_after = stuck_after;
+    }
     in_force.rules_id = None;
     Ok(in_force)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::case::{Case, Evaluation, Rules, evaluate};
 use crate::policy::Instant;
-use crate::store::{self, StoreError, Tx};
+use crate::store::{self, Cut, StoreError, Tx};
 
 /// Units in a page: it is bounded by rows, not by cases, and one order of any
 /// size fits.
@@ -46,15 +46,15 @@ pub async fn evaluate_page(
     Ok(loaded.map(|loaded| loaded.evaluate(rules, now)).collect())
 }
 
-/// Loads the cases of a page: of all that was recorded, or by `known_at`, when
-/// some orders may not have been known.
+/// Loads the cases of a page: of all that was recorded, or up to a place in the
+/// history, when some orders may not have been known.
 pub async fn load_page(
     tx: &mut Tx<'_>,
     order_ids: &[i64],
-    known_at: Option<Instant>,
+    known: Option<Cut>,
 ) -> Result<Vec<Loaded>> {
-    let cases = match store::case_load(tx, order_ids, known_at).await {
-        Err(StoreError::Row { .. }) => return load_singly(tx, order_ids, known_at).await,
+    let cases = match store::case_load(tx, order_ids, known).await {
+        Err(StoreError::Row { .. }) => return load_singly(tx, order_ids, known).await,
         cases => cases?.into_iter(),
     };
     Ok(cases.map(loaded).collect())
@@ -71,11 +71,11 @@ fn loaded((order_id, case): (i64, Case)) -> Loaded {
 async fn load_singly(
     tx: &mut Tx<'_>,
     order_ids: &[i64],
-    known_at: Option<Instant>,
+    known: Option<Cut>,
 ) -> Result<Vec<Loaded>> {
     let mut all = Vec::with_capacity(order_ids.len());
     for order_id in order_ids {
-        match store::case_load(tx, &[*order_id], known_at).await {
+        match store::case_load(tx, &[*order_id], known).await {
             Ok(cases) => all.extend(cases.into_iter().map(loaded)),
             Err(error @ StoreError::Row { .. }) => all.push(Loaded {
                 order_id: *order_id,

@@ -113,6 +113,13 @@ impl<'a> Cell<'a> {
         self.print(zone, out);
     }
 
+    /// A field that stands in CSV, as text without its guard.
+    pub(super) fn unguarded(field: &'a str) -> Self {
+        let bare = field.strip_prefix('\'');
+        let bare = bare.filter(|bare| looks_like_formula(bare));
+        Self::text(Some(bare.unwrap_or(field)))
+    }
+
     /// Appends bytes that compare as the reports are sorted: texts bytewise,
     /// times and numbers by value, empty last. No report is sorted by an
     /// amount.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use chrono::{DateTime, NaiveDate, Utc, Weekday};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Manifest {
     pub weekend: Vec<Weekday>,
     /// The holidays.
     pub holidays: Vec<NaiveDate>,
+    /// How long nothing may change while the shop has to act, in seconds.
+    #[serde(rename = "stuck_after_seconds", with = "seconds")]
+    pub stuck_after: TimeDelta,
     /// The versions of policies that could be followed.
     pub policies: Vec<PolicyEntry>,
     /// The day that was published before; absent: none was.
@@ -130,6 +133,7 @@ impl Manifest {
             time_zone: zone,
             weekend: calendar.weekend().to_vec(),
             holidays: calendar.holidays().collect(),
+            stuck_after: scope.rules.stuck_after,
             policies: versions.map(|policy| entry(policy)).collect(),
             previous: history.previous,
             csv_delimiter: char::from(dialect.delimiter),
@@ -186,4 +190,19 @@ pub(super) fn publish(
     file.write_all(&text)?;
     file.commit()?;
     Ok(manifest)
+}
+
+/// A span of time as a number of seconds.
+mod seconds {
+    use chrono::TimeDelta;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(span: &TimeDelta, serializer: S) -> Result<S::Ok, S::Error> {
+        span.num_seconds().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(reader: D) -> Result<TimeDelta, D::Error> {
+        let span = TimeDelta::try_seconds(i64::deserialize(reader)?);
+        span.ok_or_else(|| D::Error::custom("expected a number of seconds"))
+    }
 }

@@ -10,6 +10,7 @@
 //! the number of rows.
 
 mod cell;
+mod compare;
 mod compliance;
 mod daily;
 mod file;
@@ -27,6 +28,7 @@ mod tests;
 mod time;
 mod writer;
 
+pub use compare::{RowDifference, RowDifferences, compare, read_rows};
 pub use daily::{Daily, DailySet};
 pub use file::{AtomicFile, file_sha256};
 pub use manifest::{FileEntry, History, MANIFEST_NAME, Manifest, PolicyEntry, Previous};

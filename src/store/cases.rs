@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::StoreError;
 use super::engine::{Page, Row, Statement, Tx, select};
 use super::holds::{holds_load, opt_outs_load};
-use super::known::{roots_known, rows_known};
+use super::known::{Cut, roots_known, rows_known};
 use crate::case::{Case, Claim, Entity, Order, Unit, WarrantyRoot};
 use crate::policy::{Instant, STANDARD_NAME, Wait};
 
@@ -133,12 +133,12 @@ async fn facts_read(
     tx: &mut Tx<'_>,
     entity: Entity,
     found: Statement,
-    known_at: Option<Instant>,
+    known: Option<Cut>,
 ) -> Result<Vec<Row>, StoreError> {
     let rows = found.rows(tx).await?;
-    match known_at {
+    match known {
         None => Ok(rows),
-        Some(known_at) => rows_known(tx, entity, rows, known_at).await,
+        Some(known) => rows_known(tx, entity, rows, known).await,
     }
 }
 
@@ -148,15 +148,16 @@ async fn facts_read(
 pub async fn case_load(
     tx: &mut Tx<'_>,
     order_ids: &[i64],
-    known_at: Option<Instant>,
+    known: Option<Cut>,
 ) -> Result<Vec<(i64, Case)>, StoreError> {
     let page = Page::of_ints("order_id", order_ids);
-    let mut units = units_load(tx, page.clone(), known_at).await?;
+    let mut units = units_load(tx, page.clone(), known).await?;
     let mut orders = Vec::with_capacity(order_ids.len());
     let found = select("orders", ORDER, ORDERS).page(page);
-    for mut row in facts_read(tx, Entity::Orders, found, known_at).await? {
+    for mut row in facts_read(tx, Entity::Orders, found, known).await? {
         orders.push((row.id(), order(&mut row)?));
     }
+    let known_at = known.map(|known| known.recorded_at);
     let customers = orders
         .iter()
         .map(|(id, order)| (*id, order.customer_ref.as_str()));
@@ -182,12 +183,12 @@ pub async fn case_load(
 async fn units_load(
     tx: &mut Tx<'_>,
     page: Page,
-    known_at: Option<Instant>,
+    known: Option<Cut>,
 ) -> Result<HashMap<i64, Vec<Unit>>, StoreError> {
     let mut found = Vec::new();
     let mut replacing = Vec::new();
-    let units = select("units", UNIT, UNITS).bind(known_at.is_some());
-    for mut row in facts_read(tx, Entity::Units, units.page(page), known_at).await? {
+    let units = select("units", UNIT, UNITS).bind(known.is_some());
+    for mut row in facts_read(tx, Entity::Units, units.page(page), known).await? {
         let order_id: i64 = row.get("order_id")?;
         if let Some(replaced) = row.get::<Option<i64>>("replaces_unit_id")? {
             replacing.push((row.id(), replaced));
@@ -195,10 +196,10 @@ async fn units_load(
         found.push((row.id(), order_id, unit(&mut row)?));
     }
     let ids: Vec<i64> = found.iter().map(|(id, ..)| *id).collect();
-    let mut claims = claims_load(tx, &ids, known_at).await?;
-    let mut roots = match known_at {
+    let mut claims = claims_load(tx, &ids, known).await?;
+    let mut roots = match known {
         None => roots_load(tx, &replacing).await?,
-        Some(known_at) => roots_known(tx, &replacing, known_at).await?,
+        Some(known) => roots_known(tx, &replacing, known).await?,
     };
     let mut units: HashMap<i64, Vec<Unit>> = HashMap::new();
     for (id, order_id, mut unit) in found {
@@ -231,13 +232,13 @@ async fn roots_load(
 async fn claims_load(
     tx: &mut Tx<'_>,
     unit_ids: &[i64],
-    known_at: Option<Instant>,
+    known: Option<Cut>,
 ) -> Result<HashMap<i64, Vec<Claim>>, StoreError> {
     let page = Page::of_ints("unit_id", unit_ids);
-    let found = select("claims", CLAIM, CLAIMS).bind(known_at.is_some());
-    let found = facts_read(tx, Entity::Claims, found.page(page), known_at).await?;
+    let found = select("claims", CLAIM, CLAIMS).bind(known.is_some());
+    let found = facts_read(tx, Entity::Claims, found.page(page), known).await?;
     let ids: Vec<i64> = found.iter().map(Row::id).collect();
-    let mut waits = waits_load(tx, &ids, known_at).await?;
+    let mut waits = waits_load(tx, &ids, known).await?;
     let mut claims: HashMap<i64, Vec<Claim>> = HashMap::new();
     for mut row in found {
         let mut waits = waits.remove(&row.id()).unwrap_or_default();
@@ -253,15 +254,15 @@ async fn claims_load(
 async fn waits_load(
     tx: &mut Tx<'_>,
     claim_ids: &[i64],
-    known_at: Option<Instant>,
+    known: Option<Cut>,
 ) -> Result<HashMap<i64, Vec<(Wait, Instant)>>, StoreError> {
     let mut waits: HashMap<i64, Vec<(Wait, Instant)>> = HashMap::new();
     if claim_ids.is_empty() {
         return Ok(waits);
     }
     let page = Page::of_ints("claim_id", claim_ids);
-    let found = select("waits", WAIT, WAITS).bind(known_at.is_some());
-    for mut row in facts_read(tx, Entity::Waits, found.page(page), known_at).await? {
+    let found = select("waits", WAIT, WAITS).bind(known.is_some());
+    for mut row in facts_read(tx, Entity::Waits, found.page(page), known).await? {
         let claim_id = row.get("claim_id")?;
         let wait = Wait {
             from: row.time("from")?,

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::engine::{Row, Tx, select, write};
+use super::known::Cut;
 use crate::case::Entity;
 use crate::policy::Instant;
 
@@ -25,62 +26,61 @@ pub async fn change_set_latest(tx: &mut Tx<'_>) -> Result<Option<Instant>, Store
     query.one(tx).await?.time_if_known("recorded_at")
 }
 
-/// A set of changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeSet {
-    /// Its number.
-    pub id: i64,
-    /// When it was recorded.
-    pub recorded_at: Instant,
-    /// By what: an import with its files, or a command.
-    pub source: String,
-}
+/// The rows of an order's case: its units, their claims and waits, and the
+/// units that they replace, with their orders.
+const CASE: &str = "WITH RECURSIVE chain (unit_id, order_id) AS ( \
+       SELECT id, order_id FROM units WHERE order_id = $1 \
+       UNION SELECT p.id, p.order_id FROM chain AS c JOIN units AS u ON u.id = c.unit_id \
+         JOIN units AS p ON p.id = u.replaces_unit_id), \
+     own (id, claim_ref, created_in) AS ( \
+       SELECT c.id, c.claim_ref, c.created_in FROM units AS u \
+         JOIN claims AS c ON c.unit_id = u.id WHERE u.order_id = $1), \
+     facts (kind, entity, id, ref, created_in) AS ( \
+       SELECT 0, 'orders', id, order_ref, created_in FROM orders \
+        WHERE id = $1 OR id IN (SELECT order_id FROM chain) \
+       UNION ALL SELECT 1, 'units', id, unit_ref, created_in FROM units \
+        WHERE id IN (SELECT unit_id FROM chain) \
+       UNION ALL SELECT 2, 'claims', id, claim_ref, created_in FROM own \
+       UNION ALL SELECT 3, 'waits', w.id, own.claim_ref, w.created_in FROM own \
+         JOIN waits AS w ON w.claim_id = own.id)";
 
-/// The sets recorded after a time (`None`: all), in the order of their
-/// recording, so many at most.
-pub async fn change_sets_after(
+/// What was recorded of an order's case after a time, in the order of its
+/// recording.
+pub async fn changes_after(
     tx: &mut Tx<'_>,
-    known_at: Option<Instant>,
-    at_most: i64,
-) -> Result<Vec<ChangeSet>, StoreError> {
-    let rest = "FROM change_sets WHERE $1 IS NULL OR recorded_at > $1 \
-         ORDER BY recorded_at, id LIMIT $2";
-    let query = select("change_sets", ["id", "recorded_at", "source"], rest);
-    let set = |mut row: Row| {
-        Ok(ChangeSet {
-            id: row.id(),
-            recorded_at: row.time("recorded_at")?,
-            source: row.get("source")?,
-        })
-    };
-    let rows = query.bind(known_at).bind(at_most).rows(tx).await?;
-    rows.into_iter().map(set).collect()
-}
-
-/// What a set changed: `(entity, reference, field, old, new)`; of a row that
-/// it created the field is empty. So many at most.
-pub async fn changes_of(
-    tx: &mut Tx<'_>,
-    change_set: i64,
-    at_most: i64,
+    order_id: i64,
+    known_at: Instant,
 ) -> Result<Vec<FactChange>, StoreError> {
-    let columns = ["entity", "ref", "field", "old", "\"new\""];
-    let rest = "FROM (SELECT entity, \
-             CASE entity WHEN 'orders' THEN (SELECT order_ref FROM orders WHERE id = row_id) \
-                  WHEN 'units' THEN (SELECT unit_ref FROM units WHERE id = row_id) \
-                  WHEN 'claims' THEN (SELECT claim_ref FROM claims WHERE id = row_id) \
-                  ELSE (SELECT c.claim_ref FROM waits AS w JOIN claims AS c ON c.id = w.claim_id \
-                         WHERE w.id = row_id) END AS ref, \
-             field, old, \"new\" FROM fact_changes WHERE change_set = $1 \
-           UNION ALL SELECT 'orders', order_ref, '', NULL, NULL FROM orders WHERE created_in = $1 \
-           UNION ALL SELECT 'units', unit_ref, '', NULL, NULL FROM units WHERE created_in = $1 \
-           UNION ALL SELECT 'claims', claim_ref, '', NULL, NULL FROM claims WHERE created_in = $1 \
-           UNION ALL SELECT 'waits', c.claim_ref, '', NULL, NULL FROM waits AS w \
-                       JOIN claims AS c ON c.id = w.claim_id WHERE w.created_in = $1 \
-         ) AS found ORDER BY entity, ref, field LIMIT $2";
-    let query = select("fact_changes", columns, rest);
+    let columns = [
+        "recorded_at",
+        "change_set",
+        "kind",
+        "row_id",
+        "source",
+        "entity",
+        "ref",
+        "field",
+        "old",
+        "\"new\"",
+    ];
+    let rest = "FROM ( \
+         SELECT s.recorded_at, s.id AS change_set, CAST(4 AS BIGINT) AS kind, f.id AS row_id, \
+                s.source, t.entity, t.ref, f.field, f.old, f.\"new\" \
+           FROM facts AS t JOIN fact_changes AS f ON f.entity = t.entity AND f.row_id = t.id \
+           JOIN change_sets AS s ON s.id = f.change_set WHERE s.recorded_at > $2 \
+         UNION ALL SELECT s.recorded_at, s.id, CAST(t.kind AS BIGINT), t.id, \
+                s.source, t.entity, t.ref, '', NULL, NULL \
+           FROM facts AS t JOIN change_sets AS s ON s.id = t.created_in WHERE s.recorded_at > $2 \
+       ) AS found ORDER BY recorded_at, change_set, kind, row_id";
     let change = |mut row: Row| {
         Ok(FactChange {
+            place: Cut {
+                recorded_at: row.time("recorded_at")?,
+                change_set: row.get("change_set")?,
+                kind: row.get("kind")?,
+                row: row.get("row_id")?,
+            },
+            source: row.get("source")?,
             entity: row.parse("entity", "orders, units, claims or waits")?,
             name: row.get("ref")?,
             field: row.get("field")?,
@@ -88,13 +88,18 @@ pub async fn changes_of(
             new: row.get("new")?,
         })
     };
-    let rows = query.bind(change_set).bind(at_most).rows(tx).await?;
+    let query = select("fact_changes", columns, rest).with(CASE);
+    let rows = query.bind(order_id).bind(known_at).rows(tx).await?;
     rows.into_iter().map(change).collect()
 }
 
 /// A change of a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactChange {
+    /// Its place in the history.
+    pub place: Cut,
+    /// By what it was recorded: an import with its files, or a command.
+    pub source: String,
     /// The kind of row.
     pub entity: Entity,
     /// The row's name; of a wait, its claim's.

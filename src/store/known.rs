@@ -4,12 +4,55 @@ use std::collections::HashMap;
 
 use super::StoreError;
 use super::cases::{ORDER, ORDERS, UNIT, order, unit};
-use super::engine::{Cell, Page, Row, Rows, Tx, select};
+use super::engine::{Cell, Page, Row, Rows, Statement, Tx, select};
 use crate::case::{Entity, FactType, Order, Unit, WarrantyRoot};
 use crate::policy::Instant;
 
 /// How far down a chain of replacements is looked.
 const DEEPEST: usize = 1_000;
+
+/// A place in the history: what was recorded up to it is known. Of what one set
+/// of changes recorded, rows were entered before fields were changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// When its set of changes was recorded.
+    pub recorded_at: Instant,
+    /// The set's number.
+    pub change_set: i64,
+    /// What was recorded: an order (0), a unit, a claim, a wait (3) was
+    /// entered, or a field was changed (4).
+    pub kind: i64,
+    /// The number of the row, or of the change.
+    pub row: i64,
+}
+
+impl Cut {
+    /// After all that was recorded by a time.
+    pub fn at(recorded_at: Instant) -> Self {
+        Self {
+            recorded_at,
+            change_set: i64::MAX,
+            kind: i64::MAX,
+            row: i64::MAX,
+        }
+    }
+
+    /// A statement with the place as its first four values.
+    fn bound(self, query: Statement) -> Statement {
+        let query = query.bind(self.recorded_at).bind(self.change_set);
+        query.bind(self.kind).bind(self.row)
+    }
+}
+
+/// The kind of a cut at which a row of an entity was entered.
+pub(super) fn entered(entity: Entity) -> i64 {
+    match entity {
+        Entity::Orders => 0,
+        Entity::Units => 1,
+        Entity::Claims => 2,
+        Entity::Waits => 3,
+    }
+}
 
 /// Rows of an entity as they were known at a time: without those that were
 /// recorded later, each field with what it held then, `changed_at` too. What
@@ -18,15 +61,15 @@ pub(super) async fn rows_known(
     tx: &mut Tx<'_>,
     entity: Entity,
     mut rows: Vec<Row>,
-    known_at: Instant,
+    known: Cut,
 ) -> Result<Vec<Row>, StoreError> {
     let ids: Vec<i64> = rows.iter().map(Row::id).collect();
     if ids.is_empty() {
         return Ok(rows);
     }
     let page = Page::of_ints("row_id", &ids);
-    let changed = changed_by(tx, entity, page.clone(), known_at).await?;
-    let older = taken_back(tx, entity, page, known_at).await?;
+    let changed = changed_by(tx, entity, page.clone(), known).await?;
+    let older = taken_back(tx, entity, page, known).await?;
     rows.retain(|row| changed.contains_key(&row.id()));
     let rows = Rows::rewritten(rows, |id, column| match column {
         "changed_at" => changed.get(&id).map(|at| Cell::Int(*at)),
@@ -50,20 +93,23 @@ async fn changed_by(
     tx: &mut Tx<'_>,
     entity: Entity,
     page: Page,
-    known_at: Instant,
+    known: Cut,
 ) -> Result<HashMap<i64, i64>, StoreError> {
     let columns = [
         "t.id",
         "coalesce((SELECT max(s.recorded_at) FROM fact_changes AS f \
             JOIN change_sets AS s ON s.id = f.change_set \
-           WHERE f.entity = $2 AND f.row_id = t.id AND s.recorded_at <= $1), \
+           WHERE f.entity = $5 AND f.row_id = t.id \
+             AND (s.recorded_at, s.id, 4, f.id) <= ($1, $2, $3, $4)), \
          c.recorded_at) AS changed_at",
     ];
     let rest = format!(
         "FROM {{page}} AS page {{then}} {entity} AS t ON t.id = page.row_id \
-         {{then}} change_sets AS c ON c.id = t.created_in WHERE c.recorded_at <= $1"
+         {{then}} change_sets AS c ON c.id = t.created_in \
+         WHERE (c.recorded_at, c.id, {}, t.id) <= ($1, $2, $3, $4)",
+        entered(entity)
     );
-    let query = select("change_sets", columns, rest).bind(known_at);
+    let query = known.bound(select("change_sets", columns, rest));
     let rows = query.bind(entity.to_string()).page(page).rows(tx).await?;
     let changed = |mut row: Row| Ok((row.id(), row.get("changed_at")?));
     rows.into_iter().map(changed).collect()
@@ -75,7 +121,7 @@ async fn taken_back(
     tx: &mut Tx<'_>,
     entity: Entity,
     page: Page,
-    known_at: Instant,
+    known: Cut,
 ) -> Result<HashMap<(i64, String), Cell>, StoreError> {
     // The unit that a unit replaced is known by its number.
     let columns = [
@@ -87,10 +133,10 @@ async fn taken_back(
     ];
     // The first comes last, and stays.
     let rest = "FROM {page} AS page \
-         {then} fact_changes AS f ON f.row_id = page.row_id AND f.entity = $2 \
+         {then} fact_changes AS f ON f.row_id = page.row_id AND f.entity = $5 \
          {then} change_sets AS c ON c.id = f.change_set \
-         WHERE c.recorded_at > $1 ORDER BY f.id DESC";
-    let query = select("fact_changes", columns, rest).bind(known_at);
+         WHERE (c.recorded_at, c.id, 4, f.id) > ($1, $2, $3, $4) ORDER BY f.id DESC";
+    let query = known.bound(select("fact_changes", columns, rest));
     let query = query.bind(entity.to_string()).page(page);
     let mut older = HashMap::new();
     for mut row in query.rows(tx).await? {
@@ -133,7 +179,7 @@ fn stored(entity: Entity, field: &str, text: String, row: &Row) -> Result<Cell, 
 pub(super) async fn roots_known(
     tx: &mut Tx<'_>,
     replacing: &[(i64, i64)],
-    known_at: Instant,
+    known: Cut,
 ) -> Result<HashMap<i64, WarrantyRoot>, StoreError> {
     let mut roots = HashMap::new();
     let mut steps = replacing.to_vec();
@@ -142,7 +188,7 @@ pub(super) async fn roots_known(
             break;
         }
         let ids: Vec<i64> = steps.iter().map(|(_, replaced)| *replaced).collect();
-        let replaced = units_known(tx, &ids, known_at).await?;
+        let replaced = units_known(tx, &ids, known).await?;
         let mut next = Vec::new();
         for (asked, at) in steps {
             let Some((root, further)) = replaced.get(&at) else {
@@ -160,13 +206,13 @@ pub(super) async fn roots_known(
 async fn units_known(
     tx: &mut Tx<'_>,
     ids: &[i64],
-    known_at: Instant,
+    known: Cut,
 ) -> Result<HashMap<i64, (WarrantyRoot, Option<i64>)>, StoreError> {
     let rest = "FROM units AS u WHERE u.id IN (SELECT unit_id FROM {page} AS page)";
     let query = select("units", UNIT, rest).page(Page::of_ints("unit_id", ids));
     let rows = query.rows(tx).await?;
     let mut found = Vec::new();
-    for mut row in rows_known(tx, Entity::Units, rows, known_at).await? {
+    for mut row in rows_known(tx, Entity::Units, rows, known).await? {
         let order_id: i64 = row.get("order_id")?;
         let further: Option<i64> = row.get("replaces_unit_id")?;
         found.push((row.id(), order_id, further, unit(&mut row)?));
@@ -177,7 +223,7 @@ async fn units_known(
     let page = Page::of_ints("order_id", &order_ids);
     let rows = select("orders", ORDER, ORDERS).page(page).rows(tx).await?;
     let mut orders: HashMap<i64, Order> = HashMap::new();
-    for mut row in rows_known(tx, Entity::Orders, rows, known_at).await? {
+    for mut row in rows_known(tx, Entity::Orders, rows, known).await? {
         orders.insert(row.id(), order(&mut row)?);
     }
     let of = |(id, order_id, further, unit): (i64, i64, Option<i64>, Unit)| {

@@ -60,6 +60,7 @@ pub use engine::{Ahead, Copied, Lock, ReadAhead, Reader, Session, Store, StoreEr
 pub use forget::*;
 pub use history::*;
 pub use holds::*;
+pub use known::Cut;
 pub use limits::*;
 pub use messages::*;
 pub use notices::*;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use warrantyd::jobs::{self, ReportRequest};
+use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 
 use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, one_unit};
@@ -13,7 +14,18 @@ const LATER: &str = "2025-03-05T00:00:00Z";
 
 /// A shop with a repair under way, and a published day.
 async fn published() -> Shop {
-    let shop = Shop::new(REPORTS);
+    filled(Shop::new(REPORTS)).await
+}
+
+/// The same, under a policy of its own.
+async fn published_under(policy: &str) -> Shop {
+    let shop = Shop::new(&format!("{REPORTS}[policy]\ndir = \"terms\"\n"));
+    fs::create_dir(shop.path("terms")).unwrap();
+    shop.write("terms/standard.toml", policy);
+    filled(shop).await
+}
+
+async fn filled(shop: Shop) -> Shop {
     let [orders, units] = one_unit("2025-01-05T10:00:00Z");
     let claims = ("claims.csv", format!("{CLAIMS}{CLAIM}"));
     shop.import(&[orders, units, claims]).await;
@@ -40,81 +52,209 @@ async fn a_day_of_which_nothing_changed_is_equal() {
     assert!(!found.contains("recorded"), "{found}");
 }
 
+/// The lines that name what was recorded later.
+fn named_changes(found: &str) -> Vec<&str> {
+    let named = found.lines().filter(|line| line.contains(", recorded "));
+    named.collect()
+}
+
 #[tokio::test]
-async fn a_change_that_explains_a_difference_is_named_and_no_other() {
+async fn the_one_change_that_explains_a_row_is_named() {
     let claim = |header: &str, cell: &str| {
         format!("claim_ref,unit_ref,type,opened_at,{header}\nC-1,U-1,repair,2025-01-08,{cell}\n")
     };
-    let cases = [
+    let unit = |header: &str, cell: &str| {
+        format!("unit_ref,order_ref,product_name,kind,{header}\nU-1,O-1,Lamp,hardware,{cell}\n")
+    };
+    let order = |header: &str, cell: &str| {
+        format!(
+            "order_ref,customer_ref,customer_email,placed_at,currency,total,{header}\n\
+             O-1,K-1,ada@example.com,2025-01-01,EUR,100.00,{cell}\n"
+        )
+    };
+    let time = "2025-01-12T00:00:00Z";
+    let mut cases = Vec::new();
+    for field in [
+        "repaired_at",
+        "unrepairable_at",
+        "refunded_at",
+        "exchanged_at",
+        "closed_at",
+        "rejected_at",
+    ] {
+        let expected = format!("claims C-1: {field} null → {time}");
+        cases.push(("claims.csv", claim(field, time), expected));
+    }
+    for (header, cell, expected) in [
         (
-            "claims.csv",
-            claim("repaired_at", "2025-01-12T00:00:00Z"),
-            "claims C-1: repaired_at null → 2025-01-12T00:00:00Z",
+            "assignee_email",
+            "other@example.com",
+            "assignee_email tech@example.com → other@example.com",
         ),
         (
-            "claims.csv",
-            claim("assignee_email", "other@example.com"),
-            "claims C-1: assignee_email tech@example.com → other@example.com",
+            "received_at",
+            "2025-01-11T00:00:00Z",
+            "received_at 2025-01-10T00:00:00Z → 2025-01-11T00:00:00Z",
         ),
-        (
+        ("withdrawn", "true", "withdrawn null → true"),
+    ] {
+        cases.push((
             "claims.csv",
-            claim("received_at", "2025-01-11T00:00:00Z"),
-            "claims C-1: received_at 2025-01-10T00:00:00Z → 2025-01-11T00:00:00Z",
-        ),
+            claim(header, cell),
+            format!("claims C-1: {expected}"),
+        ));
+    }
+    for (header, cell, expected) in [
         (
-            "claims.csv",
-            claim("withdrawn", "true"),
-            "claims C-1: withdrawn null → true",
+            "received_at",
+            "2025-01-06T00:00:00Z",
+            "received_at null → 2025-01-06T00:00:00Z",
         ),
-        (
+        ("withdrawn", "true", "withdrawn null → true"),
+    ] {
+        cases.push((
             "units.csv",
-            format!("{UNITS}U-1,O-1,Lamp,hardware,2025-01-06T00:00:00Z,\n"),
-            "units U-1: received_at null → 2025-01-06T00:00:00Z",
+            unit(header, cell),
+            format!("units U-1: {expected}"),
+        ));
+    }
+    for (header, cell, expected) in [
+        (
+            "delivered_at",
+            "2025-01-06T00:00:00Z",
+            "delivered_at 2025-01-05T10:00:00Z → 2025-01-06T00:00:00Z",
         ),
         (
+            "cancelled_at",
+            "2025-01-04T00:00:00Z",
+            "cancelled_at null → 2025-01-04T00:00:00Z",
+        ),
+        ("withdrawn", "true", "withdrawn null → true"),
+    ] {
+        cases.push((
             "orders.csv",
-            format!(
-                "{ORDERS}O-2,K-2,Bo,bo@example.com,2025-01-02,,EUR,5.00\n\
-                     O-1,K-9,Ada,ada@example.com,2025-01-01,2025-01-05T10:00:00Z,EUR,100.00\n"
-            ),
-            "orders O-1: customer_ref K-1 → K-9",
-        ),
-        (
-            "waits.csv",
-            "claim_ref,from,until\nC-1,2025-01-11,2025-01-14\n".to_owned(),
-            "waits C-1: entered",
-        ),
-    ];
+            order(header, cell),
+            format!("orders O-1: {expected}"),
+        ));
+    }
+    let waits = "claim_ref,from,until\nC-1,2025-01-11,2025-01-14\n".to_owned();
+    cases.push(("waits.csv", waits, "waits C-1: entered".to_owned()));
+    let dated_back = format!("{CLAIMS}C-2,U-1,repair,2025-02-01,,,,,,,\n");
+    cases.push(("claims.csv", dated_back, "claims C-2: entered".to_owned()));
     for (file, text, expected) in cases {
         let shop = published().await;
         // A change that moves no report of that day.
-        let sku = "unit_ref,order_ref,product_name,kind,sku\nU-1,O-1,Lamp,hardware,L-1\n";
-        shop.import_at("2025-03-04T00:00:00Z", &[("units.csv", sku)])
+        shop.import_at("2025-03-04T00:00:00Z", &[("units.csv", unit("sku", "L-1"))])
             .await;
         shop.import_at(LATER, &[(file, text)]).await;
         let found = verify(&shop, "2025-03-01", 3);
-        assert!(found.contains(expected), "{expected}: {found}");
-        assert!(found.contains("recorded 2025-03-05T00:00:00Z"), "{found}");
-        assert!(!found.contains("sku"), "{found}");
+        let named = named_changes(&found);
         assert!(!found.contains("rules:"), "{found}");
+        let expected = format!("{expected}, recorded 2025-03-05T00:00:00Z by ");
+        assert_eq!(named.len(), 1, "{expected}: {found}");
+        assert!(named[0].starts_with(&expected), "{expected}: {found}");
     }
 }
 
 #[tokio::test]
-async fn rules_that_differ_are_named() {
-    for (from, to, expected) in [(
-        "\"UTC\"",
-        "\"Europe/Rome\"",
-        "business.timezone: UTC → Europe/Rome",
-    )] {
-        let shop = published().await;
+async fn of_two_changes_of_one_import_the_one_that_matters_is_named() {
+    let shop = Shop::new(REPORTS);
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    // Each change of a claim moves when it counts as stuck.
+    let zone = "timezone = \"UTC\"";
+    let never = format!("{zone}\nstuck_after = \"300 days\"");
+    shop.write("warrantyd.toml", config.replace(zone, &never));
+    let shop = filled(shop).await;
+    let text = "claim_ref,unit_ref,type,opened_at,reported_serial,repaired_at\n\
+                C-1,U-1,repair,2025-01-08,S-9,2025-01-12T00:00:00Z\n";
+    shop.import_at(LATER, &[("claims.csv", text)]).await;
+    let found = verify(&shop, "2025-03-01", 3);
+    let named = named_changes(&found);
+    assert_eq!(named.len(), 1, "{found}");
+    assert!(named[0].starts_with("claims C-1: repaired_at"), "{found}");
+    let row = "claims.csv: C-1: stage in_repair → resolved, \
+               stage_since 2025-01-10T00:00:00+00:00 → 2025-01-12T00:00:00+00:00";
+    assert!(found.contains(row), "{found}");
+    assert!(
+        found.contains("claims.csv: 1 rows changed, 0 added, 0 missing"),
+        "{found}"
+    );
+}
+
+/// A standard policy whose repairs count working days.
+fn counting_business_days() -> String {
+    let (before, after) = STANDARD.split_once("clause = \"4.1\"\n").unwrap();
+    format!("{before}clause = \"4.1\"\ncount = \"business\"\n{after}")
+}
+
+#[tokio::test]
+async fn rules_that_move_a_row_are_named_and_no_others() {
+    let zone = "timezone = \"UTC\"";
+    for (from, to, expected) in [
+        (
+            zone,
+            "timezone = \"Europe/Rome\"",
+            "business.timezone: UTC → Europe/Rome",
+        ),
+        (
+            zone,
+            "timezone = \"UTC\"\nweekend = [\"sat\"]",
+            "business.weekend: Sat, Sun → Sat",
+        ),
+        (
+            zone,
+            "timezone = \"UTC\"\nholidays = [\"2025-01-15\"]",
+            "business.holidays: 2025-01-15 is one now",
+        ),
+        (
+            zone,
+            "timezone = \"UTC\"\nstuck_after = \"300 days\"",
+            "business.stuck_after: 14 → 300 days",
+        ),
+        // No promise counts the days of that time.
+        (zone, "timezone = \"UTC\"\nholidays = [\"2031-01-15\"]", ""),
+    ] {
+        let shop = published_under(&counting_business_days()).await;
         let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+        assert!(config.contains(from));
         shop.write("warrantyd.toml", config.replace(from, to));
-        let found = verify(&shop, "2025-03-01", 3);
-        assert!(found.contains(expected), "{found}");
-        assert!(found.contains("other_rules"), "{found}");
-        assert!(!found.contains("recorded_later"), "{found}");
+        let status = if expected.is_empty() { 0 } else { 3 };
+        let found = verify(&shop, "2025-03-01", status);
+        let expected = Some(expected).filter(|line| !line.is_empty());
+        let expected = expected.map(|line| format!("rules: {line}"));
+        assert_eq!(rule_lines(&found), Vec::from_iter(expected), "{found}");
+        assert_eq!(named_changes(&found), Vec::<&str>::new(), "{found}");
     }
+}
+
+fn rule_lines(found: &str) -> Vec<&str> {
+    let lines = found.lines();
+    lines.filter(|line| line.starts_with("rules:")).collect()
+}
+
+#[tokio::test]
+async fn a_policy_that_moves_a_row_is_named_and_one_that_is_gone_is_said() {
+    let text = counting_business_days();
+    let shop = published_under(&text).await;
+    let later = text.replace("2000-01-01", "2025-01-01");
+    shop.write("terms/later.toml", later.replace("days = 20", "days = 19"));
+    let found = verify(&shop, "2025-03-01", 3);
+    let rules = rule_lines(&found);
+    assert_eq!(rules.len(), 1, "{found}");
+    assert!(rules[0].starts_with("rules: policy standard@2025-01-01: none → "));
+
+    fs::remove_file(shop.path("terms/later.toml")).unwrap();
+    shop.write(
+        "terms/standard.toml",
+        text.replace("days = 20", "days = 19"),
+    );
+    let found = verify(&shop, "2025-03-01", 1);
+    let rules = rule_lines(&found);
+    assert_eq!(rules.len(), 1, "{found}");
+    assert!(
+        rules[0].ends_with("its text is not there any more"),
+        "{found}"
+    );
 }
 
 #[tokio::test]
@@ -143,6 +283,7 @@ async fn what_was_tampered_with_is_found() {
     let found = verify(&shop, "2025-03-01", 1);
     let line = found.lines().find(|line| line.contains("claims.csv"));
     assert!(line.unwrap().contains("changed"), "{found}");
+    assert!(found.contains("claims.csv: C-1: added"), "{found}");
 }
 
 #[tokio::test]
@@ -219,4 +360,30 @@ async fn reports(shop: &Shop, known_at: Option<&str>) -> Vec<String> {
     }
     open.store.close().await;
     all
+}
+
+#[tokio::test]
+async fn the_set_of_a_week_is_refused() {
+    let shop = published().await;
+    let path = shop.path("reports/2025-03-01/manifest.json");
+    let text = fs::read_to_string(path).unwrap();
+    fs::create_dir(shop.path("reports/2025-W09")).unwrap();
+    shop.write(
+        "reports/2025-W09/manifest.json",
+        text.replace("deadlines.csv", "missed.csv"),
+    );
+    let output = shop.run_to(2, &["report", "verify", "reports/2025-W09"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("is not a day's"), "{error}");
+}
+
+#[tokio::test]
+async fn verify_writes_nothing_to_the_database() {
+    let shop = published().await;
+    let text = "claim_ref,unit_ref,type,opened_at,repaired_at\n\
+                C-1,U-1,repair,2025-01-08,2025-01-12T00:00:00Z\n";
+    shop.import_at(LATER, &[("claims.csv", text)]).await;
+    let before = shop.dump(&[]).await;
+    verify(&shop, "2025-03-01", 3);
+    assert_eq!(shop.dump(&[]).await, before);
 }

@@ -10,7 +10,11 @@ use super::super::Done;
 use super::super::output::{Rows, TableFormat, progress};
 use crate::case::FactType;
 use crate::jobs::{self, Explaining, FileCheck, Shop, Verdict, Verified};
+use crate::report::{ReportName, RowDifference};
 use crate::store::FactChange;
+
+/// Rows of a file that are printed; JSON has more.
+const ROWS_SHOWN: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
@@ -77,13 +81,13 @@ fn print(verified: &Verified) -> Result<()> {
             println!("rules: {rule}");
         }
     }
-    for explaining in &verified.explaining {
-        for line in lines(explaining) {
+    for file in &verified.files {
+        for line in row_lines(file) {
             println!("{line}");
         }
     }
-    if verified.has_more {
-        println!("more was recorded later than was looked at");
+    for explaining in &verified.explaining {
+        println!("{}", line(explaining));
     }
     if verified
         .files
@@ -95,20 +99,58 @@ fn print(verified: &Verified) -> Result<()> {
     Ok(())
 }
 
-/// A line for each change of a set; one for a set of which none is named.
-fn lines(explaining: &Explaining) -> Vec<String> {
-    let Explaining {
-        set,
-        files,
-        changes,
-    } = explaining;
-    let at = set.recorded_at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    let recorded = format!("recorded {at} by {}: {}", set.source, files.join(", "));
-    if changes.is_empty() {
-        return vec![recorded];
+/// What a change that explains rows was, and when it was recorded.
+fn line(explaining: &Explaining) -> String {
+    let Explaining { change, files } = explaining;
+    let at = change.place.recorded_at;
+    let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let (source, files) = (&change.source, files.join(", "));
+    format!("{}, recorded {at} by {source}: {files}", shown(change))
+}
+
+/// How many rows of a file differ, and the first of them.
+fn row_lines(file: &FileCheck) -> Vec<String> {
+    let Some(rows) = &file.rows else {
+        return Vec::new();
+    };
+    let name = &file.name;
+    let mut lines = vec![format!(
+        "{name}: {} rows changed, {} added, {} missing",
+        rows.changed, rows.added, rows.missing
+    )];
+    let first = rows.first.iter().take(ROWS_SHOWN);
+    lines.extend(first.map(|row| format!("{name}: {}", row_line(name, row))));
+    lines
+}
+
+fn row_line(file: &str, row: &RowDifference) -> String {
+    let key = row.key.join(" ");
+    match (&row.published, &row.computed) {
+        (Some(_), None) => format!("{key}: missing"),
+        (None, _) => format!("{key}: added"),
+        (Some(old), Some(new)) => {
+            let changed = columns(file, old, new);
+            let changed = changed.map(|(column, old, new)| format!("{column} {old} → {new}"));
+            format!("{key}: {}", changed.collect::<Vec<_>>().join(", "))
+        }
     }
-    let line = |change: &FactChange| format!("{}, {recorded}", shown(change));
-    changes.iter().map(line).collect()
+}
+
+/// The columns that differ, from what to what; `null` stands for empty.
+fn columns<'r>(
+    file: &str,
+    old: &'r [String],
+    new: &'r [String],
+) -> impl Iterator<Item = (&'static str, &'r str, &'r str)> {
+    let report: Option<ReportName> = file.strip_suffix(".csv").and_then(|name| name.parse().ok());
+    let columns = report.map_or(&[][..], ReportName::columns);
+    let field = |row: &'r [String], place: usize| {
+        let field = row.get(place).map_or("", String::as_str);
+        if field.is_empty() { "null" } else { field }
+    };
+    let fields = columns.iter().enumerate();
+    let fields = fields.map(move |(place, column)| (*column, field(old, place), field(new, place)));
+    fields.filter(|(_, old, new)| old != new)
 }
 
 fn shown(change: &FactChange) -> String {
@@ -118,6 +160,7 @@ fn shown(change: &FactChange) -> String {
         field,
         old,
         new,
+        ..
     } = change;
     if field.is_empty() {
         return format!("{entity} {name}: entered");
@@ -143,6 +186,12 @@ fn value(verified: &Verified) -> serde_json::Value {
             "file": file.name,
             "published": published(file),
             "today": file.verdict.to_string(),
+            "rows": file.rows.as_ref().map(|rows| json!({
+                "changed": rows.changed,
+                "added": rows.added,
+                "missing": rows.missing,
+                "first": rows.first.iter().map(|row| row_value(&file.name, row)).collect::<Vec<_>>(),
+            })),
         })
     };
     let broken = verified.broken.as_ref();
@@ -151,7 +200,22 @@ fn value(verified: &Verified) -> serde_json::Value {
         "days_before": verified.days_before,
         "broken": broken.map(|broken| json!({"directory": broken.directory, "why": broken.why})),
         "rules": verified.rules,
-        "recorded_later": verified.explaining.iter().flat_map(lines).collect::<Vec<_>>(),
-        "has_more": verified.has_more,
+        "recorded_later": verified.explaining.iter().map(line).collect::<Vec<_>>(),
+    })
+}
+
+fn row_value(file: &str, row: &RowDifference) -> serde_json::Value {
+    let changes = row.published.as_ref().zip(row.computed.as_ref());
+    let changes = changes.map(|(old, new)| {
+        let columns = columns(file, old, new);
+        let change =
+            |(column, old, new): (&str, &str, &str)| json!({"column": column, "old": old, "new": new});
+        columns.map(change).collect::<Vec<_>>()
+    });
+    json!({
+        "key": row.key,
+        "published": row.published,
+        "computed": row.computed,
+        "changes": changes,
     })
 }

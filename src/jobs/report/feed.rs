@@ -16,7 +16,7 @@ use crate::case::{
 };
 use crate::policy::{Audience, Instant, Step, Subject};
 use crate::report::{NoticeRow, OrderDeadlines, Source};
-use crate::store::{self, NoticeLine, ReportDeadline, ReportDeadlines, ReportOrder, Tx};
+use crate::store::{self, Cut, NoticeLine, ReportDeadline, ReportDeadlines, ReportOrder, Tx};
 
 /// Orders, and notices, in a page.
 const ROWS_A_PAGE: i64 = 1_000;
@@ -211,7 +211,7 @@ impl Reader {
         let due: Vec<i64> = due.map(|order| order.order_id).collect();
         match due.is_empty() {
             true => Ok(Vec::new()),
-            false => load_page(&mut self.tx, &due, self.known_at).await,
+            false => load_page(&mut self.tx, &due, self.known_at.map(Cut::at)).await,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod compliance;
 mod enclosed;
+mod explaining;
 mod feed;
 mod told;
 mod trial;
@@ -29,9 +30,10 @@ use enclosed::enclosed;
 use told::told;
 
 pub use compliance::compliance_report;
+pub use explaining::Explaining;
 pub(super) use feed::{AsOf, Item, feed};
 pub use trial::{Difference, Trial, policy_try};
-pub use verify::{Broken, Explaining, FileCheck, Verdict, Verified, verify};
+pub use verify::{Broken, FileCheck, Verdict, Verified, verify};
 
 /// Days that the daily report looks ahead.
 pub const UPCOMING_DAYS: u16 = 7;

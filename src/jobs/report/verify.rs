@@ -5,21 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, Weekday};
 use strum::Display;
 
 use super::super::book::{InForce, Kept, rules, under};
 use super::super::{Refused, Shop};
+use super::explaining::{Differing, Explaining, explain, order_of};
 use super::{AsOf, day_scope, set_fill};
 use crate::policy::{Instant, sha256_hex};
-use crate::report::{DailySet, History, MANIFEST_NAME, Manifest, file_sha256};
-use crate::store::{self, ChangeSet, FactChange};
+use crate::report::{
+    DailySet, FileEntry, History, MANIFEST_NAME, Manifest, ReportName, RowDifferences, compare,
+    file_sha256,
+};
 
-/// Sets of changes that are looked at one by one; each costs a day's reports.
-const SETS_TRIED: i64 = 100;
-
-/// Changes of a set that are named.
-const CHANGES_NAMED: i64 = 1_000;
+/// Rows of a file that are told and explained one by one; all are counted.
+const ROWS_TOLD: usize = 1_000;
 
 /// Files that also tell of deliveries and holds, which have no history.
 const TELL_OF_DELIVERIES: [&str; 3] = ["notices.csv", "exceptions.csv", "summary.html"];
@@ -52,6 +52,8 @@ pub struct FileCheck {
     pub intact: Option<bool>,
     /// Whether today's database gives what was published.
     pub verdict: Verdict,
+    /// The rows that today's database gives otherwise; a page has none.
+    pub rows: Option<RowDifferences>,
 }
 
 /// Where the chain of days ends early.
@@ -63,17 +65,6 @@ pub struct Broken {
     pub why: String,
 }
 
-/// A set of changes at which a file changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explaining {
-    /// When it was recorded, and by what.
-    pub set: ChangeSet,
-    /// The files that change at it.
-    pub files: Vec<String>,
-    /// What it changed, customers' names and addresses left out.
-    pub changes: Vec<FactChange>,
-}
-
 /// What was found of a published day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -83,11 +74,10 @@ pub struct Verified {
     pub days_before: u64,
     /// The first of them that is not.
     pub broken: Option<Broken>,
-    /// The sets recorded later that move its files, in the order of recording.
+    /// The changes recorded later at which rows that differ change, in the
+    /// order of their recording.
     pub explaining: Vec<Explaining>,
-    /// Whether there are more sets than were looked at.
-    pub has_more: bool,
-    /// What differs between the rules of then and of now.
+    /// What differs between the rules of then and of now and moves a file.
     pub rules: Vec<String>,
 }
 
@@ -107,6 +97,18 @@ pub async fn verify(shop: &Shop, dir: &Path) -> Result<Verified> {
         ))
     })?;
     let manifest = Manifest::parse(&text).with_context(named)?;
+    if !manifest
+        .files
+        .iter()
+        .any(|file| file.name == "deadlines.csv")
+    {
+        let name = named();
+        let why = format!(
+            "{name} is not a day's: expected `reports.dir/YYYY-MM-DD`; the sets of a week or a \
+             month cannot be verified"
+        );
+        return Err(Refused(why).into());
+    }
     let at = manifest.at().with_context(|| {
         format!(
             "{}: as_of: found `{}`, expected RFC 3339",
@@ -117,18 +119,11 @@ pub async fn verify(shop: &Shop, dir: &Path) -> Result<Verified> {
     let (days_before, broken) = chain(dir, &manifest)?;
     let day = Day {
         shop,
+        dir,
         manifest: &manifest,
         at,
     };
     let mut verified = day.compare().await?;
-    for file in &mut verified.files {
-        let path = dir.join(&file.name);
-        if path.exists() {
-            let published = manifest.files.iter().find(|entry| entry.name == file.name);
-            let sha256 = file_sha256(&path)?;
-            file.intact = Some(published.is_some_and(|entry| entry.sha256 == sha256));
-        }
-    }
     verified.days_before = days_before;
     verified.broken = broken;
     Ok(verified)
@@ -172,43 +167,81 @@ fn chain(dir: &Path, manifest: &Manifest) -> Result<(u64, Option<Broken>)> {
 
 struct Day<'d> {
     shop: &'d Shop,
+    dir: &'d Path,
     manifest: &'d Manifest,
     at: Instant,
 }
 
 impl Day<'_> {
     async fn compare(&self) -> Result<Verified> {
-        let published = self.manifest.files.iter();
-        let published: Hashes = published
-            .map(|file| (file.name.clone(), file.sha256.clone()))
-            .collect();
-        let today = self.hashes(None, false).await?;
+        let computed = tempfile::tempdir()?;
+        let now = self.in_force(None).await?;
+        let today = self.hashes(None, &now, computed.path()).await?;
         let mut verified = Verified {
             files: Vec::new(),
             days_before: 0,
             broken: None,
             explaining: Vec::new(),
-            has_more: false,
-            rules: self.rules_that_differ().await?,
+            rules: Vec::new(),
         };
-        let check = |name: &String, verdict| FileCheck {
-            name: name.clone(),
-            intact: None,
-            verdict,
-        };
-        if published == today {
-            let equal = published.keys().map(|name| check(name, Verdict::Equal));
-            verified.files = equal.collect();
-            return Ok(verified);
+        for published in &self.manifest.files {
+            verified
+                .files
+                .push(self.check(published, &today, computed.path())?);
         }
+        if verified
+            .files
+            .iter()
+            .any(|file| file.verdict != Verdict::Equal)
+        {
+            self.judge(&today, &now, &mut verified).await?;
+        }
+        Ok(verified)
+    }
+
+    /// Compares a file with what was published and with what was computed.
+    fn check(&self, published: &FileEntry, today: &Hashes, computed: &Path) -> Result<FileCheck> {
+        let name = &published.name;
+        let path = self.dir.join(name);
+        let sha256 = path.exists().then(|| file_sha256(&path)).transpose()?;
+        let is_equal = today.get(name) == Some(&published.sha256);
+        let report: Option<ReportName> =
+            name.strip_suffix(".csv").and_then(|name| name.parse().ok());
+        let rows = match report.filter(|_| sha256.is_some() && sha256.as_ref() != today.get(name)) {
+            None => None,
+            Some(report) => {
+                let dialect = self.manifest.dialect();
+                let computed = computed.join(name);
+                Some(compare(report, dialect, &path, &computed, ROWS_TOLD)?)
+            }
+        };
+        Ok(FileCheck {
+            name: name.clone(),
+            intact: sha256.map(|sha256| sha256 == published.sha256),
+            verdict: match is_equal {
+                true => Verdict::Equal,
+                false => Verdict::NotExplained,
+            },
+            rows,
+        })
+    }
+
+    /// Why files differ: what was recorded later, other rules, or both.
+    async fn judge(&self, today: &Hashes, now: &InForce, verified: &mut Verified) -> Result<()> {
         // Where nothing was known, all was recorded later.
         let known_at = self.manifest.known_at.unwrap_or(DateTime::UNIX_EPOCH);
-        let then = self.hashes(Some(known_at), true).await?;
-        let facts_of_now = self.hashes(None, true).await?;
-        for (name, sha256) in &published {
-            let is = |hashes: &Hashes| hashes.get(name) == Some(sha256);
+        let kept = self.kept(now, &mut verified.rules);
+        let of_then = self.in_force(Some(kept.clone())).await?;
+        let scratch = tempfile::tempdir()?;
+        let then = self
+            .hashes(Some(known_at), &of_then, scratch.path())
+            .await?;
+        let facts_of_now = self.hashes(None, &of_then, scratch.path()).await?;
+        for (file, published) in verified.files.iter_mut().zip(&self.manifest.files) {
+            let name = &file.name;
+            let is = |hashes: &Hashes| hashes.get(name) == Some(&published.sha256);
             let moved_by_rules = facts_of_now.get(name) != today.get(name);
-            let verdict = if is(&today) {
+            file.verdict = if is(today) {
                 Verdict::Equal
             } else if is(&then) {
                 match (is(&facts_of_now), moved_by_rules) {
@@ -221,127 +254,191 @@ impl Day<'_> {
             } else {
                 Verdict::NotExplained
             };
-            verified.files.push(check(name, verdict));
         }
-        self.explain(known_at, then, &mut verified).await?;
-        Ok(verified)
+        if facts_of_now != *today {
+            self.rules_that_move(now, &kept, today, &mut verified.rules)
+                .await?;
+        }
+        self.explain(known_at, &of_then, verified).await
     }
 
-    /// Names the sets recorded later at which a file changes, one after
-    /// another.
+    /// Names the changes recorded later at which rows that differ change.
     async fn explain(
         &self,
         known_at: Instant,
-        mut before: Hashes,
+        of_then: &InForce,
         verified: &mut Verified,
     ) -> Result<()> {
         let mut tx = self.shop.store.read().await?;
-        let mut sets = store::change_sets_after(&mut tx, Some(known_at), SETS_TRIED + 1).await?;
-        drop(tx);
-        verified.has_more = sets.len() as i64 > SETS_TRIED;
-        sets.truncate(SETS_TRIED as usize);
-        for set in sets {
-            let after = self.hashes(Some(set.recorded_at), true).await?;
-            let moved = after
-                .iter()
-                .filter(|(name, sha256)| before.get(*name) != Some(*sha256));
-            let files: Vec<String> = moved.map(|(name, _)| name.clone()).collect();
-            before = after;
-            if files.is_empty() {
+        let mut differing = Differing::new();
+        for file in &verified.files {
+            let rows = file.rows.iter().flat_map(|rows| &rows.first);
+            let Some(name) = file.name.strip_suffix(".csv") else {
                 continue;
+            };
+            let Ok(report) = name.parse::<ReportName>() else {
+                continue;
+            };
+            for row in rows {
+                if let Some(order_id) = order_of(&mut tx, report, row).await? {
+                    let of_order = differing.entry(order_id).or_default();
+                    of_order.insert((name.to_owned(), row.key.clone()));
+                }
             }
-            let mut tx = self.shop.store.read().await?;
-            let mut changes = store::changes_of(&mut tx, set.id, CHANGES_NAMED).await?;
-            changes.retain(|change| !is_personal(&change.field));
-            verified.explaining.push(Explaining {
-                set,
-                files,
-                changes,
-            });
         }
+        let scope = day_scope(of_then, self.at);
+        let dialect = self.manifest.dialect();
+        for (order_id, rows) in differing {
+            let found = explain(&mut tx, order_id, &rows, dialect, scope, known_at).await?;
+            verified.explaining.extend(found);
+        }
+        let place = |found: &Explaining| {
+            let place = found.change.place;
+            (place.recorded_at, place.change_set, place.kind, place.row)
+        };
+        verified.explaining.sort_by_key(place);
+        // A unit that was replaced may belong to several orders' cases.
+        verified.explaining.dedup_by_key(|found| place(found));
         Ok(())
     }
 
-    /// The day's files as of then, under the rules of now or the manifest's.
-    async fn hashes(&self, known_at: Option<Instant>, of_manifest: bool) -> Result<Hashes> {
+    /// The rules of now, or others.
+    async fn in_force(&self, kept: Option<Kept>) -> Result<InForce> {
         let mut tx = self.shop.store.read().await?;
-        let mut in_force: InForce = rules(self.shop, &mut tx).await?;
-        if of_manifest {
-            in_force = under(in_force, self.kept())?;
+        let in_force = rules(self.shop, &mut tx).await?;
+        match kept {
+            None => Ok(in_force),
+            Some(kept) => under(in_force, kept),
         }
-        let dir = tempfile::tempdir()?;
+    }
+
+    /// The day's files as of then, written to a directory.
+    async fn hashes(
+        &self,
+        known_at: Option<Instant>,
+        in_force: &InForce,
+        dir: &Path,
+    ) -> Result<Hashes> {
+        let tx = self.shop.store.read().await?;
         let as_of = AsOf {
             at: self.at,
             known_at,
         };
-        let scope = day_scope(&in_force, self.at);
-        let mut set = DailySet::create(dir.path(), scope, self.manifest.dialect())?;
-        set_fill(self.shop, tx, &in_force, as_of, &mut set).await?;
+        let scope = day_scope(in_force, self.at);
+        let mut set = DailySet::create(dir, scope, self.manifest.dialect())?;
+        set_fill(self.shop, tx, in_force, as_of, &mut set).await?;
         let files = set.finish(History::default())?.manifest.files.into_iter();
         Ok(files.map(|file| (file.name, file.sha256)).collect())
     }
 
-    fn kept(&self) -> Kept {
-        let policies = self.manifest.policies.iter();
+    /// The rules that the manifest names. A policy whose text is not there any
+    /// more is said, and the one of now taken.
+    fn kept(&self, now: &InForce, missing: &mut Vec<String>) -> Kept {
+        let versions = policies(now);
+        let mut kept = BTreeMap::new();
+        for entry in &self.manifest.policies {
+            match versions.get(&entry.policy) {
+                Some(sha256) if *sha256 == entry.sha256 => {
+                    kept.insert(entry.policy.clone(), entry.sha256.clone());
+                }
+                found => {
+                    missing.push(format!(
+                        "policy {} with SHA-256 {}: its text is not there any more",
+                        entry.policy, entry.sha256
+                    ));
+                    kept.extend(found.map(|sha256| (entry.policy.clone(), sha256.clone())));
+                }
+            }
+        }
         Kept {
-            policies: policies
-                .map(|entry| (entry.policy.clone(), entry.sha256.clone()))
-                .collect(),
+            policies: kept,
             timezone: self.manifest.time_zone,
             weekend: self.manifest.weekend.clone(),
             holidays: self.manifest.holidays.iter().copied().collect(),
+            stuck_after: Some(self.manifest.stuck_after),
         }
     }
 
-    async fn rules_that_differ(&self) -> Result<Vec<String>> {
-        let mut tx = self.shop.store.read().await?;
-        let now = rules(self.shop, &mut tx).await?.rules;
-        let then = self.kept();
-        let mut differ = Vec::new();
-        let versions = now.policies.versions();
-        let versions: BTreeMap<String, String> = versions
-            .map(|policy| (policy.id.to_string(), policy.sha256.clone()))
-            .collect();
-        let ids: BTreeSet<&String> = versions.keys().chain(then.policies.keys()).collect();
-        for id in ids {
-            let shown = |hash: Option<&String>| hash.cloned().unwrap_or("none".to_owned());
-            let (old, new) = (then.policies.get(id), versions.get(id));
-            if old != new {
-                differ.push(format!("policy {id}: {} → {}", shown(old), shown(new)));
+    /// Says which of the rules that differ move a file: today's with that one
+    /// as it was then give other bytes.
+    async fn rules_that_move(
+        &self,
+        now: &InForce,
+        then: &Kept,
+        today: &Hashes,
+        moving: &mut Vec<String>,
+    ) -> Result<()> {
+        let scratch = tempfile::tempdir()?;
+        for (lines, kept) in differences(&Kept::of(&now.rules), then) {
+            let trial = self.in_force(Some(kept)).await?;
+            if self.hashes(None, &trial, scratch.path()).await? != *today {
+                moving.extend(lines);
             }
         }
-        let calendar = &now.calendar;
-        let zone = calendar.zone;
-        if then.timezone != zone {
-            differ.push(format!("business.timezone: {} → {zone}", then.timezone));
-        }
-        if then.weekend != calendar.weekend() {
-            let list = |days: &[chrono::Weekday]| {
-                let days = days.iter().map(ToString::to_string);
-                days.collect::<Vec<_>>().join(", ")
-            };
-            let (old, new) = (list(&then.weekend), list(calendar.weekend()));
-            differ.push(format!("business.weekend: {old} → {new}"));
-        }
-        let holidays: BTreeSet<NaiveDate> = calendar.holidays().collect();
-        for gone in then.holidays.difference(&holidays) {
-            differ.push(format!("business.holidays: {gone} was one"));
-        }
-        for added in holidays.difference(&then.holidays) {
-            differ.push(format!("business.holidays: {added} is one now"));
-        }
-        let (old, version) = (&self.manifest.program_version, env!("CARGO_PKG_VERSION"));
-        if old != version {
-            differ.push(format!("program version: {old} → {version}"));
-        }
-        Ok(differ)
+        Ok(())
     }
 }
 
-/// Whether a field names a person: no report shows it.
-fn is_personal(field: &str) -> bool {
-    matches!(
-        field,
-        "customer_name" | "customer_email" | "customer_locale"
-    )
+fn policies(in_force: &InForce) -> BTreeMap<String, String> {
+    Kept::of(&in_force.rules).policies
+}
+
+/// Each rule that differs: what is said of it, and the rules of now with that
+/// one as it was then.
+fn differences(now: &Kept, then: &Kept) -> Vec<(Vec<String>, Kept)> {
+    let mut found = Vec::new();
+    if now.policies != then.policies {
+        let (policies, mut trial) = (then.policies.clone(), now.clone());
+        trial.policies = policies;
+        found.push((policy_lines(now, then), trial));
+    }
+    if now.timezone != then.timezone {
+        let line = format!("business.timezone: {} → {}", then.timezone, now.timezone);
+        let mut trial = now.clone();
+        trial.timezone = then.timezone;
+        found.push((vec![line], trial));
+    }
+    if now.weekend != then.weekend {
+        let line = format!(
+            "business.weekend: {} → {}",
+            list(&then.weekend),
+            list(&now.weekend)
+        );
+        let mut trial = now.clone();
+        trial.weekend = then.weekend.clone();
+        found.push((vec![line], trial));
+    }
+    if now.holidays != then.holidays {
+        let gone = then.holidays.difference(&now.holidays);
+        let gone = gone.map(|day| format!("business.holidays: {day} was one"));
+        let added = now.holidays.difference(&then.holidays);
+        let added = added.map(|day| format!("business.holidays: {day} is one now"));
+        let mut trial = now.clone();
+        trial.holidays = then.holidays.clone();
+        found.push((gone.chain(added).collect(), trial));
+    }
+    if now.stuck_after != then.stuck_after {
+        let days = |kept: &Kept| kept.stuck_after.unwrap_or_default().as_seconds_f64() / 86_400.0;
+        let line = format!("business.stuck_after: {} → {} days", days(then), days(now));
+        let mut trial = now.clone();
+        trial.stuck_after = then.stuck_after;
+        found.push((vec![line], trial));
+    }
+    found
+}
+
+fn policy_lines(now: &Kept, then: &Kept) -> Vec<String> {
+    let ids: BTreeSet<&String> = now.policies.keys().chain(then.policies.keys()).collect();
+    let shown = |kept: &Kept, id| kept.policies.get(id).cloned().unwrap_or("none".to_owned());
+    let differs = ids
+        .into_iter()
+        .filter(|id| now.policies.get(*id) != then.policies.get(*id));
+    differs
+        .map(|id| format!("policy {id}: {} → {}", shown(then, id), shown(now, id)))
+        .collect()
+}
+
+fn list(days: &[Weekday]) -> String {
+    let days: Vec<String> = days.iter().map(ToString::to_string).collect();
+    days.join(", ")
 }
