@@ -6,7 +6,7 @@ use warrantyd::jobs::{self, ReportRequest};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 
-use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, one_unit};
+use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, at, named, one_unit};
 
 const REPORTS: &str = "[reports]\ndir = \"reports\"\n";
 const CLAIM: &str = "C-1,U-1,repair,2025-01-08,tech@example.com,,2025-01-10,,,,\n";
@@ -386,4 +386,46 @@ async fn verify_writes_nothing_to_the_database() {
     let before = shop.dump(&[]).await;
     verify(&shop, "2025-03-01", 3);
     assert_eq!(shop.dump(&[]).await, before);
+}
+
+#[tokio::test]
+async fn a_delivery_explains_what_it_moves_and_no_more() {
+    let shop = Shop::new(&format!("{REPORTS}{FILE_MAIL}"));
+    let [orders, units] = one_unit("2025-01-05T10:00:00Z");
+    let claims = ("claims.csv", format!("{CLAIMS}{CLAIM}"));
+    shop.import(&[orders, units, claims]).await;
+    shop.enforce(named("2025-02-01T08:00:00Z")).await.unwrap();
+    publish(&shop, "2025-03-01T08:00:00Z").await;
+    verify(&shop, "2025-03-01", 0);
+
+    shop.deliver(named("2025-03-01T12:00:00Z")).await.unwrap();
+    let found = verify(&shop, "2025-03-01", 3);
+    assert!(
+        verdict(&found, "notices.csv").ends_with("deliveries"),
+        "{found}"
+    );
+    assert!(found.contains("disposition queued → sent"), "{found}");
+    assert!(
+        verdict(&found, "deadlines.csv").ends_with("equal"),
+        "{found}"
+    );
+    assert!(
+        verdict(&found, "summary.html").ends_with("equal"),
+        "{found}"
+    );
+
+    // A notice whose time is another was not delivered.
+    shop.execute("UPDATE notices SET fires_at = fires_at + 1000000 WHERE audience = 'lead'")
+        .await;
+    let found = verify(&shop, "2025-03-01", 1);
+    let told = verdict(&found, "notices.csv");
+    assert!(told.ends_with("not_explained"), "{found}");
+}
+
+/// The line of a file.
+fn verdict<'f>(found: &'f str, file: &str) -> &'f str {
+    let line = found
+        .lines()
+        .find(|line| line.trim_start().starts_with(file));
+    line.unwrap_or_else(|| panic!("{found}")).trim_end()
 }

@@ -5,24 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, NaiveDate, Weekday};
+use chrono::{NaiveDate, Weekday};
 use strum::Display;
 
 use super::super::book::{InForce, Kept, rules, under};
 use super::super::{Refused, Shop};
 use super::explaining::{Differing, Explaining, explain, order_of};
 use super::{AsOf, day_scope, set_fill};
+use crate::case::ExceptionCode;
 use crate::policy::{Instant, sha256_hex};
 use crate::report::{
-    DailySet, FileEntry, History, MANIFEST_NAME, Manifest, ReportName, RowDifferences, compare,
-    file_sha256,
+    DailySet, FileEntry, History, MANIFEST_NAME, Manifest, ReportName, RowDifference,
+    RowDifferences, compare, file_sha256,
 };
 
 /// Rows of a file that are told and explained one by one; all are counted.
 const ROWS_TOLD: usize = 1_000;
 
-/// Files that also tell of deliveries and holds, which have no history.
-const TELL_OF_DELIVERIES: [&str; 3] = ["notices.csv", "exceptions.csv", "summary.html"];
+/// What a delivery changes of a row of `notices`: it has no history.
+const OF_DELIVERIES: [&str; 4] = ["recipient", "disposition", "message_id", "sent_at"];
+
+/// Rows of `exceptions` that come and go with what became of notices.
+const FROM_NOTICES: [ExceptionCode; 4] = [
+    ExceptionCode::OnHold,
+    ExceptionCode::NoRecipient,
+    ExceptionCode::UndeliverableAddress,
+    ExceptionCode::OutcomeWithdrawn,
+];
 
 /// What was found of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
@@ -36,7 +45,8 @@ pub enum Verdict {
     OtherRules,
     /// Both do, together.
     RecordedLaterAndOtherRules,
-    /// Only deliveries and holds may explain it: they have no history.
+    /// Deliveries and holds do, which have no history: no more differs than
+    /// they move.
     Deliveries,
     /// Nothing explains it: the database or the program is not the one that
     /// published it.
@@ -228,13 +238,14 @@ impl Day<'_> {
 
     /// Why files differ: what was recorded later, other rules, or both.
     async fn judge(&self, today: &Hashes, now: &InForce, verified: &mut Verified) -> Result<()> {
-        // Where nothing was known, all was recorded later.
-        let known_at = self.manifest.known_at.unwrap_or(DateTime::UNIX_EPOCH);
+        // Facts came after the last that was known, but notices until the time
+        // of the report.
+        let known_at = self.manifest.known_at.map_or(self.at, |at| at.max(self.at));
         let kept = self.kept(now, &mut verified.rules);
         let of_then = self.in_force(Some(kept.clone())).await?;
-        let scratch = tempfile::tempdir()?;
+        let (dir_of_then, scratch) = (tempfile::tempdir()?, tempfile::tempdir()?);
         let then = self
-            .hashes(Some(known_at), &of_then, scratch.path())
+            .hashes(Some(known_at), &of_then, dir_of_then.path())
             .await?;
         let facts_of_now = self.hashes(None, &of_then, scratch.path()).await?;
         for (file, published) in verified.files.iter_mut().zip(&self.manifest.files) {
@@ -249,17 +260,47 @@ impl Day<'_> {
                     (true, _) => Verdict::OtherRules,
                     (false, true) => Verdict::RecordedLaterAndOtherRules,
                 }
-            } else if TELL_OF_DELIVERIES.contains(&name.as_str()) {
+            } else if self.is_moved_by_deliveries(name, dir_of_then.path())? {
                 Verdict::Deliveries
             } else {
                 Verdict::NotExplained
             };
+        }
+        // The page counts both.
+        let is = |file: &FileCheck, verdict| file.verdict == verdict;
+        let delivered = verified
+            .files
+            .iter()
+            .any(|file| is(file, Verdict::Deliveries));
+        for file in &mut verified.files {
+            if file.rows.is_none() && is(file, Verdict::NotExplained) && delivered {
+                file.verdict = Verdict::Deliveries;
+            }
         }
         if facts_of_now != *today {
             self.rules_that_move(now, &kept, today, &mut verified.rules)
                 .await?;
         }
         self.explain(known_at, &of_then, verified).await
+    }
+
+    /// Whether a file differs from what was known then in nothing but what
+    /// deliveries and holds move.
+    fn is_moved_by_deliveries(&self, name: &str, dir_of_then: &Path) -> Result<bool> {
+        let report = name.strip_suffix(".csv").and_then(|name| name.parse().ok());
+        let published = self.dir.join(name);
+        let Some(report) = report.filter(|_| published.exists()) else {
+            return Ok(false);
+        };
+        let computed = dir_of_then.join(name);
+        let dialect = self.manifest.dialect();
+        let rows = compare(report, dialect, &published, &computed, ROWS_TOLD)?;
+        let is_moved: fn(&RowDifference) -> bool = match report {
+            ReportName::Notices => is_delivered,
+            ReportName::Exceptions => is_from_notice,
+            _ => return Ok(false),
+        };
+        Ok(rows.first.iter().all(is_moved))
     }
 
     /// Names the changes recorded later at which rows that differ change.
@@ -377,6 +418,22 @@ impl Day<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a row of `notices` is there as it was, but for what a delivery
+/// changes.
+fn is_delivered(row: &RowDifference) -> bool {
+    let (Some(old), Some(new)) = (&row.published, &row.computed) else {
+        return false;
+    };
+    let columns = ReportName::Notices.columns().iter();
+    let mut fields = columns.zip(old.iter().zip(new));
+    fields.all(|(column, (old, new))| old == new || OF_DELIVERIES.contains(column))
+}
+
+fn is_from_notice(row: &RowDifference) -> bool {
+    let code = row.key.first().and_then(|code| code.parse().ok());
+    code.is_some_and(|code| FROM_NOTICES.contains(&code))
 }
 
 fn policies(in_force: &InForce) -> BTreeMap<String, String> {
