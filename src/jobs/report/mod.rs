@@ -6,6 +6,7 @@ mod compliance;
 mod enclosed;
 mod explaining;
 mod feed;
+mod rule_changes;
 mod told;
 mod trial;
 mod verify;
