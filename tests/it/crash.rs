@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use crate::shop::{Engine, FILE_MAIL, Shop, assert_same, many_units, named, stderr};
+use crate::shop::{CLAIMS, Engine, FILE_MAIL, Shop, assert_same, many_units, named, stderr};
 
 /// What two runs over the same facts differ in: when facts were recorded, and
 /// the history of runs.
@@ -136,6 +136,26 @@ async fn killed_at_a_line(shop: &Shop, args: &[&str], text: &str, lines: usize) 
     assert!(ended.signal() == Some(9) || ended.success(), "{ended}");
     shop.alone().await;
     !ended.success()
+}
+
+#[tokio::test]
+async fn worklists_killed_at_a_write_of_sqlite() {
+    let base = Shop::on(Engine::Sqlite, FILE_MAIL);
+    base.import(&many_units(60)).await;
+    // A list for each of sixty, and one for the lead.
+    let mut claims = CLAIMS.to_owned();
+    for n in 0..60 {
+        let cells = format!("repair,2025-02-01,tech{n}@example.com,2025-02-01,2025-02-01");
+        claims += &format!("C-{n},U-{n},{cells},,,,\n");
+    }
+    base.import(&[("claims.csv", claims)]).await;
+    let args = ["run", "worklists", "--at", "2025-02-28T07:00:00Z"];
+    let left = killed_and_run_again(&base, &args).await;
+    assert!(!left.is_empty(), "none was killed");
+    let done = base.copy();
+    done.run_to(0, &args);
+    let messages = "SELECT count(DISTINCT recipient), count(*) FROM messages";
+    assert_eq!(done.rows(messages).await, ["61|61"]);
 }
 
 #[tokio::test]

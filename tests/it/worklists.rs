@@ -7,7 +7,7 @@ use mail_parser::MessageParser;
 use warrantyd::jobs::{self, Outcome, When};
 use warrantyd::policy::STANDARD;
 
-use crate::shop::{FILE_MAIL, ORDERS, Shop, UNITS, at, named};
+use crate::shop::{FILE_MAIL, ORDERS, Shop, UNITS, at, many_units, named};
 
 const CLAIMS: &str = "claim_ref,unit_ref,type,opened_at,assignee_email,received_at,repaired_at,\
                       unrepairable_at,returned_at,closed_at\n";
@@ -234,6 +234,34 @@ async fn everybody_gets_what_they_are_to_do_worst_first() {
     says("finance@example.com", "of EUR 50.00 (section 5.2)");
     says("lead@example.com", "No assignee: give it to somebody.");
     says("lead@example.com", "Assignee: tom@example.com");
+}
+
+#[tokio::test]
+async fn a_long_list_tells_the_worst_and_counts_the_others() {
+    let shop = Shop::new(FILE_MAIL);
+    shop.import(&many_units(2_000)).await;
+    let mut claims = CLAIMS.to_owned();
+    for n in 0..2_000 {
+        // Every tenth waits a day longer than the others.
+        let day = if n % 10 == 0 {
+            "2025-02-10"
+        } else {
+            "2025-02-11"
+        };
+        claims += &format!("C-{n:04},U-{n},repair,{day},,{day},,,,\n");
+    }
+    shop.import(&[("claims.csv", claims)]).await;
+    assert_eq!(run(&shop, named(FRIDAY)).await.get("composed"), 1);
+    let mails = delivered(&shop).await;
+    let mail = &mails["lead@example.com"];
+    assert!(mail.html.len() < 100_000, "{}", mail.html.len());
+    let told = lines(mail);
+    assert!(told.len() > 100 && told.len() <= 200, "{}", told.len());
+    let is_worst = |line: &&str| line.ends_with(": waits for 18 days");
+    assert!(told.iter().all(is_worst), "{told:?}");
+    let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let left_out = format!("{} more are left out", 2_000 - told.len());
+    assert!(text.contains(&left_out), "{left_out}: {text}");
 }
 
 #[tokio::test]
