@@ -41,7 +41,25 @@ SELECT o.order_ref, d.subject, d.ref, d."window",
             WHEN coalesce(d.ended_at, :at) >= d.due_at + 3 * 86400000000 THEN 3
             WHEN coalesce(d.ended_at, :at) >= d.due_at + 86400000000 THEN 2
             ELSE 1 END AS level,
-       o.customer_ref, c.assignee_email AS assignee
+       o.customer_ref, c.assignee_email AS assignee,
+       CASE WHEN d."window" IN
+                 ('hardware_warranty', 'software_warranty', 'fault_return', 'refund_request')
+            THEN NULL
+            WHEN d.ended_at IS NULL AND d."window" IN ('hardware_fix', 'software_fix')
+                 AND d.due_at <= :at
+            THEN d.due_at / 86400000000 - d.started_at / 86400000000
+            WHEN d.ended_at >= d.due_at OR d.subject = 'order' OR d.ended_at IN
+                 (c.repaired_at, c.unrepairable_at, c.refunded_at, c.exchanged_at)
+            THEN d.ended_at / 86400000000 - d.started_at / 86400000000 END AS gross_days,
+       CASE WHEN d."window" IN
+                 ('hardware_warranty', 'software_warranty', 'fault_return', 'refund_request')
+            THEN NULL
+            WHEN d.ended_at IS NULL AND d."window" IN ('hardware_fix', 'software_fix')
+                 AND d.due_at <= :at
+            THEN d.due_at / 86400000000 - d.started_at / 86400000000 - d.paused_days
+            WHEN d.ended_at >= d.due_at OR d.subject = 'order' OR d.ended_at IN
+                 (c.repaired_at, c.unrepairable_at, c.refunded_at, c.exchanged_at)
+            THEN d.ended_at / 86400000000 - d.started_at / 86400000000 - d.paused_days END AS net_days
   FROM orders AS o CROSS JOIN deadlines AS d ON d.order_id = o.id
        LEFT JOIN claims AS c ON d.subject = 'claim' AND c.claim_ref = d.ref
  ORDER BY o.order_ref, d.subject, d.ref, d."window";
