@@ -257,8 +257,9 @@ pub async fn messages_drop(tx: &mut Tx<'_>, ids: &[i64]) -> Result<(), StoreErro
 }
 
 /// Lets a message be tried again that failed or is uncertain, by a command
-/// that is recorded; `false`: it is neither. One that the server may have keeps its bytes; the notices of
-/// another are free, to be composed for the address that holds now.
+/// that is recorded; `false`: it is neither. One that the server may have keeps
+/// its bytes; the notices of another are free, to be composed for the address
+/// that holds now.
 pub async fn message_retry(
     tx: &mut Tx<'_>,
     id: i64,

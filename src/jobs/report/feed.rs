@@ -97,8 +97,7 @@ pub async fn feed(
         tx,
         rules: Arc::new(in_force.rules.clone()),
         rules_id: in_force.rules_id,
-        at: as_of.at,
-        known_at: as_of.known_at,
+        as_of,
         pages,
     };
     let reading = tokio::spawn(reader.read(source));
@@ -114,8 +113,7 @@ struct Reader {
     tx: Tx<'static>,
     rules: Arc<Rules>,
     rules_id: Option<i64>,
-    at: Instant,
-    known_at: Option<Instant>,
+    as_of: AsOf,
     pages: mpsc::Sender<Page>,
 }
 
@@ -157,8 +155,9 @@ impl Reader {
     async fn holding(&mut self) -> Result<Option<i64>> {
         let guard = store::guard_load(&mut self.tx).await?;
         let enforced_at = guard.last_at.max(guard.doubted_at);
-        let is_past = enforced_at.is_some_and(|enforced_at| self.at < enforced_at);
-        let is_past = is_past || self.known_at.is_some();
+        let AsOf { at, known_at } = self.as_of;
+        let is_past = enforced_at.is_some_and(|enforced_at| at < enforced_at);
+        let is_past = is_past || known_at.is_some();
         Ok(self.rules_id.filter(|_| !is_past))
     }
 
@@ -173,7 +172,7 @@ impl Reader {
     /// All orders in the order of their names: what was recorded where it
     /// holds, the others evaluated. The next are looked up beside.
     async fn orders(&mut self, which: Which) -> Result<()> {
-        let at = self.at;
+        let at = self.as_of.at;
         let mut beside = self.shop.store.read_beside(&mut self.tx).await?;
         let mut orders = orders_after(&mut self.tx, "", which, at).await?;
         while let Some(last) = orders.last() {
@@ -191,10 +190,7 @@ impl Reader {
             let after = after.unwrap_or_default();
             let loaded = self.loaded(&orders).await?;
             let rules = Arc::clone(&self.rules);
-            let as_of = AsOf {
-                at,
-                known_at: self.known_at,
-            };
+            let as_of = self.as_of;
             self.send(move || items(orders, recorded, loaded, &rules, as_of))
                 .await?;
             orders = match ahead {
@@ -211,7 +207,7 @@ impl Reader {
         let due: Vec<i64> = due.map(|order| order.order_id).collect();
         match due.is_empty() {
             true => Ok(Vec::new()),
-            false => load_page(&mut self.tx, &due, self.known_at.map(Cut::at)).await,
+            false => load_page(&mut self.tx, &due, self.as_of.known_at.map(Cut::at)).await,
         }
     }
 
@@ -219,9 +215,8 @@ impl Reader {
     async fn notices(&mut self, with_exceptions: bool) -> Result<()> {
         let guard = store::guard_load(&mut self.tx).await?;
         let clock_reason = guard.held_reason.unwrap_or_default();
-        let recorded_by = self
-            .known_at
-            .map_or(self.at, |known_at| known_at.min(self.at));
+        let AsOf { at, known_at } = self.as_of;
+        let recorded_by = known_at.map_or(at, |known_at| known_at.min(at));
         let mut after = 0;
         loop {
             let lines = store::notices_after(&mut self.tx, recorded_by, after, ROWS_A_PAGE).await?;
@@ -268,7 +263,8 @@ impl Reader {
 
     /// Units that share a serial.
     async fn serials(&mut self) -> Result<()> {
-        let found = store::duplicate_serials(&mut self.tx, self.at, self.known_at).await?;
+        let found =
+            store::duplicate_serials(&mut self.tx, self.as_of.at, self.as_of.known_at).await?;
         let exception = |(unit_ref, first)| {
             Item::Exception(Exception {
                 code: ExceptionCode::DuplicateSerial,
