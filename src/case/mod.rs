@@ -36,4 +36,4 @@ pub use plan::{
     plan, withdrawn_outcomes,
 };
 pub use refund::Refund;
-pub use work::{Work, WorkGroup, work};
+pub use work::{Work, WorkGroup, whose, work};

@@ -102,7 +102,21 @@ struct Seen<'e> {
     promises: Vec<&'e Deadline>,
 }
 
+/// Who sees to a promise: finance to what is to be paid, the assignee to the
+/// rest, and the lead where there is none.
+pub fn whose(window: Window, has_assignee: bool) -> Audience {
+    match window {
+        Window::RefundPayment | Window::CancellationRefund => Audience::Finance,
+        _ if has_assignee => Audience::Assignee,
+        _ => Audience::Lead,
+    }
+}
+
 impl<'e> Seen<'e> {
+    fn whose(&self, promise: &Deadline) -> Audience {
+        whose(promise.window, self.assignee.is_some())
+    }
+
     fn add_to(&self, all: &mut Vec<Work<'e>>, rules: &Rules, now: Instant) {
         let line = |whose, group, sorted_by, promise| Work {
             whose,
@@ -115,11 +129,10 @@ impl<'e> Seen<'e> {
         let is_pending = |promise: &&&Deadline| !promise.lapsed || self.view.lapsed_unconfirmed;
         let pending: Vec<&Deadline> = self.promises.iter().filter(is_pending).copied().collect();
         for promise in &pending {
-            let whose = match promise.window {
-                Window::RefundPayment => Audience::Finance,
-                _ if self.assignee.is_some() => Audience::Assignee,
-                _ => continue,
-            };
+            let whose = self.whose(promise);
+            if whose == Audience::Lead {
+                continue;
+            }
             let date = sorted_by(promise, rules);
             all.push(line(whose, group(promise), date, Some(*promise)));
         }
@@ -127,7 +140,7 @@ impl<'e> Seen<'e> {
         let unassigned = pending
             .iter()
             .copied()
-            .find(|promise| self.assignee.is_none() && promise.window != Window::RefundPayment);
+            .find(|promise| self.whose(promise) == Audience::Lead);
         let on_leads = match (self.view.waits_since, unassigned) {
             (Some(since), _) if self.view.stuck_since(rules, now).is_some() => {
                 Some((WorkGroup::Stuck, rules.calendar.date_of(since), first))

@@ -35,6 +35,6 @@ pub use manifest::{FileEntry, History, MANIFEST_NAME, Manifest, PolicyEntry, Pre
 pub use name::{ReportName, Source};
 pub use period::{Kept, Period, PeriodSet, Span};
 pub use rows::{NoticeRow, OrderDeadlines};
-pub use summary::{DueDay, Figures, Late, OnTime, Owed, RECENT_DAYS, Summary, Trend};
+pub use summary::{DueDay, Figures, OnTime, Owed, RECENT_DAYS, RunningPromise, Summary, Trend};
 pub use table::{By, Finished, Report, Scope};
 pub use writer::{Dialect, Format};

@@ -207,7 +207,7 @@ async fn mail_managers(
     };
     let set = format!("reports-{date}");
     let (attachments, files) = enclosed(&daily.manifest.files, dir, &set)?;
-    let told = told(&daily.summary, date)?;
+    let told = told(&daily.summary, date);
     let letter = letters(config)?.report(&letterhead(config), &told, &files)?;
     let key = when.at.to_string();
     let posted = post_to_managers(shop, mail, &key, &letter, &attachments, when).await?;

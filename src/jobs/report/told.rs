@@ -1,15 +1,14 @@
 //! What the managers' page says, as values for their mail.
 
-use anyhow::{Context, Result};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use crate::mail::{Count, DayReport, DueOn, LatePromise, OnTimeShare, OwedMoney, WORST_PER_LETTER};
-use crate::report::{Late, OnTime, Owed, RECENT_DAYS, Summary, Trend};
+use crate::report::{OnTime, Owed, RECENT_DAYS, RunningPromise, Summary, Trend};
 
 /// What is told of a day.
-pub fn told(summary: &Summary, date: NaiveDate) -> Result<DayReport> {
+pub fn told(summary: &Summary, date: NaiveDate) -> DayReport {
     let figures = &summary.figures;
     let worst = summary.worst().iter().take(WORST_PER_LETTER).map(late);
     let due = summary.due.iter().map(|day| DueOn {
@@ -17,7 +16,7 @@ pub fn told(summary: &Summary, date: NaiveDate) -> Result<DayReport> {
         is_working_day: day.is_working_day,
         promises: day.total(),
     });
-    Ok(DayReport {
+    DayReport {
         date,
         overdue: count(&figures.overdue),
         missed: count(&figures.missed),
@@ -27,9 +26,9 @@ pub fn told(summary: &Summary, date: NaiveDate) -> Result<DayReport> {
         notices_held: figures.notices_held,
         exceptions: figures.exceptions,
         on_time: figures.on_time.iter().map(on_time).collect(),
-        worst: worst.collect::<Result<_>>()?,
+        worst: worst.collect(),
         due: due.collect(),
-    })
+    }
 }
 
 fn count(trend: &Trend<u64>) -> Count {
@@ -72,13 +71,12 @@ fn on_time(found: &OnTime) -> OnTimeShare {
     }
 }
 
-fn late(late: &Late) -> Result<LatePromise> {
-    let window = late.window.parse();
-    Ok(LatePromise {
-        window: window.with_context(|| format!("`{}` is no window", late.window))?,
+fn late(late: &RunningPromise) -> LatePromise {
+    LatePromise {
+        window: late.window,
         subject_ref: late.subject_ref.clone(),
         order_ref: late.order_ref.clone(),
-        days: late.days,
+        days: late.late_days,
         who: late.who.clone(),
-    })
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use serde::Serialize;
 
+use crate::case::whose;
 use crate::policy::{Audience, Calendar, Window};
 use crate::report::ReportName;
 use crate::report::cell::{Cell, Row};
@@ -22,13 +23,11 @@ pub(in crate::report) struct Excerpt {
     pub codes: BTreeMap<String, u64>,
 }
 
-/// A promise that is late.
+/// A promise that is still to be kept, late or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Late {
-    /// Local days.
-    pub days: i64,
+pub struct RunningPromise {
     /// The promise.
-    pub window: String,
+    pub window: Window,
     /// The clause of the policy.
     pub clause: String,
     /// What it hangs on: `claim` or `order`.
@@ -37,8 +36,10 @@ pub struct Late {
     pub subject_ref: String,
     /// The order.
     pub order_ref: String,
-    /// The last local date on which it would have been kept.
+    /// The last local date on which it is kept in time.
     pub last_day: String,
+    /// How late it is, in local days.
+    pub late_days: i64,
     /// The highest escalation level that it reached.
     pub level: i64,
     /// Who has it: the assignee's address, `lead` or `finance`.
@@ -75,17 +76,18 @@ impl Excerpt {
 
     /// The rows as texts.
     pub fn table(&self, calendar: &Calendar) -> Table<BTreeMap<&'static str, String>> {
-        self.of(|fields| fields.texts(calendar))
+        self.of(|fields| Some(fields.texts(calendar)))
     }
 
-    /// The rows of `overdue`: those that are late for the longest time first.
-    pub fn late(&self, calendar: &Calendar) -> Table<Late> {
-        self.of(|fields| fields.late(calendar))
+    /// The rows of `overdue` or `upcoming`, in their order.
+    pub fn promises(&self, calendar: &Calendar) -> Table<RunningPromise> {
+        self.of(|fields| fields.promise(calendar))
     }
 
-    fn of<T>(&self, make: impl Fn(Fields<'_>) -> T) -> Table<T> {
+    fn of<T>(&self, make: impl Fn(Fields<'_>) -> Option<T>) -> Table<T> {
+        let rows = self.rows.iter();
         Table {
-            rows: self.rows.iter().map(|row| make(self.fields(row))).collect(),
+            rows: rows.filter_map(|row| make(self.fields(row))).collect(),
             total: self.total,
             file: format!("{}.csv", self.name),
         }
@@ -122,8 +124,8 @@ impl<'t> Fields<'t> {
             .map_or(&Cell::Empty, |(_, cell)| cell)
     }
 
-    /// All fields as texts; who has a promise; and the last day of a refund, of
-    /// which the report has only the instant after it.
+    /// All fields as texts; and the last day of a refund, of which the report
+    /// has only the instant after it.
     fn texts(&self, calendar: &Calendar) -> BTreeMap<&'static str, String> {
         let cells = self.columns.iter().zip(self.row);
         let mut texts: BTreeMap<_, _> = cells
@@ -136,39 +138,27 @@ impl<'t> Fields<'t> {
             };
             due_at.map_or_else(String::new, |at| calendar.date_of(at).to_string())
         });
-        if let (Some(window), Some(assignee)) = (texts.get("window"), texts.get("assignee")) {
-            texts.insert("who", who(window, assignee));
-        }
         texts
     }
 
-    fn late(&self, calendar: &Calendar) -> Late {
-        let mut texts = self.texts(calendar);
-        let mut text = |column| texts.remove(column).unwrap_or_default();
-        Late {
-            who: text("who"),
-            window: text("window"),
+    fn promise(&self, calendar: &Calendar) -> Option<RunningPromise> {
+        let text = |column| self.cell(column).plain(calendar.zone);
+        let (window, assignee) = (text("window").parse().ok()?, text("assignee"));
+        let whose = whose(window, !assignee.is_empty());
+        Some(RunningPromise {
+            window,
             clause: text("clause"),
             subject: text("subject"),
             subject_ref: text("ref"),
             order_ref: text("order_ref"),
             last_day: text("last_day"),
-            days: number(self.cell("late_days")),
+            late_days: number(self.cell("late_days")),
             level: number(self.cell("level")),
-        }
-    }
-}
-
-/// Who has a promise, as on the worklists: finance what is to be paid, else
-/// the assignee, else the lead.
-fn who(window: &str, assignee: &str) -> String {
-    let paid = [Window::RefundPayment, Window::CancellationRefund];
-    if paid.iter().any(|paid| window == <&str>::from(paid)) {
-        Audience::Finance.to_string()
-    } else if assignee.is_empty() {
-        Audience::Lead.to_string()
-    } else {
-        assignee.to_owned()
+            who: match whose {
+                Audience::Assignee => assignee,
+                _ => whose.to_string(),
+            },
+        })
     }
 }
 

@@ -75,23 +75,8 @@ impl<T> Trend<T> {
     }
 }
 
-impl Figures {
-    /// The figures that follow from the cases and the failed notices.
-    pub(super) fn of(standings: &Trend<Standing>) -> Self {
-        Self {
-            overdue: standings.map(|standing| standing.overdue),
-            missed: standings.map(|standing| standing.recent.missed()),
-            on_time: on_time(standings),
-            refunds_owed: owed(standings),
-            notices_failed: standings.map(|standing| standing.notices_failed),
-            notices_held: 0,
-            due_soon: 0,
-            exceptions: 0,
-        }
-    }
-}
-
-fn on_time(standings: &Trend<Standing>) -> Vec<OnTime> {
+/// How each promise was kept, at the three times.
+pub(super) fn on_time(standings: &Trend<Standing>) -> Vec<OnTime> {
     let windows = standings.now.recent.kept().map(|(window, _)| window);
     let of_window = |window| {
         let kept = standings.map(|standing| {
@@ -108,8 +93,8 @@ fn on_time(standings: &Trend<Standing>) -> Vec<OnTime> {
     windows.map(of_window).collect()
 }
 
-/// By currency, also where nothing is owed any more.
-fn owed(standings: &Trend<Standing>) -> Vec<Owed> {
+/// What is owed by currency, also where nothing is any more.
+pub(super) fn owed(standings: &Trend<Standing>) -> Vec<Owed> {
     let Trend {
         now,
         yesterday,

@@ -25,12 +25,13 @@ use crate::case::{Case, Disposition, Evaluation, evaluate, stood_alike};
 use crate::policy::Calendar;
 use ageing::Ageing;
 use due::Due;
+use figures::{on_time, owed};
 use repairs::Repairs;
 use standing::{Standing, of_times};
 use weeks::Weeks;
 
 pub use due::DueDay;
-pub use excerpt::Late;
+pub use excerpt::RunningPromise;
 pub use figures::{Figures, OnTime, Owed, Trend};
 
 pub(super) use excerpt::Excerpt;
@@ -58,8 +59,8 @@ pub struct Summary {
     /// What falls due in the next days, day by day.
     pub due: Vec<DueDay>,
     /// The promises that are late, the longest first; at most 200 of them.
-    pub(super) overdue: Option<Table<Late>>,
-    upcoming: Option<Table<BTreeMap<&'static str, String>>>,
+    pub(super) overdue: Option<Table<RunningPromise>>,
+    upcoming: Option<Table<RunningPromise>>,
     refunds: Option<Table<BTreeMap<&'static str, String>>>,
     /// How many exceptions there are of each code.
     pub(super) exceptions: BTreeMap<String, u64>,
@@ -70,7 +71,7 @@ pub struct Summary {
 
 impl Summary {
     /// The promises that are late, the longest first; at most 200 of them.
-    pub fn worst(&self) -> &[Late] {
+    pub fn worst(&self) -> &[RunningPromise] {
         self.overdue.as_ref().map_or(&[], |overdue| &overdue.rows)
     }
 }
@@ -136,22 +137,27 @@ impl Counters {
         let calendar = &scope.rules.calendar;
         let report = |name| reports.iter().find(|report| report.name == name);
         let rows = |name| report(name).map_or(0, |report| report.rows);
-        let table = |name| report(name).map(|report| report.excerpt.table(calendar));
-        let overdue = report(ReportName::Overdue);
-        let exceptions = report(ReportName::Exceptions);
+        let excerpt = |name| report(name).map(|report| &report.excerpt);
+        let promises = |name| excerpt(name).map(|found| found.promises(calendar));
+        let exceptions = excerpt(ReportName::Exceptions).map(|found| found.codes.clone());
+        let standings = &self.standings;
         let figures = Figures {
-            due_soon: rows(ReportName::Upcoming),
+            overdue: standings.map(|standing| standing.overdue),
+            missed: standings.map(|standing| standing.recent.missed()),
+            on_time: on_time(standings),
+            refunds_owed: owed(standings),
+            notices_failed: standings.map(|standing| standing.notices_failed),
             notices_held: self.notices_held,
+            due_soon: rows(ReportName::Upcoming),
             exceptions: rows(ReportName::Exceptions),
-            ..Figures::of(&self.standings)
         };
         Summary {
             figures,
             due: self.due.days,
-            overdue: overdue.map(|overdue| overdue.excerpt.late(calendar)),
-            upcoming: table(ReportName::Upcoming),
-            refunds: table(ReportName::Refunds),
-            exceptions: exceptions.map_or_else(BTreeMap::new, |found| found.excerpt.codes.clone()),
+            overdue: promises(ReportName::Overdue),
+            upcoming: promises(ReportName::Upcoming),
+            refunds: excerpt(ReportName::Refunds).map(|found| found.table(calendar)),
+            exceptions: exceptions.unwrap_or_default(),
             weeks: self.weeks,
             repairs: self.repairs,
             ageing: self.ageing,

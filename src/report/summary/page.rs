@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::ageing::AGES;
 use super::chart::{Bar, Parts, by_number, by_share, place};
-use super::excerpt::{Late, Table};
+use super::excerpt::{RunningPromise, Table};
 use super::figures::Trend;
 use super::repairs::Taken;
 use super::{RECENT_DAYS, Summary};
@@ -79,8 +79,8 @@ struct Page<'p> {
     notices_held: u64,
     exceptions_in_all: u64,
     on_time: Vec<OnTimeFigure>,
-    overdue: Option<&'p Table<Late>>,
-    upcoming: Option<&'p Table<BTreeMap<&'static str, String>>>,
+    overdue: Option<&'p Table<RunningPromise>>,
+    upcoming: Option<&'p Table<RunningPromise>>,
     refunds: Option<&'p Table<BTreeMap<&'static str, String>>>,
     exceptions: &'p BTreeMap<String, u64>,
     due: Vec<Day>,
@@ -252,8 +252,11 @@ struct Promised {
     x: String,
 }
 
-/// Days that a chart has at least and at most.
-const CHART_DAYS: std::ops::RangeInclusive<i64> = 7..=60;
+/// Days that a chart has at least.
+const FEWEST_DAYS: i64 = 7;
+
+/// Days that a chart has at most.
+const MOST_DAYS: i64 = 60;
 
 fn repairs(summary: &Summary) -> Vec<RepairsOf> {
     let windows = summary.repairs.windows.iter();
@@ -267,7 +270,7 @@ fn repairs_of(window: Window, taken: &Taken) -> RepairsOf {
     // Twice what was promised, or all but the longest.
     let nearly_all = taken.gross.nearest_rank(95).unwrap_or(0);
     let last = (2 * promised.max().unwrap_or(0)).max(nearly_all);
-    let last = last.clamp(*CHART_DAYS.start(), *CHART_DAYS.end());
+    let last = last.clamp(FEWEST_DAYS, MOST_DAYS);
     let mut parts = vec![Parts::default(); usize::try_from(last + 1).unwrap_or(0)];
     for (days, some) in &taken.days {
         let bar = usize::try_from((*days).clamp(0, last)).unwrap_or(0);

@@ -6,12 +6,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 use strum::VariantArray;
 
-use super::{at, cases, repair, rules, scope, time};
+use super::{at, cases, repair, rules, scope, time, trend};
 use crate::case::{Disposition, Exception, ExceptionCode, evaluate};
 use crate::policy::{Audience, Money, Outcome, STANDARD, Step, Subject, Window, sha256_hex};
 use crate::report::{
     Daily, DailySet, Dialect, Format, History, MANIFEST_NAME, NoticeRow, Owed, Report, ReportName,
-    Trend,
 };
 
 fn notice(disposition: Disposition, recorded_at: &str) -> NoticeRow {
@@ -143,14 +142,6 @@ fn the_figures_are_those_of_the_reports() {
     assert_eq!(figures.notices_failed, trend(1, 2, 2));
     assert_eq!(figures.notices_held, 1);
     assert_eq!(Some(figures.exceptions), exceptions);
-}
-
-fn trend<T>(now: T, yesterday: T, last_week: T) -> Trend<T> {
-    Trend {
-        now,
-        yesterday,
-        last_week,
-    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Weekday};
 
-use super::{By, Scope};
+use super::{By, Scope, Trend};
 use crate::case::{Case, Claim, ClaimType, Kind, Order, Rules, Unit};
 use crate::policy::{Book, Calendar, Instant, Policy, STANDARD, STANDARD_NAME};
 
@@ -43,6 +43,15 @@ pub(super) fn scope(rules: &Rules) -> Scope<'_> {
         to: None,
         by: By::Started,
         days: 7,
+    }
+}
+
+/// A figure at the three times.
+fn trend<T>(now: T, yesterday: T, last_week: T) -> Trend<T> {
+    Trend {
+        now,
+        yesterday,
+        last_week,
     }
 }
 

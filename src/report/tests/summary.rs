@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::{NaiveDate, Weekday};
 
-use super::{at, case, claim, repair, rules, scope, time, unit};
+use super::{at, case, claim, repair, rules, scope, time, trend, unit};
 use crate::case::{Case, Claim, ClaimType, Rules, evaluate};
 use crate::policy::{Book, Calendar, Instant, Money, Policy, STANDARD, Wait, Window};
-use crate::report::{Daily, DailySet, Dialect, History, Owed, Scope, Summary, Trend};
+use crate::report::{Daily, DailySet, Dialect, History, Owed, Scope, Summary};
 
 fn summary(cases: &[Case], rules: &Rules, at: Instant) -> Summary {
     let dir = tempfile::tempdir().unwrap();
@@ -27,14 +27,6 @@ fn one(claim: Claim) -> Case {
         "2024-12-01",
         vec![unit("U", "2024-12-05", vec![claim])],
     )
-}
-
-fn trend<T>(now: T, yesterday: T, last_week: T) -> Trend<T> {
-    Trend {
-        now,
-        yesterday,
-        last_week,
-    }
 }
 
 /// Overdue, missed in the last 30 days, and how many of those days were kept
@@ -276,7 +268,7 @@ fn what_is_overdue_is_told_by_its_age() {
     let found = summary(&cases, &rules, at());
     let ages = found.ageing.totals();
     assert_eq!(ages, [2, 2, 2, 2, 2, 1]);
-    let late: Vec<_> = found.worst().iter().map(|late| late.days).collect();
+    let late: Vec<_> = found.worst().iter().map(|late| late.late_days).collect();
     assert_eq!(late, [91, 90, 31, 30, 15, 14, 8, 7, 3, 2, 1]);
 }
 
