@@ -7,6 +7,7 @@ mod browser;
 mod case;
 mod columns;
 mod compliance;
+mod connection;
 mod crash;
 mod daemon;
 mod deliver;

@@ -6,10 +6,11 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::connection::Connection;
 use crate::crash::{DELIVER, WHEN_RECORDED, delivered_in_the_end, undisturbed, with_notices};
 use crate::daemon::{Daemon, TWICE, every_second};
 use crate::postgres::{Database, Server};
-use crate::shop::{Connection, FILE_MAIL, Shop, assert_same, many_units, stderr};
+use crate::shop::{FILE_MAIL, Shop, assert_same, many_units, stderr};
 
 /// A server that one test at a time may stop.
 async fn server() -> MutexGuard<'static, Arc<Server>> {

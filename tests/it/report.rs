@@ -1,11 +1,14 @@
 //! Reports read what was recorded, where an evaluation would find the same.
 
+use std::fs;
+
+use mail_parser::{MessageParser, MimeHeaders};
 use strum::VariantArray;
 use warrantyd::jobs::{self, ReportRequest};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 
-use crate::shop::{CLAIMS, ORDERS, Shop, UNITS, at, named, one_unit, stderr};
+use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, at, named, one_unit, stderr};
 
 /// A report's bytes as of a time.
 async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
@@ -260,5 +263,62 @@ async fn days_that_waits_took_are_told_apart_from_those_of_the_shop() {
         let told = "took      17 days, 10 without those that waits took";
         assert!(explained.contains(told), "{explained}");
         shop.enforce(named(time)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_managers_get_the_top_of_the_page_and_every_file_as_it_was_written() {
+    let settings = "[reports]\ndir = \"reports\"\n\
+         recipients = [\"one@shop.example\", \"two@shop.example\"]\n";
+    let shop = Shop::new(&format!("{settings}{FILE_MAIL}"));
+    let [orders, units] = one_unit("2025-01-05");
+    let claim = "C-1,U-1,repair,2025-01-08,tech@example.com,,2025-01-10,,,,\n";
+    let claims = ("claims.csv", format!("{CLAIMS}{claim}"));
+    shop.import(&[orders, units, claims]).await;
+    let open = shop.open().await;
+    let day = named("2025-02-03T08:00:00Z");
+    for composed in [2, 0] {
+        let outcome = jobs::daily_report(&open, day).await.unwrap();
+        assert_eq!(outcome.get("composed"), composed, "{outcome:?}");
+    }
+    open.store.close().await;
+    shop.deliver(day).await.unwrap();
+    let mails: Vec<_> = fs::read_dir(shop.path("outbox")).unwrap().collect();
+    assert_eq!(mails.len(), 2);
+    for mail in mails {
+        let raw = fs::read(mail.unwrap().path()).unwrap();
+        let mail = MessageParser::default().parse(&raw).unwrap();
+        let subject = "Warranty report of Monday 3 February 2025: 1 overdue";
+        assert_eq!(mail.subject(), Some(subject));
+        for body in [mail.body_text(0), mail.body_html(0)] {
+            let body = body.unwrap();
+            let body = body.split_whitespace().collect::<Vec<_>>().join(" ");
+            for told in [
+                "1 overdue now",
+                "+1 since last week",
+                "Hardware repair, claim C-1: 4 days late",
+                "tech@example.com",
+                "0.00 % of 1",
+                "summary.html",
+            ] {
+                assert!(body.contains(told), "{told}: {body}");
+            }
+            for unwanted in ["Ada", "ada@", "K-1"] {
+                assert!(!body.contains(unwanted), "{unwanted}: {body}");
+            }
+        }
+        let attached = mail.attachments().map(|part| {
+            let name = part.attachment_name().unwrap();
+            let written = fs::read(shop.path("reports/2025-02-03").join(name)).unwrap();
+            assert!(part.contents() == written, "{name}");
+            name.to_owned()
+        });
+        let mut attached: Vec<String> = attached.collect();
+        attached.sort_unstable();
+        let names = ReportName::VARIANTS.iter();
+        let mut names: Vec<String> = names.map(|name| format!("{name}.csv")).collect();
+        names.push("summary.html".to_owned());
+        names.sort_unstable();
+        assert_eq!(attached, names);
     }
 }
