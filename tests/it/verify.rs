@@ -2,11 +2,14 @@
 
 use std::fs;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use warrantyd::case::{Entity, FactType, Field};
 use warrantyd::jobs::{self, ReportRequest};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 
-use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, at, named, one_unit};
+use crate::shop::{CLAIMS, FILE_MAIL, Shop, at, named, one_unit};
 
 const REPORTS: &str = "[reports]\ndir = \"reports\"\n";
 const CLAIM: &str = "C-1,U-1,repair,2025-01-08,tech@example.com,,2025-01-10,,,,\n";
@@ -60,83 +63,10 @@ fn named_changes(found: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn the_one_change_that_explains_a_row_is_named() {
-    let claim = |header: &str, cell: &str| {
-        format!("claim_ref,unit_ref,type,opened_at,{header}\nC-1,U-1,repair,2025-01-08,{cell}\n")
-    };
-    let unit = |header: &str, cell: &str| {
-        format!("unit_ref,order_ref,product_name,kind,{header}\nU-1,O-1,Lamp,hardware,{cell}\n")
-    };
-    let order = |header: &str, cell: &str| {
-        format!(
-            "order_ref,customer_ref,customer_email,placed_at,currency,total,{header}\n\
-             O-1,K-1,ada@example.com,2025-01-01,EUR,100.00,{cell}\n"
-        )
-    };
-    let time = "2025-01-12T00:00:00Z";
-    let mut cases = Vec::new();
-    for field in [
-        "repaired_at",
-        "unrepairable_at",
-        "refunded_at",
-        "exchanged_at",
-        "closed_at",
-        "rejected_at",
-    ] {
-        let expected = format!("claims C-1: {field} null → {time}");
-        cases.push(("claims.csv", claim(field, time), expected));
-    }
-    for (header, cell, expected) in [
-        (
-            "assignee_email",
-            "other@example.com",
-            "assignee_email tech@example.com → other@example.com",
-        ),
-        (
-            "received_at",
-            "2025-01-11T00:00:00Z",
-            "received_at 2025-01-10T00:00:00Z → 2025-01-11T00:00:00Z",
-        ),
-        ("withdrawn", "true", "withdrawn null → true"),
-    ] {
-        cases.push((
-            "claims.csv",
-            claim(header, cell),
-            format!("claims C-1: {expected}"),
-        ));
-    }
-    for (header, cell, expected) in [
-        (
-            "received_at",
-            "2025-01-06T00:00:00Z",
-            "received_at null → 2025-01-06T00:00:00Z",
-        ),
-        ("withdrawn", "true", "withdrawn null → true"),
-    ] {
-        cases.push((
-            "units.csv",
-            unit(header, cell),
-            format!("units U-1: {expected}"),
-        ));
-    }
-    for (header, cell, expected) in [
-        (
-            "delivered_at",
-            "2025-01-06T00:00:00Z",
-            "delivered_at 2025-01-05T10:00:00Z → 2025-01-06T00:00:00Z",
-        ),
-        (
-            "cancelled_at",
-            "2025-01-04T00:00:00Z",
-            "cancelled_at null → 2025-01-04T00:00:00Z",
-        ),
-        ("withdrawn", "true", "withdrawn null → true"),
-    ] {
-        cases.push((
-            "orders.csv",
-            order(header, cell),
-            format!("orders O-1: {expected}"),
-        ));
-    }
+    let repaired = "claim_ref,unit_ref,type,opened_at,repaired_at\n\
+         C-1,U-1,repair,2025-01-08,2025-01-12T00:00:00Z\n";
+    let expected = "claims C-1: repaired_at null → 2025-01-12T00:00:00Z";
+    let mut cases = vec![("claims.csv", repaired.to_owned(), expected.to_owned())];
     let waits = "claim_ref,from,until\nC-1,2025-01-11,2025-01-14\n".to_owned();
     cases.push(("waits.csv", waits, "waits C-1: entered".to_owned()));
     let dated_back = format!("{CLAIMS}C-2,U-1,repair,2025-02-01,,,,,,,\n");
@@ -144,7 +74,8 @@ async fn the_one_change_that_explains_a_row_is_named() {
     for (file, text, expected) in cases {
         let shop = published().await;
         // A change that moves no report of that day.
-        shop.import_at("2025-03-04T00:00:00Z", &[("units.csv", unit("sku", "L-1"))])
+        let sku = "unit_ref,order_ref,product_name,kind,sku\nU-1,O-1,Lamp,hardware,L-1\n";
+        shop.import_at("2025-03-04T00:00:00Z", &[("units.csv", sku)])
             .await;
         shop.import_at(LATER, &[(file, text)]).await;
         let found = verify(&shop, "2025-03-01", 3);
@@ -158,13 +89,7 @@ async fn the_one_change_that_explains_a_row_is_named() {
 
 #[tokio::test]
 async fn of_two_changes_of_one_import_the_one_that_matters_is_named() {
-    let shop = Shop::new(REPORTS);
-    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
-    // Each change of a claim moves when it counts as stuck.
-    let zone = "timezone = \"UTC\"";
-    let never = format!("{zone}\nstuck_after = \"300 days\"");
-    shop.write("warrantyd.toml", config.replace(zone, &never));
-    let shop = filled(shop).await;
+    let shop = published().await;
     let text = "claim_ref,unit_ref,type,opened_at,reported_serial,repaired_at\n\
                 C-1,U-1,repair,2025-01-08,S-9,2025-01-12T00:00:00Z\n";
     shop.import_at(LATER, &[("claims.csv", text)]).await;
@@ -179,6 +104,120 @@ async fn of_two_changes_of_one_import_the_one_that_matters_is_named() {
         found.contains("claims.csv: 1 rows changed, 0 added, 0 missing"),
         "{found}"
     );
+}
+
+/// A value that a fact did not have, and that it may have.
+fn another(field: &Field) -> &'static str {
+    match (field.name, field.fact_type) {
+        ("placed_at", _) => "2024-12-30T00:00:00Z",
+        ("opened_at", _) => "2025-01-07T00:00:00Z",
+        ("until", _) => "2025-02-05T00:00:00Z",
+        ("unrepairable_at", _) => "2025-01-13T00:00:00Z",
+        ("paid_at", _) => "null",
+        ("replaces_unit_ref", _) => "U-0",
+        (_, FactType::Time) => "2025-01-12T00:00:00Z",
+        (_, FactType::Ref) => "other",
+        (_, FactType::Text) => "vi",
+        (_, FactType::Email) => "other@example.com",
+        (_, FactType::Money) => "55.00",
+        (_, FactType::Currency) => "USD",
+        (_, FactType::Flag) => "true",
+        (_, FactType::Kind) => "software",
+        (_, FactType::ClaimType) => "repair",
+        (_, FactType::Findings) => "seal_broken",
+    }
+}
+
+/// A shop with a unit that is to be refunded, one that it could have replaced,
+/// and an order that was cancelled in transit, with a published day.
+async fn published_with_much() -> Shop {
+    let shop = with_much(Shop::new(REPORTS)).await;
+    publish(&shop, "2025-03-01T08:00:00Z").await;
+    shop
+}
+
+/// The same, unpublished.
+async fn with_much(shop: Shop) -> Shop {
+    let orders = "order_ref,customer_ref,customer_email,placed_at,paid_at,shipped_at,delivered_at,\
+         cancelled_at,currency,total,shipping_out,shipping_back\n\
+         O-0,K-1,ada@example.com,2024-12-20,2024-12-20,,2024-12-24,,EUR,90.00,,\n\
+         O-1,K-1,ada@example.com,2025-01-01,2025-01-01,,2025-01-05,,EUR,100.00,,\n\
+         O-2,K-2,bob@example.com,2025-01-01,2025-01-01,2025-01-02,,2025-01-04,EUR,80.00,5.00,6.00\n";
+    let units = "unit_ref,order_ref,product_name,kind,serial\n\
+         U-0,O-0,Lamp,hardware,S-0\nU-1,O-1,Lamp,hardware,S-1\nU-2,O-2,Lamp,hardware,S-2\n";
+    let claims = "claim_ref,unit_ref,type,opened_at,assignee_email,reported_serial,unrepairable_at,\
+         inspected_at,returned_at\n\
+         C-1,U-1,refund,2025-01-08,tech@example.com,S-1,2025-01-12,2025-01-11,2025-01-14\n\
+         C-0,U-0,repair,2025-02-01,tech@example.com,,,,\n";
+    let waits = "claim_ref,from,until\nC-0,2025-02-02,2025-02-27\n";
+    let facts = [
+        ("orders.csv", orders),
+        ("units.csv", units),
+        ("claims.csv", claims),
+        ("waits.csv", waits),
+    ];
+    let imported = shop.import(&facts).await;
+    assert!(imported.files.iter().all(|file| file.rejected == 0));
+    shop
+}
+
+/// Changes each fact of a row, in a shop of its own: that change and no other
+/// is named. Those that are `still` move nothing, and the day is the same.
+async fn each_fact_is_named(entity: Entity, row: &[&str], never: &[&str], still: &[&str]) {
+    let base = published_with_much().await;
+    let published = base.path("reports/2025-03-01");
+    let published = published.to_str().unwrap();
+    let fields = entity.fields().iter();
+    for field in fields.filter(|field| !never.contains(&field.name)) {
+        let shop = base.copy();
+        let fact = format!("{}={}", field.name, another(field));
+        shop.run_to(0, &[&["record"], row, &[&fact]].concat());
+        let is_still = still.contains(&field.name);
+        let output = shop.run(&["report", "verify", published]);
+        let found = String::from_utf8(output.stdout).unwrap();
+        let expected = if is_still { 0 } else { 3 };
+        assert_eq!(output.status.code(), Some(expected), "{fact}: {found}");
+        let named = named_changes(&found);
+        assert_eq!(named.len(), usize::from(!is_still), "{fact}: {found}");
+        let expected = format!("{entity} {}: {} ", row[1], field.name);
+        let is_named = named.iter().all(|line| line.starts_with(&expected));
+        assert!(is_named, "{fact}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn each_fact_of_an_order_is_named() {
+    let row = ["order", "O-2"];
+    let told_to_nobody = [
+        "customer_name",
+        "customer_email",
+        "customer_locale",
+        "placed_at",
+    ];
+    each_fact_is_named(Entity::Orders, &row, &["order_ref"], &told_to_nobody).await;
+}
+
+#[tokio::test]
+async fn each_fact_of_a_unit_is_named() {
+    // What it hangs on and its kind cannot change, nor is there another policy.
+    let never = ["unit_ref", "order_ref", "kind", "policy"];
+    let of_software = ["company_confirmed_at", "customer_confirmed_at"];
+    let still = [&["sku", "product_name"], &of_software[..]].concat();
+    each_fact_is_named(Entity::Units, &["unit", "U-1"], &never, &still).await;
+}
+
+#[tokio::test]
+async fn each_fact_of_a_claim_is_named() {
+    let never = ["claim_ref", "unit_ref"];
+    // The outcome was reached without the one; the other found nothing.
+    let still = ["confirmed_at", "inspected_at"];
+    each_fact_is_named(Entity::Claims, &["claim", "C-1"], &never, &still).await;
+}
+
+#[tokio::test]
+async fn each_fact_of_a_wait_is_named() {
+    let row = ["wait", "C-0", "from=2025-02-02"];
+    each_fact_is_named(Entity::Waits, &row, &["claim_ref", "from"], &[]).await;
 }
 
 /// A standard policy whose repairs count working days.
@@ -286,54 +325,64 @@ async fn what_was_tampered_with_is_found() {
     assert!(found.contains("claims.csv: C-1: added"), "{found}");
 }
 
-#[tokio::test]
-async fn what_was_known_gives_the_bytes_of_then() {
-    let shop = Shop::new("");
-    let batches = [
-        (
-            "2025-01-06T00:00:00Z",
-            "O-1",
-            "2025-01-05T10:00:00Z",
-            "2025-01-12",
-        ),
-        ("2025-01-13T00:00:00Z", "O-2", "", "2025-01-13"),
-        (
-            "2025-01-20T00:00:00Z",
-            "O-1",
-            "2025-01-04T10:00:00Z",
-            "null",
-        ),
-    ];
-    let mut then = Vec::new();
-    for (recorded_at, order, delivered_at, repaired_at) in batches {
-        let unit = order.replace('O', "U");
-        let claim = order.replace('O', "C");
-        let files = [
-            (
-                "orders.csv",
-                format!(
-                    "{ORDERS}{order},K,Ada,ada@example.com,2025-01-01,{delivered_at},EUR,100.00\n"
-                ),
-            ),
-            (
-                "units.csv",
-                format!("{UNITS}{unit},{order},Lamp,hardware,,\n"),
-            ),
-            (
-                "claims.csv",
-                format!("{CLAIMS}{claim},{unit},repair,2025-01-08,,,2025-01-10,,,{repaired_at},\n"),
-            ),
-        ];
-        shop.import_at(recorded_at, &files).await;
-        then.push((recorded_at, reports(&shop, None).await));
+fn config() -> ProptestConfig {
+    let is_full = std::env::var_os("WARRANTYD_FULL").is_some();
+    ProptestConfig {
+        cases: if is_full { 64 } else { 8 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
     }
-    assert_ne!(then[0].1, then[2].1);
-    for (recorded_at, expected) in then {
-        assert_eq!(
-            reports(&shop, Some(recorded_at)).await,
-            expected,
-            "{recorded_at}"
-        );
+}
+
+/// A change of a fact: the kind of row, which of its facts, and whether it is
+/// erased.
+type Change = (usize, usize, bool);
+
+/// The file of a change; what is required stays as it is.
+fn file_of((kind, fact, is_erased): Change) -> Option<(&'static str, String)> {
+    let (entity, file, row) = [
+        (Entity::Orders, "orders.csv", &["O-1"][..]),
+        (Entity::Units, "units.csv", &["U-1"]),
+        (Entity::Claims, "claims.csv", &["C-1"]),
+        (Entity::Waits, "waits.csv", &["C-0", "2025-02-02"]),
+    ][kind];
+    let field = entity.fields().get(fact)?;
+    if field.required {
+        return None;
+    }
+    let required = entity.fields().iter().filter(|field| field.required);
+    let head: Vec<&str> = required.map(|field| field.name).collect();
+    let mut cells = vec![""; head.len()];
+    cells[..row.len()].copy_from_slice(row);
+    let value = if is_erased { "null" } else { another(field) };
+    let (head, cells) = (head.join(","), cells.join(","));
+    Some((file, format!("{head},{}\n{cells},{value}\n", field.name)))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_was_known_gives_the_bytes_of_then(
+        batches in vec(vec((0..4usize, 0..19usize, any::<bool>()), 1..4), 1..6),
+    ) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let shop = with_much(Shop::new("")).await;
+            let mut then = Vec::new();
+            for (n, batch) in batches.into_iter().enumerate() {
+                let recorded_at = format!("2025-03-0{}T00:00:00Z", n + 1);
+                // Files of one kind in a batch would be one.
+                for (file, text) in batch.into_iter().filter_map(file_of) {
+                    shop.import_at(&recorded_at, &[(file, text)]).await;
+                }
+                then.push((recorded_at, reports(&shop, None).await));
+            }
+            for (recorded_at, expected) in then {
+                let found = reports(&shop, Some(&recorded_at)).await;
+                assert_eq!(found, expected, "{recorded_at}");
+            }
+        });
     }
 }
 
@@ -343,6 +392,7 @@ async fn reports(shop: &Shop, known_at: Option<&str>) -> Vec<String> {
     for name in [
         ReportName::Deadlines,
         ReportName::Claims,
+        ReportName::Refunds,
         ReportName::Exceptions,
     ] {
         let request = ReportRequest {
