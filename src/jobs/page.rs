@@ -32,7 +32,8 @@ pub fn page_len(units: impl Iterator<Item = i64>) -> usize {
 pub struct Loaded {
     /// The order's number.
     pub order_id: i64,
-    found: Result<Case, String>,
+    /// The case, or why it cannot be read.
+    pub(super) found: Result<Case, String>,
 }
 
 /// Loads and evaluates the cases of a page.

@@ -472,6 +472,37 @@ async fn a_delivery_explains_what_it_moves_and_no_more() {
     assert!(told.ends_with("not_explained"), "{found}");
 }
 
+#[tokio::test]
+async fn a_hold_that_somebody_begins_or_lifts_is_named() {
+    let shop = published().await;
+    let hold = ["hold", "K-1", "--reason", "a question"];
+    shop.run_to(0, &hold);
+    let found = verify(&shop, "2025-03-01", 3);
+    let named = named_changes(&found);
+    assert_eq!(named.len(), 1, "{found}");
+    assert!(
+        named[0].starts_with("hold customer K-1: begun, "),
+        "{found}"
+    );
+
+    let held = published().await;
+    held.run_to(0, &hold);
+    publish(&held, "2025-03-02T08:00:00Z").await;
+    assert_eq!(
+        named_changes(&verify(&held, "2025-03-02", 0)),
+        Vec::<&str>::new()
+    );
+    held.run_to(0, &["unhold", "K-1"]);
+    let found = verify(&held, "2025-03-02", 3);
+    let named = named_changes(&found);
+    assert_eq!(named.len(), 1, "{found}");
+    assert!(
+        named[0].starts_with("hold customer K-1: lifted, "),
+        "{found}"
+    );
+    assert!(named[0].ends_with("by unhold customer K-1"), "{found}");
+}
+
 /// The line of a file.
 fn verdict<'f>(found: &'f str, file: &str) -> &'f str {
     let line = found

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::super::Done;
 use super::super::output::{Rows, TableFormat, progress};
 use crate::case::FactType;
-use crate::jobs::{self, Explaining, FileCheck, Shop, Verdict, Verified};
+use crate::jobs::{self, Explaining, FileCheck, HoldChange, Shop, Verdict, Verified};
 use crate::report::{ReportName, RowDifference};
 use crate::store::FactChange;
 
@@ -89,6 +89,9 @@ fn print(verified: &Verified) -> Result<()> {
     for explaining in &verified.explaining {
         println!("{}", line(explaining));
     }
+    for hold in &verified.holds {
+        println!("{}", hold_line(hold));
+    }
     if verified
         .files
         .iter()
@@ -106,6 +109,16 @@ fn line(explaining: &Explaining) -> String {
     let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     let (source, files) = (&change.source, files.join(", "));
     format!("{}, recorded {at} by {source}: {files}", shown(change))
+}
+
+fn hold_line(hold: &HoldChange) -> String {
+    let HoldChange { kind, name, .. } = hold;
+    let at = hold.recorded_at;
+    let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    match &hold.lifted_by {
+        None => format!("hold {kind} {name}: begun, recorded {at}"),
+        Some(by) => format!("hold {kind} {name}: lifted, recorded {at} by {by}"),
+    }
 }
 
 /// How many rows of a file differ, and the first of them.
@@ -200,6 +213,7 @@ fn value(verified: &Verified) -> serde_json::Value {
         "days_before": verified.days_before,
         "broken": broken.map(|broken| json!({"directory": broken.directory, "why": broken.why})),
         "rules": verified.rules,
+        "holds": verified.holds.iter().map(hold_line).collect::<Vec<_>>(),
         "recorded_later": verified.explaining.iter().map(line).collect::<Vec<_>>(),
     })
 }

@@ -7,7 +7,7 @@ use std::io;
 use anyhow::Result;
 
 use super::super::page::load_page;
-use crate::case::{Case, Evaluation};
+use crate::case::{Case, Evaluation, ExceptionCode, HoldKind};
 use crate::policy::Instant;
 use crate::report::{Dialect, Format, Report, ReportName, RowDifference, Scope, read_rows};
 use crate::store::{self, Cut, FactChange, Tx};
@@ -88,6 +88,54 @@ pub(super) async fn explain(
         }
     }
     Ok(explaining)
+}
+
+/// Holds of an order, or of its customer, that somebody began or lifted after
+/// a time, where a row that differs tells of one.
+pub(super) async fn holds_after(
+    tx: &mut Tx<'_>,
+    order_id: i64,
+    differing: &BTreeSet<Row>,
+    known_at: Instant,
+) -> Result<Vec<HoldChange>> {
+    let on_hold: &str = ExceptionCode::OnHold.into();
+    let is_on_hold = |(_, key): &Row| key.first().is_some_and(|code| code == on_hold);
+    if !differing.iter().any(is_on_hold) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for loaded in load_page(tx, &[order_id], None).await? {
+        let Ok(case) = loaded.found else {
+            continue;
+        };
+        for past in store::holds_past(tx, order_id, &case.order.customer_ref).await? {
+            let hold = &past.hold;
+            let change = |recorded_at, by| HoldChange {
+                recorded_at,
+                kind: hold.kind,
+                name: hold.name.clone(),
+                lifted_by: by,
+            };
+            let begun = (hold.held_at > known_at).then(|| change(hold.held_at, None));
+            let lifted = past.lifted.as_ref().filter(|(at, _)| *at > known_at);
+            let lifted = lifted.map(|(at, by)| change(*at, Some(by.clone())));
+            found.extend(begun.into_iter().chain(lifted));
+        }
+    }
+    Ok(found)
+}
+
+/// A hold that was begun, or lifted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HoldChange {
+    /// When that was recorded.
+    pub recorded_at: Instant,
+    /// What is held.
+    pub kind: HoldKind,
+    /// Its name.
+    pub name: String,
+    /// By which command it was lifted; `None`: it was begun.
+    pub lifted_by: Option<String>,
 }
 
 /// The rows of a case in all reports, as it was known at a place.

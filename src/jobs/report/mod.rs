@@ -31,7 +31,7 @@ use enclosed::enclosed;
 use told::told;
 
 pub use compliance::compliance_report;
-pub use explaining::Explaining;
+pub use explaining::{Explaining, HoldChange};
 pub(super) use feed::{AsOf, Item, feed};
 pub use trial::{Difference, Trial, policy_try};
 pub use verify::{Broken, FileCheck, Verdict, Verified, verify};

@@ -10,7 +10,7 @@ use strum::Display;
 
 use super::super::book::{InForce, Kept, rules, under};
 use super::super::{Refused, Shop};
-use super::explaining::{Differing, Explaining, explain, order_of};
+use super::explaining::{Differing, Explaining, HoldChange, explain, holds_after, order_of};
 use super::rule_changes::differences;
 use super::{AsOf, day_scope, set_fill};
 use crate::case::ExceptionCode;
@@ -88,6 +88,8 @@ pub struct Verified {
     /// The changes recorded later at which rows that differ change, in the
     /// order of their recording.
     pub explaining: Vec<Explaining>,
+    /// The holds, begun or lifted later, of which rows that differ tell.
+    pub holds: Vec<HoldChange>,
     /// What differs between the rules of then and of now and moves a file.
     pub rules: Vec<String>,
 }
@@ -193,6 +195,7 @@ impl Day<'_> {
             days_before: 0,
             broken: None,
             explaining: Vec::new(),
+            holds: Vec::new(),
             rules: Vec::new(),
         };
         for published in &self.manifest.files {
@@ -333,7 +336,12 @@ impl Day<'_> {
         for (order_id, rows) in differing {
             let found = explain(&mut tx, order_id, &rows, dialect, scope, known_at).await?;
             verified.explaining.extend(found);
+            let holds = holds_after(&mut tx, order_id, &rows, known_at).await?;
+            verified.holds.extend(holds);
         }
+        // A customer's is of all their orders.
+        verified.holds.sort();
+        verified.holds.dedup();
         let place = |found: &Explaining| {
             let place = found.change.place;
             (place.recorded_at, place.change_set, place.kind, place.row)
