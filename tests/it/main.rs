@@ -30,6 +30,7 @@ mod postgres;
 mod privacy;
 mod readers;
 mod reconnect;
+mod recovery;
 mod report;
 mod same_bytes;
 mod senders;
