@@ -137,6 +137,11 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
             "older_rules": agenda.stale,
             "failing": agenda.failing,
         },
+        "alarms": status.alarms.iter().map(|alarm| json!({
+            "name": alarm.name,
+            "since": time(Some(alarm.since)),
+            "detail": alarm.detail,
+        })).collect::<Vec<_>>(),
         "notices": counted(&status.notices),
         "held": counted(&status.held),
         "messages": counted(&status.messages),

@@ -7,6 +7,7 @@
 //! missing or out of its range was refused by [`Config::load`] with the file
 //! and line, or the variable, that it stands in.
 
+mod alarms;
 mod database;
 mod job;
 mod mail;
@@ -17,6 +18,7 @@ mod starter;
 mod tests;
 mod value;
 
+pub use alarms::{Alarms, MonitorUrl};
 pub use database::Database;
 pub use job::{CatchUp, Expression, ExpressionError, JobName, JobSettings};
 pub use mail::{Login, Mail, OnUncertain, SendingHours, Transport};

@@ -13,7 +13,7 @@ use super::reader::Reader;
 use super::value::{
     addresses, database, date, dates, delimiter, flag, lines, parsed, path, span, text, weekdays,
 };
-use super::{ConfigError, Database, JobName, JobSettings, Mail};
+use super::{Alarms, ConfigError, Database, JobName, JobSettings, Mail};
 use crate::policy::Calendar;
 
 /// Where a configuration is looked for if none is named.
@@ -41,6 +41,8 @@ pub struct Config {
     pub contacts: Contacts,
     /// What becomes of notices that are late or early.
     pub notices: Notices,
+    /// Whom ops are told by of what is wrong, besides mail.
+    pub alarms: Alarms,
     /// The directory of the shop's own letters.
     pub templates: Option<PathBuf>,
     /// How mail leaves the shop; `None` until a transport is set.
@@ -161,6 +163,7 @@ impl Config {
             policy_dir: directory("policy.dir")?,
             contacts: Contacts::read(reader)?,
             notices: Notices::read(reader)?,
+            alarms: Alarms::read(reader)?,
             templates: directory("mail.templates")?,
             mail: Mail::read(reader, base, secrets)?,
             import_dir: directory("import.dir")?,
@@ -282,12 +285,13 @@ impl Notices {
 
 /// Every key, in the order of the starter file.
 pub(super) fn known_keys() -> Vec<String> {
-    let sections: [(&str, &[&str]); 8] = [
+    let sections: [(&str, &[&str]); 9] = [
         ("database", &["url"]),
         ("business", &Business::KEYS),
         ("policy", &["dir"]),
         ("contacts", &Contacts::KEYS),
         ("notices", &Notices::KEYS),
+        ("alarms", &Alarms::KEYS),
         ("mail", &Mail::KEYS),
         ("import", &["dir", "max_age"]),
         (

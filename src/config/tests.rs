@@ -76,7 +76,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
     for (text, expected) in [
         (
             "x = 1",
-            "4: x: unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, jobs",
+            "4: x: unknown key, expected one of database, business, policy, contacts, notices, alarms, mail, import, reports, jobs",
         ),
         (
             "[import]\nmaxage = \"1 day\"",
@@ -157,6 +157,10 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         (
             "contacts.ops = [\"ops at example.com\"]",
             "4: contacts.ops: found \"ops at example.com\", expected an e-mail address such as \"ops@example.com\"",
+        ),
+        (
+            "alarms.ping_url = \"example.com/{job}\"",
+            "4: alarms.ping_url: found \"example.com/{job}\", expected an address such as \"https://example.com/ping/{job}\"",
         ),
         (
             "reports.csv_delimiter = \"|\"",
@@ -351,7 +355,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "SHOP__NAME",
             "x",
-            "unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, jobs",
+            "unknown key, expected one of database, business, policy, contacts, notices, alarms, mail, import, reports, jobs",
         ),
         (
             "BUSINESS__TIMEZONE",

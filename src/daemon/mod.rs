@@ -12,6 +12,7 @@
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).
 
+mod alarms;
 mod planner;
 mod schedule;
 
@@ -42,6 +43,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
         Arc::clone(&bell),
         Arc::clone(&stop),
     ));
+    let watching = tokio::spawn(alarms::watch(shop.clone(), alarms::EVERY));
     tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {
         ended = &mut worker => Some(ended),
@@ -54,6 +56,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
         Some(ended) => ended??,
         None => worker.await??,
     }
+    watching.abort();
     alarm.shutdown().await?;
     shop.store.close().await;
     tracing::info!("stopped");

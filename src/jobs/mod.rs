@@ -6,6 +6,7 @@
 //! Invariant: a job takes no input but the time; it finds its work in the
 //! database. Start, rerun and catch-up are one path.
 
+mod alarms;
 mod book;
 mod bounce;
 mod compose;
@@ -32,6 +33,8 @@ mod status;
 mod watch;
 mod worklists;
 
+pub use alarms::alarms;
+pub use alarms::monitor::tell_alarms;
 pub use book::{book, policy_texts};
 pub use bounce::{Taken, bounce, bounce_files};
 pub use copy::copy_to;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
+use super::alarms::monitor::tell_run;
 use super::deliver::Pace;
 use super::watch::{ToldToEnd, Watch};
 use crate::clock;
@@ -257,9 +258,10 @@ pub async fn run_recorded(shop: &Shop, name: JobName, when: When) -> Result<Outc
         outcome.problem.get_or_insert_with(|| why.to_owned());
     }
     let kept = keep(shop, name, held, &ran).await;
-    let outcome = ran?;
-    kept?;
-    Ok(outcome)
+    let ran = ran.and_then(|outcome| kept.map(|()| outcome));
+    let is_well = ran.as_ref().is_ok_and(|outcome| outcome.problem.is_none());
+    tell_run(shop, &name.to_string(), is_well).await;
+    ran
 }
 
 /// Who runs what: a process on a machine, as people know it.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
+use super::alarms::monitor::tell_run;
 use super::run::{keep, keep_share, node, run};
 use super::{Outcome, Shop, When, job};
 use crate::clock::{self, Stopwatch};
@@ -76,12 +77,29 @@ pub async fn slots_owed(shop: &Shop, now: Instant) -> Result<Vec<Owed>> {
 
 /// Takes a slot and runs it. `false`: another node was faster.
 pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
+    let ran = take_and_run(shop, owed).await;
+    let is_well = match &ran {
+        Ok(Some(outcome)) if !outcome.ended_early => Some(outcome.problem.is_none()),
+        Ok(_) => None,
+        Err(_) => Some(false),
+    };
+    if let Some(is_well) = is_well {
+        let (shop, job) = (shop.clone(), owed.job.to_string());
+        // A monitor that is slow to answer holds up no job.
+        drop(tokio::spawn(async move {
+            tell_run(&shop, &job, is_well).await;
+        }));
+    }
+    ran.map(|ran| ran.is_some())
+}
+
+async fn take_and_run(shop: &Shop, owed: Owed) -> Result<Option<Outcome>> {
     let mut tx = shop.store.write().await?;
     let now = clock::now();
     let taken = store::run_take(&mut tx, owed.run_id, &node(), now, GOES_ON).await?;
     tx.commit().await?;
     let Some(taken) = taken else {
-        return Ok(false);
+        return Ok(None);
     };
     let mut renewing = JoinSet::new();
     if !taken.lease.is_zero() {
@@ -101,7 +119,7 @@ pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
         }
         _ => keep(shop, owed.job, taken.held, &ran).await?,
     }
-    ran.map(|_| true)
+    ran.map(Some)
 }
 
 /// Lets any node take a slot whose run lost its database, once that can be

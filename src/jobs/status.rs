@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use super::Shop;
+use super::alarms::lasting;
 use super::book::rules;
 use crate::policy::Instant;
-use crate::store::{self, AgendaSummary, Guard, JobRun, MailPause};
+use crate::store::{self, AgendaSummary, Alarm, Guard, JobRun, MailPause};
 
 /// The state of the whole.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Status {
     pub undeliverable: i64,
     /// Since when the mail server cannot be used.
     pub mail_pause: Option<MailPause>,
+    /// What ops are told of while it lasts.
+    pub alarms: Vec<Alarm>,
     /// Whether the rules changed and nothing was enforced under them yet.
     pub rules_changed: bool,
 }
@@ -50,6 +53,7 @@ pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
         held: store::held_counts(&mut tx).await?,
         messages: store::message_counts(&mut tx).await?,
         mail_pause: store::mail_pause_load(&mut tx).await?,
+        alarms: lasting(store::alarms_load(&mut tx).await?),
         rules_changed: rules_id.is_none(),
     })
 }
@@ -126,6 +130,10 @@ impl Status {
                 pause.cause
             );
             lines.push(("mail", line));
+        }
+        for alarm in &self.alarms {
+            let (name, since) = (&alarm.name, local(alarm.since));
+            lines.push(("alarm", format!("{name}, since {since}: {}", alarm.detail)));
         }
         lines
     }

@@ -31,6 +31,7 @@
 //!   their rows.
 
 mod agenda;
+mod alarms;
 mod bounces;
 mod cases;
 mod commands;
@@ -52,6 +53,7 @@ mod runs;
 mod surge;
 
 pub use agenda::*;
+pub use alarms::*;
 pub use bounces::*;
 pub use cases::*;
 pub use commands::{Given, commands_on_message, commands_on_order};

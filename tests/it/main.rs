@@ -1,5 +1,6 @@
 //! The rooms together, as a user meets them.
 
+mod alarms;
 mod bad_disk;
 mod bad_input;
 mod bounce;
@@ -29,6 +30,7 @@ mod postgres;
 mod privacy;
 mod readers;
 mod reconnect;
+mod recovery;
 mod report;
 mod same_bytes;
 mod senders;

@@ -38,18 +38,25 @@ pub struct Node {
 
 impl Node {
     pub fn start(shop: &Shop, name: &str, address: String) -> Self {
-        let log = shop.path(&format!("{name}.log"));
+        Self::logging(shop, &shop.path(&format!("{name}.log")), address)
+    }
+
+    /// The same with a log of one's own.
+    pub fn logging(shop: &Shop, log: &std::path::Path, address: String) -> Self {
         let child = shop
             .command_by(&GOES_WITH_THE_TEST, &["daemon"])
             .env("WARRANTYD_DATABASE__URL", address)
             .env("RUST_LOG", "warrantyd=info")
-            .stderr(File::create(&log).unwrap())
+            .stderr(File::create(log).unwrap())
             .spawn()
             .unwrap();
-        Self { child, log }
+        Self {
+            child,
+            log: log.to_owned(),
+        }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &pid]).status();
         assert!(sent.unwrap().success());
@@ -65,6 +72,12 @@ impl Node {
         log.lines().filter(|line| line.contains(text)).count()
     }
 
+    /// Kills it as nothing can be killed more.
+    pub fn killed(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Tells it to stop, and waits for a good end.
     pub async fn ended(mut self) {
         self.signal("-TERM");
@@ -77,6 +90,9 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", fs::read_to_string(&self.log).unwrap_or_default());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -32,7 +32,7 @@ fn program(name: &str) -> Command {
     command
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -47,7 +47,7 @@ fn until_there(port: u16) {
 }
 
 /// Postfix's test server, which keeps what it takes.
-struct Sink {
+pub struct Sink {
     child: Child,
     port: u16,
     taken: tempfile::TempDir,
@@ -55,9 +55,12 @@ struct Sink {
 
 impl Sink {
     fn start(options: &[&str]) -> Self {
+        Self::on(free_port(), options)
+    }
+
+    pub fn on(port: u16, options: &[&str]) -> Self {
         let taken = tempfile::TempDir::new().unwrap();
         fs::set_permissions(taken.path(), Permissions::from_mode(0o777)).unwrap();
-        let port = free_port();
         let mut sink = program("usr/sbin/smtp-sink");
         if fs::metadata("/proc/self").unwrap().uid() == 0 {
             sink.args(["-u", "nobody"]);
@@ -70,7 +73,7 @@ impl Sink {
     }
 
     /// The messages, with the lines above them that say who sent them to whom.
-    fn taken(&self) -> Vec<String> {
+    pub fn taken(&self) -> Vec<String> {
         let dir = self.taken.path().read_dir().unwrap();
         let read = |path| fs::read_to_string(path).unwrap();
         let mut all: Vec<String> = dir.map(|entry| read(entry.unwrap().path())).collect();

@@ -86,6 +86,7 @@ async fn each_is_run() {
     other_rules(&shop).await;
     limits(&shop).await;
     slots(&shop).await;
+    alarms(&shop).await;
     came_back(&shop).await;
     moved().await;
     drop((logged, nobody));
@@ -333,6 +334,20 @@ async fn slots(shop: &Shop) {
     store::agenda_lock(&mut tx, &[1]).await.unwrap();
     store::messages_renew(&mut tx, [(1, 1)]).await.unwrap();
     tx.commit().await.unwrap();
+    open.store.close().await;
+}
+
+/// A job that fails, and one that is late.
+async fn alarms(shop: &Shop) {
+    shop.execute(
+        "INSERT INTO job_runs (job, state, started_at, finished_at, error) \
+         VALUES ('import', 'failed', 1, 1, 'gone')",
+    )
+    .await;
+    let open = shop.open().await;
+    let now = at("2025-06-17T10:40:00Z");
+    let lasting = jobs::alarms(&open, now, |_, last| Some(last)).await;
+    assert_ne!(lasting.unwrap(), []);
     open.store.close().await;
 }
 

@@ -17,9 +17,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use chrono::NaiveDate;
 
+use super::alarms::WITHOUT_START;
 use super::book::{InForce, rules, rules_known};
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Outcome, Refused, Shop, When};
+use crate::case::{Evaluation, ExceptionCode};
 use crate::config::{Config, Mail};
 use crate::mail::{Attachment, Letter, Mailbox};
 use crate::policy::Instant;
@@ -167,6 +169,7 @@ async fn set_fill(
         Item::Recorded(_) => Ok(()),
         Item::Case(found) => {
             outcome.count("found", 1);
+            outcome.count(WITHOUT_START, without_start(&found.1));
             set.add(&found.0, &found.1)
         }
         Item::Failed(order_ref, error) => {
@@ -178,6 +181,18 @@ async fn set_fill(
     })
     .await?;
     Ok(outcome)
+}
+
+/// Windows of a case that have no start, as a fact is missing.
+fn without_start(evaluation: &Evaluation) -> u64 {
+    let codes = evaluation.exceptions.iter().map(|exception| exception.code);
+    let missing = codes.filter(|code| {
+        matches!(
+            code,
+            ExceptionCode::MissingReceipt | ExceptionCode::HalfConfirmed
+        )
+    });
+    missing.count() as u64
 }
 
 /// Where sets of reports go, if one can be written as of a time.

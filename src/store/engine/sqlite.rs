@@ -10,7 +10,7 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteError, SqliteJournalMode,
     SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Row as _, Sqlite, TypeInfo, ValueRef};
+use sqlx::{ConnectOptions, Connection as _, Row as _, Sqlite, TypeInfo, ValueRef};
 
 use super::cell::{Cell, Kind, Page, Scalar};
 use super::row::{Row, Rows, Value};
@@ -55,7 +55,10 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         // Whoever has it may wait for another process.
         .acquire_timeout(2 * BUSY_TIMEOUT)
         .idle_timeout(None)
-        .max_lifetime(None);
+        .max_lifetime(None)
+        // A full disk ends a transaction by itself, which sqlx does not see: it
+        // would begin none on that connection any more.
+        .before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
     let writer = pool.connect_with(writable).await.map_err(opened)?;
     let lock = lock_file(path, "migrate")?;
     lock.lock().map_err(|cause| lock_error(path, cause))?;

@@ -1,0 +1,219 @@
+//! What ops must know: looked for once a minute by the daemon, told by mail
+//! through the outbox, and to a monitor outside, which needs neither mail nor
+//! database ([`monitor`]).
+
+mod course;
+mod found;
+pub(super) mod monitor;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Result;
+use chrono_tz::Tz;
+
+use self::course::{Course, course};
+use self::found::{Disk, Seen, WAITS_FOR, found};
+use super::postbox::{Parcel, letters, post, shop as letterhead};
+use super::{Counts, JOBS, Job, Shop};
+use crate::config::{Database, JobName, Transport};
+use crate::mail::{Mailbox, address_key};
+use crate::policy::Instant;
+use crate::store::{self, Alarm, MessageKind, Tx};
+
+/// What a daily report counts windows by that have no start.
+pub(super) const WITHOUT_START: &str = "without_start";
+
+/// Looks at everything, writes to ops what they are to be told, and gives the
+/// alarms that last. `late_since` says of a job that ran last at a time since
+/// when a slot of its schedule waits.
+pub async fn alarms(
+    shop: &Shop,
+    now: Instant,
+    late_since: impl Fn(&Job, Instant) -> Option<Instant>,
+) -> Result<Vec<Alarm>> {
+    let shown = LocalTime(shop.config.calendar.zone);
+    let repeat = shop.config.alarms.repeat;
+    let mut tx = shop.store.read().await?;
+    let seen = see(&mut tx, shop, now, late_since).await?;
+    let found = found(&seen, now, shown);
+    let before = store::alarms_load(&mut tx).await?;
+    drop(tx);
+    if course(before.clone(), found.clone(), now, repeat).kept == before {
+        return Ok(lasting(before));
+    }
+    let mut tx = shop.store.write().await?;
+    // Another node may have told of it meanwhile.
+    tx.alone("alarms").await?;
+    let before = store::alarms_load(&mut tx).await?;
+    let course = course(before, found, now, repeat);
+    tell(&mut tx, shop, &course, now, shown).await?;
+    store::alarms_write(&mut tx, &course.kept).await?;
+    tx.commit().await?;
+    for alarm in course.kept.iter().filter(|alarm| alarm.since == now) {
+        tracing::warn!(alarm = alarm.name, detail = alarm.detail, "alarm");
+    }
+    Ok(lasting(course.kept))
+}
+
+/// Writes times as ops read them.
+#[derive(Debug, Clone, Copy)]
+struct LocalTime(Tz);
+
+impl LocalTime {
+    fn of(self, at: Instant) -> String {
+        let local = at.with_timezone(&self.0);
+        local.format("%Y-%m-%d %H:%M").to_string()
+    }
+}
+
+/// The alarms that last, as they were last looked for.
+pub(super) fn lasting(mut alarms: Vec<Alarm>) -> Vec<Alarm> {
+    alarms.retain(|alarm| alarm.ended_at.is_none());
+    alarms
+}
+
+async fn see(
+    tx: &mut Tx<'_>,
+    shop: &Shop,
+    now: Instant,
+    late_since: impl Fn(&Job, Instant) -> Option<Instant>,
+) -> Result<Seen> {
+    let names = JOBS.map(|job| job.name.to_string());
+    let jobs = store::job_standings(tx, &names).await?;
+    let late = jobs.iter().filter_map(|standing| {
+        let job = JOBS
+            .iter()
+            .find(|job| job.name.to_string() == standing.job)?;
+        let since = late_since(job, standing.last_run)?;
+        Some((standing.job.clone(), since))
+    });
+    let late = late.collect();
+    let (waiting, since) = store::messages_waiting_inside(tx, now - WAITS_FOR).await?;
+    Ok(Seen {
+        late,
+        jobs,
+        pause: store::mail_pause_load(tx).await?,
+        waiting: since.map(|since| (waiting, since)),
+        undeliverable: undeliverable(tx, shop).await?,
+        without_start: without_start(tx).await?,
+        disks: disks(shop),
+    })
+}
+
+/// The shop's own addresses that no mail goes to any more.
+async fn undeliverable(tx: &mut Tx<'_>, shop: &Shop) -> Result<Vec<String>> {
+    let contacts = &shop.config.contacts;
+    let own = [
+        &contacts.lead,
+        &contacts.finance,
+        &contacts.manager,
+        &contacts.director,
+        &contacts.ops,
+        &shop.config.reports.recipients,
+    ];
+    let own: BTreeSet<&String> = own.into_iter().flatten().collect();
+    let keys: Vec<String> = own.iter().map(|address| address_key(address)).collect();
+    let gone = store::undeliverable(tx, keys.iter().map(String::as_str)).await?;
+    let is_gone = |address: &&String| gone.contains(&address_key(address));
+    Ok(own.into_iter().filter(is_gone).cloned().collect())
+}
+
+async fn without_start(tx: &mut Tx<'_>) -> Result<(u64, u64)> {
+    let counts = store::counts_latest(tx, &JobName::Report.to_string()).await?;
+    let mut found = counts.iter().map(|counts| {
+        let counts: Counts = serde_json::from_str(counts).unwrap_or_default();
+        counts.get(WITHOUT_START).copied().unwrap_or(0)
+    });
+    Ok((found.next().unwrap_or(0), found.next().unwrap_or(0)))
+}
+
+/// The disks that the config names; one that cannot be asked is left out.
+fn disks(shop: &Shop) -> Vec<Disk> {
+    let config = &shop.config;
+    let database = match &config.database {
+        Database::Sqlite(file) => file.parent(),
+        Database::Postgres(_) => None,
+    };
+    let outbox = config.mail.as_ref().and_then(|mail| match &mail.transport {
+        Transport::File { dir } => Some(dir.as_path()),
+        Transport::Smtp { .. } => None,
+    });
+    let (reports, import) = (config.reports.dir.as_deref(), config.import_dir.as_deref());
+    let named = [database, outbox, reports, import].into_iter().flatten();
+    let mut seen = BTreeSet::new();
+    named
+        .filter_map(|path| {
+            let (id, disk) = disk(path)?;
+            seen.insert(id).then_some(disk)
+        })
+        .collect()
+}
+
+fn disk(path: &Path) -> Option<(u64, Disk)> {
+    // The directory of a bare file name.
+    let path = if path == Path::new("") {
+        Path::new(".")
+    } else {
+        path
+    };
+    let stat = rustix::fs::statvfs(path).ok()?;
+    let disk = Disk {
+        path: path.to_owned(),
+        free: stat.f_bavail.saturating_mul(stat.f_frsize),
+        size: stat.f_blocks.saturating_mul(stat.f_frsize),
+    };
+    Some((stat.f_fsid, disk))
+}
+
+/// Puts one message to each of ops into the outbox, if there is anything to
+/// tell.
+async fn tell(
+    tx: &mut Tx<'_>,
+    shop: &Shop,
+    course: &Course,
+    now: Instant,
+    shown: LocalTime,
+) -> Result<()> {
+    let Course { lasting, over, .. } = course;
+    let Some(mail) = &shop.config.mail else {
+        return Ok(());
+    };
+    if lasting.is_empty() && over.is_empty() {
+        return Ok(());
+    }
+    let names = |alarms: &[Alarm]| {
+        let names: Vec<&str> = alarms.iter().map(|alarm| alarm.name.as_str()).collect();
+        names.join("; ")
+    };
+    let title = match lasting.is_empty() {
+        true => format!("Over: {}", names(over)),
+        false => format!("Alarm: {}", names(lasting)),
+    };
+    let lines = lasting.iter().map(|alarm| {
+        let Alarm { name, detail, .. } = alarm;
+        format!("Since {}, {name}. {detail}", shown.of(alarm.since))
+    });
+    let over = over.iter().map(|alarm| {
+        let ended_at = alarm.ended_at.map(|at| shown.of(at)).unwrap_or_default();
+        format!("Over since {ended_at}: {}.", alarm.name)
+    });
+    let lines: Vec<String> = lines.chain(over).collect();
+    let letter = letters(&shop.config)?.ops(&letterhead(&shop.config), &title, &lines)?;
+    for address in &shop.config.contacts.ops {
+        let parcel = Parcel {
+            kind: MessageKind::Ops,
+            audience: "ops",
+            is_reminder: false,
+            key: format!("alarms at {now}"),
+            to: Mailbox {
+                name: None,
+                address: address.clone(),
+            },
+            letter: &letter,
+            attachments: &[],
+        };
+        post(tx, &shop.config, mail, parcel, now).await?;
+    }
+    Ok(())
+}
