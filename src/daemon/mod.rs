@@ -8,6 +8,9 @@
 //! runs one job at a time, so that no job overlaps itself and `enforce` comes
 //! before `deliver`.
 //!
+//! Two bells wake the planner: one goes by the system's clock, one by elapsed
+//! time, so that a clock which was set back silences nobody.
+//!
 //! Several nodes on one PostgreSQL: each plans, one takes a slot and holds it
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).

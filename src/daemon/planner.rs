@@ -214,4 +214,32 @@ mod tests {
         let owed = [(Import, true), (Enforce, false), (Report, false)];
         assert_eq!(turns(&owed, &[Import]), [owed[2]]);
     }
+
+    #[test]
+    fn a_slot_waits_for_its_start_and_is_given_up_unless_it_was_begun() {
+        let minutes = chrono::TimeDelta::minutes;
+        let slot_at = Instant::UNIX_EPOCH;
+        let schedule = Schedule {
+            expression: "0 0 * * *".parse().unwrap(),
+            zone: chrono_tz::UTC,
+            catch_up: crate::config::CatchUp::All,
+            catch_up_within: Some(minutes(30)),
+            jitter: minutes(10),
+            seed: String::new(),
+        };
+        let start = schedule.starts_at(slot_at);
+        let new = slot(Report, false);
+        let begun = slot(Report, true);
+        let too_late = slot_at + minutes(41);
+        for (slot, now, expected) in [
+            (new, slot_at, Turn::NotNow),
+            (new, start, Turn::Now),
+            (new, slot_at + minutes(40), Turn::Now),
+            (new, too_late, Turn::TooLate),
+            (begun, too_late, Turn::Now),
+        ] {
+            assert_eq!(turn(Some(&schedule), slot, now), expected, "{now}");
+            assert_eq!(turn(None, slot, now), Turn::NotNow, "{now}");
+        }
+    }
 }

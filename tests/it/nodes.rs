@@ -21,7 +21,7 @@ use crate::shop::{
 const SILENCE: &str = "5s";
 
 /// Runs the program so that no failed test leaves it behind.
-const GOES_WITH_THE_TEST: [&str; 3] = ["setpriv", "--pdeathsig", "KILL"];
+pub const GOES_WITH_THE_TEST: [&str; 3] = ["setpriv", "--pdeathsig", "KILL"];
 
 /// The address of a shop's database for a node of a name, which is soon given
 /// up.
@@ -38,10 +38,15 @@ pub struct Node {
 
 impl Node {
     pub fn start(shop: &Shop, name: &str, address: String) -> Self {
+        let mut command = shop.command_by(&GOES_WITH_THE_TEST, &["daemon"]);
+        command.env("WARRANTYD_DATABASE__URL", address);
+        Self::started(shop, name, command)
+    }
+
+    /// What a command starts.
+    pub fn started(shop: &Shop, name: &str, mut command: Command) -> Self {
         let log = shop.path(&format!("{name}.log"));
-        let child = shop
-            .command_by(&GOES_WITH_THE_TEST, &["daemon"])
-            .env("WARRANTYD_DATABASE__URL", address)
+        let child = command
             .env("RUST_LOG", "warrantyd=info")
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -49,7 +54,7 @@ impl Node {
         Self { child, log }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &pid]).status();
         assert!(sent.unwrap().success());
