@@ -12,7 +12,7 @@ mod tests;
 
 use std::iter::successors;
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 
 use crate::config::{CatchUp, Expression};
@@ -141,8 +141,7 @@ impl Schedule {
     fn latest(&self, now: Instant) -> Option<Instant> {
         let cron = self.expression.cron();
         if self.expression.is_hourly() {
-            let slot = cron.find_previous_occurrence(&now.with_timezone(&self.zone), true);
-            return slot.ok().map(|slot| slot.to_utc());
+            return self.latest_by_the_hour(now);
         }
         let wall = self.wall(now);
         // In a repeated hour the wall has shown later times than now.
@@ -157,6 +156,32 @@ impl Schedule {
         })
         .map(|wall| self.first_at(wall.naive_utc()))
         .find(|slot| *slot <= now)
+    }
+
+    /// The same of a schedule of every hour. Looking back through a repeated
+    /// hour, croner loses slots: so it looks at a wall whose offset does not
+    /// change, and again at one before the change.
+    fn latest_by_the_hour(&self, now: Instant) -> Option<Instant> {
+        let offset = |at: Instant| at.with_timezone(&self.zone).offset().fix();
+        let cron = self.expression.cron();
+        let mut now = now;
+        loop {
+            let wall = now.with_timezone(&offset(now));
+            let slot = cron.find_previous_occurrence(&wall, true).ok()?.to_utc();
+            if offset(slot) == offset(now) {
+                return Some(slot);
+            }
+            // The change lies after `old` and at or before `new`.
+            let (mut old, mut new) = (slot, now);
+            while new - old > TimeDelta::microseconds(1) {
+                let middle = old + (new - old) / 2;
+                match offset(middle) == offset(now) {
+                    true => new = middle,
+                    false => old = middle,
+                }
+            }
+            now = old;
+        }
     }
 
     /// What the clock on the wall shows, as if the wall were in UTC: there no

@@ -257,6 +257,22 @@ async fn a_clock_that_was_wrong_for_days_and_is_set_right_does_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_first_start_by_a_clock_that_was_ahead_silences_nobody() {
+    let often = "[jobs.housekeeping]\nschedule = \"* * * * * *\"\n";
+    let shop = shop(&["housekeeping"], often).await;
+    let daemon = start(&shop, "UTC", "2025-06-10 06:00:10");
+    let done_before = |day: &str| {
+        let before = at(&format!("{day}T00:00:00Z")).timestamp_micros();
+        format!("SELECT count(*) > 0 FROM job_runs WHERE state = 'done' AND slot_at < {before}")
+    };
+    shop.until(&done_before("2025-06-11"), &["1"]).await;
+    show(&shop, "2025-06-08 10:00:00");
+    shop.until(&done_before("2025-06-09"), &["1"]).await;
+    daemon.ended().await;
+    assert_eq!(shop.rows(TWICE).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_clock_that_nobody_believes_holds_customers_until_it_is_set_right() {
     let shop = shop(&["enforce"], "").await;
     shop.import(&one_unit("2025-01-05T10:00:00Z")).await;

@@ -308,6 +308,17 @@ fn a_long_downtime_is_bounded_and_says_so() {
     assert_eq!(often.given_up, given_up("2025-06-05T05:29:00Z", 10_000));
 }
 
+#[test]
+fn the_instant_at_which_an_hour_begins_to_repeat_is_met() {
+    let berlin = schedule("0 * * * *", "Europe/Berlin", CatchUp::All);
+    let expected: Vec<_> = (0..=3)
+        .map(|hour| at(&format!("2025-10-26T0{hour}:00:00Z")))
+        .collect();
+    let (from, until) = ("2025-10-25T23:30:00Z", "2025-10-26T03:30:00Z");
+    assert_eq!(berlin.slots(at(from), at(until), 100), expected);
+    assert_eq!(berlin.missed(Some(at(from)), at(until)).slots, expected);
+}
+
 /// Looking back finds what looking ahead found, from any point between.
 #[test]
 fn back_and_ahead_meet_the_same_slots() {
@@ -345,6 +356,7 @@ fn back_and_ahead_meet_the_same_slots() {
             "10,50 */2 * * *",
             "*/7 * * * *",
             "20 * * * *",
+            "0 * * * *",
         ] {
             let all = schedule(expression, zone, CatchUp::All);
             let (from, to) = (at(from), at(to));
