@@ -327,6 +327,9 @@ async fn a_report_whose_start_is_spread_is_of_its_slot() {
     show(&shop, "2025-06-21 06:00:00");
     is_run(&shop, "report", "2025-06-01T06:00:00Z").await;
     daemon.ended().await;
+    let later = at("2025-06-21T06:00:00Z").timestamp_micros();
+    let waited = format!("SELECT count(*) FROM job_runs WHERE started_at >= {later}");
+    assert_eq!(shop.rows(&waited).await, ["1"]);
     let manifest = fs::read_to_string(shop.path("reports/2025-06-01/manifest.json")).unwrap();
     assert!(manifest.contains("2025-06-01T06:00:00"), "{manifest}");
     let status = shop.run_to(0, &["status", "--format", "json"]).stdout;
