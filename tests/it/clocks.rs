@@ -173,8 +173,15 @@ async fn a_clock_that_is_set_ahead_makes_up_for_what_the_rule_says() {
     .await;
     were_run(&shop, &[("report", "2025-05-31T06:00:00Z")]).await;
     were_run(&shop, &[("housekeeping", "2025-06-01T05:00:00Z")]).await;
+    // It was planned, and nobody came to it.
+    let waiting = at("2025-05-29T06:00:00Z").timestamp_micros();
+    shop.execute(&format!(
+        "INSERT INTO job_runs (job, slot_at, state) VALUES ('report', {waiting}, 'planned')"
+    ))
+    .await;
     let daemon = start(&shop, "UTC", "2025-06-01 06:00:10");
     is_run(&shop, "report", "2025-06-01T06:00:00Z").await;
+    says(&daemon, "missed slots are given up job=report slots=1").await;
     // By hours, and by days.
     show(&shop, "2025-06-01 11:30:00");
     is_run(&shop, "housekeeping", "2025-06-01T11:00:00Z").await;
@@ -195,7 +202,7 @@ async fn a_clock_that_is_set_ahead_makes_up_for_what_the_rule_says() {
     assert_eq!(slots(&shop).await, expected);
     let told = shop.run_to(0, &["status"]).stdout;
     let told = String::from_utf8(told).unwrap();
-    let line = "3 missed slots of report, the newest of 2025-06-04 06:00:00";
+    let line = "4 missed slots of report, the newest of 2025-06-04 06:00:00";
     assert!(told.contains(line), "{told}");
 }
 
