@@ -20,12 +20,13 @@ as_root() {
 
 # The packages that the build and the tests need: a C compiler for SQLite,
 # Python for a mail server and readers that are not ours, a spreadsheet that
-# reads the reports, a browser for the letters, and PostgreSQL's server, which
-# the tests start for themselves. Postfix needs root: the tests ask sudo for it.
+# reads the reports, a browser for the letters, another clock for the daemon,
+# and PostgreSQL's server, which the tests start for themselves. Postfix needs root: the tests ask sudo for it.
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 command -v chromium >/dev/null || missing+=(chromium)
+compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing+=(libfaketime)
 command -v soffice >/dev/null || missing+=(libreoffice-calc-nogui)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
     missing+=(postgresql)

@@ -1,6 +1,9 @@
 //! `status`: what runs, what is late, what is stuck.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use strum::VariantArray;
 
@@ -10,7 +13,7 @@ use super::run::in_words;
 use crate::clock;
 use crate::config::JobName;
 use crate::daemon::{Schedule, schedule_of};
-use crate::jobs::{self, Shop, Status};
+use crate::jobs::{self, GivenUp, Shop, Status};
 use crate::policy::Instant;
 use crate::store::{JobRun, RunState};
 
@@ -40,23 +43,25 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         "schedule",
         "last run",
         "state",
+        "took",
+        "lag",
         "late since",
         "next run",
         "what it did",
     ]);
-    for name in JobName::VARIANTS {
-        let job = jobs::job(*name);
-        let schedule = schedule_of(&shop.config, job);
-        let last = status.runs.iter().find(|run| run.job == name.to_string());
+    for job in jobs_of(&status, &shop) {
+        let last = job.last;
         rows.push([
-            name.to_string(),
-            schedule.as_ref().map_or("off".to_owned(), |schedule| {
+            job.name.to_string(),
+            job.schedule.as_ref().map_or("off".to_owned(), |schedule| {
                 schedule.expression.cron().to_string()
             }),
             or_dash(last.and_then(|run| run.started_at).map(local)),
             or_dash(last.map(state)),
-            or_dash(late_since(schedule.as_ref(), last, now).map(local)),
-            or_dash(schedule.and_then(|schedule| schedule.next(now)).map(local)),
+            or_dash(job.took().map(shown)),
+            or_dash(job.lag().map(shown)),
+            or_dash(job.late_since(now).map(local)),
+            or_dash(job.next_start(now).map(local)),
             or_dash(last.map(did)),
         ]);
     }
@@ -76,12 +81,66 @@ fn did(run: &JobRun) -> String {
         .unwrap_or_else(|| counts().unwrap_or_else(|_| run.counts.clone()))
 }
 
-/// The slot of its schedule since which a job is late. One that never ran is
-/// not: nothing is owed for the time before the first start.
-fn late_since(schedule: Option<&Schedule>, last: Option<&JobRun>, now: Instant) -> Option<Instant> {
-    // A slot is run at its time or later, but clocks of nodes differ.
-    let last_run = last.and_then(|run| run.slot_at.max(run.started_at))?;
-    schedule?.late_since(last_run, now)
+/// A job, its schedule and its last run.
+struct JobStatus<'s> {
+    name: JobName,
+    /// `None`: it is switched off.
+    schedule: Option<Schedule>,
+    last: Option<&'s JobRun>,
+    given_up: Option<GivenUp>,
+}
+
+fn jobs_of<'s>(status: &'s Status, shop: &Shop) -> Vec<JobStatus<'s>> {
+    let job = |name: &JobName| JobStatus {
+        name: *name,
+        schedule: schedule_of(&shop.config, jobs::job(*name)),
+        last: status.runs.iter().find(|run| run.job == name.to_string()),
+        given_up: status.given_up.get(&name.to_string()).copied(),
+    };
+    JobName::VARIANTS.iter().map(job).collect()
+}
+
+impl JobStatus<'_> {
+    /// How long the last run took.
+    fn took(&self) -> Option<TimeDelta> {
+        let run = self.last?;
+        Some((run.finished_at? - run.started_at?).max(TimeDelta::zero()))
+    }
+
+    /// How long after its time a run of the schedule began. Clocks of nodes
+    /// differ.
+    fn lag(&self) -> Option<TimeDelta> {
+        let run = self.last?;
+        let slot = run.slot_at?;
+        let schedule = self.schedule.as_ref();
+        let due = schedule.map_or(slot, |schedule| schedule.starts_at(slot));
+        Some((run.started_at? - due).max(TimeDelta::zero()))
+    }
+
+    /// When the job was to begin for which it is late. One that never ran is
+    /// not: nothing is owed for the time before the first start.
+    fn late_since(&self, now: Instant) -> Option<Instant> {
+        let run = self.last?;
+        // A slot is run at its time or later, but clocks of nodes differ; what
+        // was given up is waited for no longer.
+        let given_up = self.given_up.map(|given_up| given_up.slot_at);
+        let last = run.slot_at.max(run.started_at).max(given_up)?;
+        self.schedule.as_ref()?.late_since(last, now)
+    }
+
+    fn next_start(&self, now: Instant) -> Option<Instant> {
+        self.schedule.as_ref()?.next_start(now)
+    }
+}
+
+/// A span for people: to the second, a short one to the millisecond.
+fn shown(span: TimeDelta) -> String {
+    let exact = span.to_std().unwrap_or_default();
+    let rounded = match exact.as_secs() {
+        0 => Duration::from_millis(exact.as_millis().try_into().unwrap_or(0)),
+        seconds => Duration::from_secs(seconds),
+    };
+    humantime::format_duration(rounded).to_string()
 }
 
 /// Where a run is, and with whom while it is at work.
@@ -96,21 +155,29 @@ fn state(run: &JobRun) -> String {
 fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
     let zone = shop.config.calendar.zone;
     let time = |at: Option<Instant>| at.map(|at| at.with_timezone(&zone).to_rfc3339());
-    let job = |name: &JobName| {
-        let schedule = schedule_of(&shop.config, jobs::job(*name));
-        let last = status.runs.iter().find(|run| run.job == name.to_string());
+    let seconds = |span: Option<TimeDelta>| span.map(|span| span.as_seconds_f64());
+    let job = |job: JobStatus| {
+        let last = job.last;
         let counts = last.and_then(|run| serde_json::from_str::<Value>(&run.counts).ok());
+        let expression = |schedule: &Schedule| schedule.expression.cron().to_string();
         json!({
-            "job": name.to_string(),
-            "schedule": schedule.as_ref().map(|schedule| schedule.expression.cron().to_string()),
-            "late_since": time(late_since(schedule.as_ref(), last, now)),
-            "next_run": time(schedule.and_then(|schedule| schedule.next(now))),
+            "job": job.name.to_string(),
+            "schedule": job.schedule.as_ref().map(expression),
+            "late_since": time(job.late_since(now)),
+            "next_run": time(job.next_start(now)),
             "last_run": time(last.and_then(|run| run.started_at)),
+            "last_slot": time(last.and_then(|run| run.slot_at)),
             "finished_at": time(last.and_then(|run| run.finished_at)),
+            "duration_seconds": seconds(job.took()),
+            "lag_seconds": seconds(job.lag()),
             "state": last.map(|run| run.state),
             "node": last.and_then(|run| run.node.clone()),
             "counts": counts,
             "error": last.and_then(|run| run.error.clone()),
+            "given_up": job.given_up.map(|given_up| json!({
+                "slots": given_up.slots,
+                "newest": time(Some(given_up.slot_at)),
+            })),
         })
     };
     let counted = |counts: &[(String, i64)]| -> Value {
@@ -121,7 +188,13 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
     };
     let agenda = &status.agenda;
     json!({
-        "jobs": JobName::VARIANTS.iter().map(job).collect::<Vec<_>>(),
+        "jobs": jobs_of(status, shop).into_iter().map(job).collect::<Vec<_>>(),
+        "backlog": {
+            "orders_due": agenda.due,
+            "orders_overdue": agenda.overdue,
+            "notices_queued": status.queued(),
+            "messages_ready": status.ready(),
+        },
         "enforced_up_to": time(status.guard.last_at),
         "last_import": time(status.imported_at),
         "delays_held_since": time(status.guard.feed_died_at),

@@ -1,5 +1,6 @@
 //! Where the database is.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,18 @@ impl Database {
         match self {
             Self::Sqlite(path) => Self::Sqlite(base.join(path)),
             address => address,
+        }
+    }
+
+    /// What tells it from others on the same machine, and is the same on all
+    /// nodes: no host, no login, no options.
+    pub fn label(&self) -> Cow<'_, str> {
+        match self {
+            Self::Sqlite(path) => path.to_string_lossy(),
+            Self::Postgres(url) => {
+                let address = url.split('?').next().unwrap_or(url);
+                address.rsplit('/').next().unwrap_or(address).into()
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Year};
@@ -10,7 +10,7 @@ use toml::Value;
 
 use super::ConfigError;
 use super::reader::Reader;
-use super::value::{Problem, Read, flag, named, parsed, shown};
+use super::value::{Problem, Read, flag, named, parsed, shown, span, span_of};
 
 /// The jobs that have a `[jobs.NAME]` of their own.
 #[derive(
@@ -67,10 +67,25 @@ pub struct JobSettings {
     pub enabled: bool,
     /// What it does about missed slots.
     pub catch_up: Option<CatchUp>,
+    /// How old a missed slot may be that is made up for; `None`: any age.
+    pub catch_up_within: Option<TimeDelta>,
+    /// Runs begin within this span after their slot, each at a time of its
+    /// own.
+    pub jitter: TimeDelta,
+    /// How long a run of the daemon may take before it is told to end.
+    pub time_limit: Option<TimeDelta>,
 }
 
 impl JobSettings {
-    pub(super) const KEYS: [&str; 4] = ["schedule", "timezone", "enabled", "catch_up"];
+    pub(super) const KEYS: [&str; 7] = [
+        "schedule",
+        "timezone",
+        "enabled",
+        "catch_up",
+        "catch_up_within",
+        "jitter",
+        "time_limit",
+    ];
 
     /// `zone` is that of the business, for jobs that name none.
     pub(super) fn read(reader: &Reader, job: JobName, zone: Tz) -> Result<Self, ConfigError> {
@@ -80,6 +95,13 @@ impl JobSettings {
             timezone: reader.optional(&key("timezone"), timezone)?.unwrap_or(zone),
             enabled: reader.optional(&key("enabled"), flag)?.unwrap_or(true),
             catch_up: reader.optional(&key("catch_up"), named("\"latest\" or \"all\""))?,
+            catch_up_within: reader.optional(&key("catch_up_within"), |value| {
+                span_of(TimeDelta::minutes(1), "1 minute", value)
+            })?,
+            jitter: reader.optional(&key("jitter"), span)?.unwrap_or_default(),
+            time_limit: reader.optional(&key("time_limit"), |value| {
+                span_of(TimeDelta::seconds(1), "1 second", value)
+            })?,
         })
     }
 }

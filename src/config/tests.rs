@@ -43,6 +43,10 @@ fn what_the_least_configuration_leaves_out_has_its_default() {
     let enforce = &config.jobs[&JobName::Enforce];
     assert_eq!((&enforce.schedule, enforce.catch_up), (&None, None));
     assert_eq!(
+        (enforce.catch_up_within, enforce.jitter, enforce.time_limit),
+        (None, TimeDelta::zero(), None)
+    );
+    assert_eq!(
         (enforce.timezone, enforce.enabled),
         (Tz::Europe__Rome, true)
     );
@@ -92,7 +96,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[jobs.enforce]\n\nevery = 1",
-            "6: jobs.enforce.every: unknown key, expected one of schedule, timezone, enabled, catch_up",
+            "6: jobs.enforce.every: unknown key, expected one of schedule, timezone, enabled, catch_up, catch_up_within, jitter, time_limit",
         ),
         (
             "[jobs.enforce]\nschedule = \"* * * *\"",
@@ -117,6 +121,18 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         (
             "[jobs.report]\ncatch_up = \"none\"",
             "5: jobs.report.catch_up: found \"none\", expected \"latest\" or \"all\"",
+        ),
+        (
+            "[jobs.report]\ncatch_up_within = \"59 s\"",
+            "5: jobs.report.catch_up_within: found \"59 s\", expected a span of at least 1 minute",
+        ),
+        (
+            "[jobs.report]\njitter = 5",
+            "5: jobs.report.jitter: found 5, expected a span such as \"3 days\", at most 10 years",
+        ),
+        (
+            "[jobs.report]\ntime_limit = \"0 s\"",
+            "5: jobs.report.time_limit: found \"0 s\", expected a span of at least 1 second",
         ),
         (
             "business.weekend = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]",

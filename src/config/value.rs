@@ -144,6 +144,15 @@ pub(super) fn span(value: &Value) -> Read<TimeDelta> {
     })(value)
 }
 
+/// The same of a length that is at least `least`, in words.
+pub(super) fn span_of(least: TimeDelta, words: &str, value: &Value) -> Read<TimeDelta> {
+    let found = span(value)?;
+    match found >= least {
+        true => Ok(found),
+        false => Err(refused(value, &format!("a span of at least {words}"))),
+    }
+}
+
 pub(super) fn weekdays(value: &Value) -> Read<Vec<Weekday>> {
     let expected = "a list of days such as [\"sat\", \"sun\"]";
     list(expected, named("a day such as \"sat\""))(value)

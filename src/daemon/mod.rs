@@ -8,25 +8,35 @@
 //! runs one job at a time, so that no job overlaps itself and `enforce` comes
 //! before `deliver`.
 //!
+//! Two bells wake the planner: one goes by the system's clock, one by elapsed
+//! time, so that a clock which was set back silences nobody.
+//!
 //! Several nodes on one PostgreSQL: each plans, one takes a slot and holds it
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).
 
 mod alarms;
 mod planner;
+mod ring;
 mod schedule;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_cron_scheduler::{Job, JobScheduler};
 
 pub use planner::schedule_of;
 pub use schedule::{Missed, Schedule};
 
 use crate::jobs::Shop;
+
+/// How often the second bell rings.
+const SECOND_BELL: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM or SIGINT. `enforce` and `deliver` at work end where
 /// their work is whole, an import and what is made of figures are given up;
@@ -37,13 +47,15 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
+    let mut beside = JoinSet::new();
+    beside.spawn(second_bell(Arc::clone(&bell)));
+    beside.spawn(alarms::watch(shop.clone(), alarms::EVERY));
     let stop = Arc::new(Notify::new());
     let mut worker = tokio::spawn(planner::work(
         shop.clone(),
         Arc::clone(&bell),
         Arc::clone(&stop),
     ));
-    let watching = tokio::spawn(alarms::watch(shop.clone(), alarms::EVERY));
     tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {
         ended = &mut worker => Some(ended),
@@ -56,7 +68,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
         Some(ended) => ended??,
         None => worker.await??,
     }
-    watching.abort();
+    beside.shutdown().await;
     alarm.shutdown().await?;
     shop.store.close().await;
     tracing::info!("stopped");
@@ -98,4 +110,15 @@ async fn alarm_clock(bell: Arc<Notify>) -> Result<JobScheduler> {
     alarm.add(ring).await?;
     alarm.start().await?;
     Ok(alarm)
+}
+
+/// Rings every few seconds of time that elapses: the alarm clock goes by the
+/// system's, and is silent after that was set back until it has caught up.
+async fn second_bell(bell: Arc<Notify>) {
+    let mut every = interval(SECOND_BELL);
+    every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        every.tick().await;
+        bell.notify_one();
+    }
 }

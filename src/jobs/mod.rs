@@ -21,6 +21,7 @@ mod guard;
 mod hold;
 mod housekeeping;
 pub mod import;
+mod limit;
 mod outbox;
 mod page;
 mod postbox;
@@ -53,7 +54,7 @@ pub use report::{
 };
 pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
 pub use simulate::{Coming, Simulated, simulate};
-pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
+pub use slots::{GivenUp, Owed, give_up, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};
 pub use watch::{ToldToEnd, Watch};
 pub use worklists::{Listed, worklists, worklists_planned};

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use tokio::task::JoinSet;
 
 use super::alarms::monitor::tell_run;
+use super::limit::within_limit;
 use super::run::{keep, keep_share, node, run};
 use super::{Outcome, Shop, When, job};
 use crate::clock::{self, Stopwatch};
@@ -37,6 +38,17 @@ pub struct Owed {
     pub slot_at: Instant,
     /// Since when another node is at it; `None`: none is.
     pub held_since: Option<Instant>,
+    /// Whether it was ever begun.
+    pub has_begun: bool,
+}
+
+/// Slots that nobody runs any more: they are too old, or too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The newest of them.
+    pub slot_at: Instant,
+    /// How many they are.
+    pub slots: u64,
 }
 
 /// Keeps the slots of a job; one that was planned before stays as it is.
@@ -47,6 +59,20 @@ pub async fn plan_slots(shop: &Shop, job: JobName, slots: &[Instant]) -> Result<
     let mut tx = shop.store.write().await?;
     store::run_plan(&mut tx, &job.to_string(), slots).await?;
     Ok(tx.commit().await?)
+}
+
+/// Keeps that slots of a job were given up; `false`: it was kept before, or
+/// the newest of them was begun.
+pub async fn give_up(shop: &Shop, job: JobName, given_up: GivenUp) -> Result<bool> {
+    let GivenUp { slot_at, slots } = given_up;
+    let mut outcome = Outcome::default();
+    outcome.count("given_up", slots);
+    let counts = serde_json::to_string(&outcome.counts)?;
+    let mut tx = shop.store.write().await?;
+    let job = job.to_string();
+    let is_kept = store::slots_give_up(&mut tx, &job, slot_at, &counts, clock::now()).await?;
+    tx.commit().await?;
+    Ok(is_kept)
 }
 
 /// The newest slot until `now` of a job that was planned.
@@ -69,6 +95,7 @@ pub async fn slots_owed(shop: &Shop, now: Instant) -> Result<Vec<Owed>> {
             job,
             slot_at: run.slot_at,
             held_since: run.started_at.filter(|_| run.is_held),
+            has_begun: run.started_at.is_some(),
         });
     }
     owed.sort_by_key(|owed| (job(owed.job).is_dated(), owed.slot_at, owed.job));
@@ -106,7 +133,7 @@ async fn take_and_run(shop: &Shop, owed: Owed) -> Result<Option<Outcome>> {
         renewing.spawn(renew(shop.clone(), taken.held, taken.lease / RENEWALS));
     }
     let when = When::of_slot(job(owed.job), owed.slot_at, taken.started_at, now);
-    let ran = run(shop, owed.job, when).await;
+    let ran = within_limit(shop, owed.job, run(shop, owed.job, when)).await;
     match &ran {
         Err(error) if lost_the_database(error) => {
             drop(tokio::spawn(give_back(shop.clone(), taken)));
@@ -171,11 +198,14 @@ pub async fn help_slot(shop: &Shop, owed: Owed) -> Result<()> {
         return Ok(());
     };
     let when = When::of_slot(job(owed.job), owed.slot_at, started_at, clock::now());
-    let helped = match owed.job {
-        JobName::Enforce => super::enforce::enforce_share(shop, when).await?,
-        JobName::Deliver => super::deliver(shop, when).await?,
-        _ => Outcome::default(),
+    let helping = async {
+        match owed.job {
+            JobName::Enforce => super::enforce::enforce_share(shop, when).await,
+            JobName::Deliver => super::deliver(shop, when).await,
+            _ => Ok(Outcome::default()),
+        }
     };
+    let helped = within_limit(shop, owed.job, helping).await?;
     if helped.counts.is_empty() {
         return Ok(());
     }

@@ -1,10 +1,12 @@
 //! What runs, what is late, what is stuck.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
 
-use super::Shop;
+use anyhow::{Context, Result};
+
 use super::alarms::lasting;
 use super::book::rules;
+use super::{Counts, GivenUp, Shop};
 use crate::policy::Instant;
 use crate::store::{self, AgendaSummary, Alarm, Guard, JobRun, MailPause};
 
@@ -13,6 +15,8 @@ use crate::store::{self, AgendaSummary, Alarm, Guard, JobRun, MailPause};
 pub struct Status {
     /// The newest run of each job.
     pub runs: Vec<JobRun>,
+    /// The slots of a job that were given up, as far as its runs are kept.
+    pub given_up: BTreeMap<String, GivenUp>,
     /// The cases.
     pub agenda: AgendaSummary,
     /// Up to when was enforced, and whether customers are held.
@@ -40,31 +44,59 @@ pub struct Status {
 /// Reads the state.
 pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
     let mut tx = shop.store.read().await?;
-    let rules_id = rules(shop, &mut tx).await?.rules_id;
+    let in_force = rules(shop, &mut tx).await?.rules_id;
+    let rules_id = in_force.unwrap_or(i64::MAX);
+    let guard = store::guard_load(&mut tx).await?;
     let (bounces, undeliverable) = store::bounce_counts(&mut tx).await?;
     Ok(Status {
         bounces,
         undeliverable,
         runs: store::runs_latest(&mut tx).await?,
-        agenda: store::agenda_summary(&mut tx, now, rules_id.unwrap_or(i64::MAX)).await?,
-        guard: store::guard_load(&mut tx).await?,
+        given_up: given_up(store::runs_given_up(&mut tx).await?)?,
+        agenda: store::agenda_summary(&mut tx, now, rules_id, guard.last_at).await?,
+        guard,
         imported_at: store::feed_load(&mut tx).await?,
         notices: store::notice_counts(&mut tx).await?,
         held: store::held_counts(&mut tx).await?,
         messages: store::message_counts(&mut tx).await?,
         mail_pause: store::mail_pause_load(&mut tx).await?,
         alarms: lasting(store::alarms_load(&mut tx).await?),
-        rules_changed: rules_id.is_none(),
+        rules_changed: in_force.is_none(),
     })
 }
 
+/// Adds up what was given up of each job.
+fn given_up(runs: Vec<JobRun>) -> Result<BTreeMap<String, GivenUp>> {
+    let mut all = BTreeMap::new();
+    for run in runs {
+        let Some(slot_at) = run.slot_at else { continue };
+        let counts: Counts = serde_json::from_str(&run.counts)
+            .with_context(|| format!("job_runs.counts of row {}", run.id))?;
+        let given_up = all.entry(run.job).or_insert(GivenUp { slot_at, slots: 0 });
+        given_up.slot_at = slot_at;
+        given_up.slots += counts.get("given_up").copied().unwrap_or(0);
+    }
+    Ok(all)
+}
+
 impl Status {
+    /// What waits for the next runs: notices to be composed.
+    pub fn queued(&self) -> i64 {
+        count_of(&self.notices, "queued")
+    }
+
+    /// Messages that wait to be sent.
+    pub fn ready(&self) -> i64 {
+        count_of(&self.messages, "ready")
+    }
+
     /// What there is to say beside the jobs: name and value.
     pub fn lines(&self, local: impl Fn(Instant) -> String) -> Vec<(&'static str, String)> {
         let AgendaSummary {
             orders,
             open,
             due,
+            overdue,
             stale,
             failing,
         } = self.agenda;
@@ -84,13 +116,26 @@ impl Status {
         let mut lines = vec![
             ("last import", imported),
             ("enforced up to", enforced),
+            ("orders", format!("{orders}, {open} open")),
             (
-                "orders",
-                format!("{orders}, {open} open, {due} due to be looked at"),
+                "backlog",
+                format!(
+                    "{due} orders due, {overdue} of them overdue; {} notices queued; {} messages \
+                     ready",
+                    self.queued(),
+                    self.ready()
+                ),
             ),
             ("notices", counted(&self.notices)),
             ("messages", counted(&self.messages)),
         ];
+        for (job, GivenUp { slot_at, slots }) in &self.given_up {
+            let newest = local(*slot_at);
+            lines.push((
+                "given up",
+                format!("{slots} missed slots of {job}, the newest of {newest}"),
+            ));
+        }
         if !self.bounces.is_empty() {
             let (bounces, addresses) = (counted(&self.bounces), self.undeliverable);
             lines.push((
@@ -137,4 +182,9 @@ impl Status {
         }
         lines
     }
+}
+
+fn count_of(counts: &[(String, i64)], name: &str) -> i64 {
+    let found = counts.iter().find(|(found, _)| found == name);
+    found.map_or(0, |(_, count)| *count)
 }

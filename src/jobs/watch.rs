@@ -20,7 +20,18 @@ pub struct Watch(Arc<Watched>);
 struct Watched {
     is_watched: AtomicBool,
     counts: Mutex<BTreeMap<&'static str, u64>>,
-    is_ending: watch::Sender<bool>,
+    told: watch::Sender<Told>,
+}
+
+/// What jobs were told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Told {
+    #[default]
+    GoOn,
+    /// The run at work is to end: it takes too long.
+    EndRun,
+    /// Whatever is at work is to end, and nothing more to begin.
+    EndAll,
 }
 
 impl Watch {
@@ -51,12 +62,35 @@ impl Watch {
 
     /// Tells jobs to end where their work is whole, and to begin nothing more.
     pub fn end(&self) {
-        self.0.is_ending.send_replace(true);
+        self.0.told.send_replace(Told::EndAll);
+    }
+
+    /// Tells the run at work to end where its work is whole.
+    pub(super) fn end_run(&self) {
+        self.0.told.send_if_modified(|told| {
+            let goes_on = *told == Told::GoOn;
+            if goes_on {
+                *told = Told::EndRun;
+            }
+            goes_on
+        });
+    }
+
+    /// Lets the next run begin. Whether the one before had been told to end,
+    /// and only that one.
+    pub(super) fn run_ended(&self) -> bool {
+        self.0.told.send_if_modified(|told| {
+            let was_told = *told == Told::EndRun;
+            if was_told {
+                *told = Told::GoOn;
+            }
+            was_told
+        })
     }
 
     /// Whether jobs were told to end.
     pub(super) fn is_ending(&self) -> bool {
-        *self.0.is_ending.borrow()
+        *self.0.told.borrow() != Told::GoOn
     }
 
     /// Fails once jobs were told to end.
@@ -69,8 +103,8 @@ impl Watch {
 
     /// Waits until jobs are told to end.
     pub(super) async fn ending(&self) {
-        let mut is_ending = self.0.is_ending.subscribe();
+        let mut told = self.0.told.subscribe();
         // Its other end is this.
-        let _told = is_ending.wait_for(|is_ending| *is_ending).await;
+        let _told = told.wait_for(|told| *told != Told::GoOn).await;
     }
 }

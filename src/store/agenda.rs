@@ -193,33 +193,41 @@ pub struct AgendaSummary {
     pub open: i64,
     /// Those whose time has come.
     pub due: i64,
+    /// Those whose time had come by when was enforced.
+    pub overdue: i64,
     /// Open ones that were evaluated under older rules.
     pub stale: i64,
     /// Those whose evaluation failed.
     pub failing: i64,
 }
 
-/// Counts the agenda.
+/// Counts the agenda; `enforced_up_to` is what the last run of `enforce` was
+/// at.
 pub async fn agenda_summary(
     tx: &mut Tx<'_>,
     now: Instant,
     rules_id: i64,
+    enforced_up_to: Option<Instant>,
 ) -> Result<AgendaSummary, StoreError> {
     let columns = [
         "count(*) AS orders",
         "count(*) FILTER (WHERE is_open) AS open",
         "count(*) FILTER (WHERE next_at <= $1) AS due",
+        // 0: woken by a fact, nobody knows since when.
+        "count(*) FILTER (WHERE next_at > 0 AND next_at <= $3) AS overdue",
         "count(*) FILTER (WHERE is_open AND rules_id < $2) AS stale",
         "count(*) FILTER (WHERE failures > 0) AS failing",
     ];
     let query = select("agenda", columns, "FROM agenda")
         .bind(now)
-        .bind(rules_id);
+        .bind(rules_id)
+        .bind(enforced_up_to.unwrap_or(Instant::UNIX_EPOCH));
     let mut row = query.one(tx).await?;
     Ok(AgendaSummary {
         orders: row.get("orders")?,
         open: row.get("open")?,
         due: row.get("due")?,
+        overdue: row.get("overdue")?,
         stale: row.get("stale")?,
         failing: row.get("failing")?,
     })

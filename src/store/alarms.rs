@@ -77,8 +77,9 @@ pub async fn alarms_write(tx: &mut Tx<'_>, alarms: &[Alarm]) -> Result<(), Store
 pub struct JobStanding {
     /// The job's name.
     pub job: String,
-    /// The slot of the run that began last, or when it began.
-    pub last_run: Instant,
+    /// The slot of the run that began last, or when it began; or of what was
+    /// given up since.
+    pub last_run: Option<Instant>,
     /// If the run that ended last failed: when the first of those in a row
     /// that did ended, and why the last one failed.
     pub failing: Option<(Instant, String)>,
@@ -102,17 +103,19 @@ pub async fn job_standings(
     ];
     let rest = "FROM {page} AS page {then} job_runs AS begun ON begun.id = ( \
                SELECT r.id FROM job_runs AS r WHERE r.job = page.job \
-                  AND r.started_at IS NOT NULL ORDER BY r.id DESC LIMIT 1) \
+                  AND (r.started_at IS NOT NULL OR r.state = 'given_up') ORDER BY r.id DESC LIMIT 1) \
           LEFT JOIN job_runs AS ended ON ended.id = ( \
                SELECT r.id FROM job_runs AS r WHERE r.job = page.job \
                   AND r.finished_at IS NOT NULL ORDER BY r.id DESC LIMIT 1)";
     let standing = |mut row: Row| {
-        let started_at = row.time("started_at")?;
-        let slot_at = row.time_if_known("slot_at")?;
+        let (started_at, slot_at) = (
+            row.time_if_known("started_at")?,
+            row.time_if_known("slot_at")?,
+        );
         let error: Option<String> = row.get("error")?;
         Ok(JobStanding {
             job: row.get("job")?,
-            last_run: slot_at.map_or(started_at, |slot_at| slot_at.max(started_at)),
+            last_run: slot_at.max(started_at),
             failing: row.time_if_known("failing_since")?.zip(error),
         })
     };

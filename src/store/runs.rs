@@ -31,6 +31,8 @@ pub enum RunState {
     Partial,
     /// Failed.
     Failed,
+    /// Slots of the schedule, this one the newest, that nobody runs any more.
+    GivenUp,
 }
 
 /// A run of a job.
@@ -93,6 +95,23 @@ pub async fn run_plan(tx: &mut Tx<'_>, job: &str, slots: &[Instant]) -> Result<(
     Ok(())
 }
 
+/// Keeps that slots of the schedule are not run any more, the newest of which
+/// is `slot_at`; `false`: it was kept before, or that one was begun.
+pub async fn slots_give_up(
+    tx: &mut Tx<'_>,
+    job: &str,
+    slot_at: Instant,
+    counts: &str,
+    now: Instant,
+) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO job_runs (job, slot_at, state, counts, finished_at) \
+         VALUES ($1, $2, 'given_up', $3, $4) \
+         ON CONFLICT (job, slot_at) DO UPDATE SET state = 'given_up', counts = $3, \
+             finished_at = $4 WHERE job_runs.state = 'planned'";
+    let given_up = write(sql).bind(job).bind(slot_at).bind(counts).bind(now);
+    Ok(given_up.execute(tx).await? == 1)
+}
+
 /// The newest slot until `now` that was planned for a job. A slot that a wrong
 /// clock planned for later is no reason to wait for it.
 pub async fn slot_latest(
@@ -129,7 +148,9 @@ pub async fn runs_owed(tx: &mut Tx<'_>, now: Instant) -> Result<Vec<OwedRun>, St
         "job",
         "slot_at",
         "started_at",
-        "state = 'running' AND lease_until >= {clock} AS is_held",
+        // One process has the file of SQLite: it leaves no lease to others,
+        // whatever its clock says.
+        "state = 'running' AND lease_until >= {clock} AND {lease} > 0 AS is_held",
     ];
     let rest = "FROM job_runs WHERE state IN ('planned', 'running') \
                AND slot_at IS NOT NULL AND slot_at <= $1 ORDER BY slot_at, id";
@@ -196,7 +217,8 @@ pub async fn run_take(
     let sql = "UPDATE job_runs SET state = 'running', node = $2, fence = fence + 1, \
                lease_until = {lease}, started_at = CASE WHEN lease_until > {clock} - $4 \
                                                    THEN started_at ELSE $3 END \
-         WHERE id = $1 AND (state = 'planned' OR state = 'running' AND lease_until < {clock})";
+         WHERE id = $1 AND (state = 'planned' \
+             OR state = 'running' AND (lease_until < {clock} OR {lease} = 0))";
     let goes_on = goes_on.num_microseconds().unwrap_or(i64::MAX);
     let taking = write(sql).bind(id).bind(node).bind(now).bind(goes_on);
     let columns = ["fence", "started_at", "lease_until - {clock} AS lease"];
@@ -274,6 +296,14 @@ pub async fn runs_latest(tx: &mut Tx<'_>) -> Result<Vec<JobRun>, StoreError> {
     let rest = "FROM job_runs WHERE id IN ( \
                SELECT max(id) FROM job_runs WHERE started_at IS NOT NULL GROUP BY job) \
          ORDER BY job";
+    let query = select("job_runs", RUN, rest);
+    query.rows(tx).await?.into_iter().map(run).collect()
+}
+
+/// The slots that were given up, as far as they are not forgotten, in the order
+/// of time.
+pub async fn runs_given_up(tx: &mut Tx<'_>) -> Result<Vec<JobRun>, StoreError> {
+    let rest = "FROM job_runs WHERE state = 'given_up' ORDER BY slot_at";
     let query = select("job_runs", RUN, rest);
     query.rows(tx).await?.into_iter().map(run).collect()
 }

@@ -9,6 +9,8 @@ use strum::VariantArray;
 use warrantyd::case::ExceptionCode;
 use warrantyd::report::ReportName;
 
+use crate::shop::Shop;
+
 /// What the manual says of a column.
 #[derive(Debug)]
 pub struct Column {
@@ -110,4 +112,32 @@ fn the_manual_has_every_kind_of_exception() {
     let codes: Vec<&str> = rows.iter().map(|cells| cells[0].as_str()).collect();
     let expected: Vec<&str> = ExceptionCode::VARIANTS.iter().map(Into::into).collect();
     assert_eq!(codes, expected);
+}
+
+#[tokio::test]
+async fn status_has_what_the_manual_says() {
+    let shop = Shop::new("");
+    let json = shop.run_to(0, &["status", "--format", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let told = shop.run_to(0, &["status"]).stdout;
+    let told = String::from_utf8(told).unwrap();
+    let head: Vec<&str> = told.lines().next().unwrap().split("  ").collect();
+    let head: Vec<&str> = head.into_iter().map(str::trim).collect();
+    let rows = rows(&manual(), "| column | `--format json` | is |");
+    assert!(rows.len() > 5, "{rows:?}");
+    for cells in rows {
+        let is_there = cells[0].starts_with("a line ") || head.contains(&cells[0].as_str());
+        assert!(is_there, "{}: {told}", cells[0]);
+        for key in cells[1].split("`, `") {
+            assert!(json["jobs"][0].get(key).is_some(), "{key}: {json}");
+        }
+    }
+    for key in [
+        "orders_due",
+        "orders_overdue",
+        "notices_queued",
+        "messages_ready",
+    ] {
+        assert_eq!(json["backlog"][key], 0, "{json}");
+    }
 }

@@ -125,7 +125,9 @@ async fn a_job_that_is_told_to_stop_ends_after_its_page_and_the_next_start_goes_
     daemon.terminate();
     daemon.ended();
     assert_eq!(shop.rows(waiting).await, ["0"]);
-    assert_eq!(shop.rows(NOT_DONE).await, [""; 0]);
+    // The slot of the next second may have been planned.
+    let begun = format!("{NOT_DONE} AND state <> 'planned'");
+    assert_eq!(shop.rows(&begun).await, [""; 0]);
     let first = "SELECT fence, counts FROM job_runs ORDER BY id LIMIT 1";
     let first = shop.rows(first).await.remove(0);
     assert!(

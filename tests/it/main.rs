@@ -6,6 +6,7 @@ mod bad_input;
 mod bounce;
 mod browser;
 mod case;
+mod clocks;
 mod columns;
 mod compliance;
 mod connection;

@@ -21,7 +21,7 @@ use crate::shop::{
 const SILENCE: &str = "5s";
 
 /// Runs the program so that no failed test leaves it behind.
-const GOES_WITH_THE_TEST: [&str; 3] = ["setpriv", "--pdeathsig", "KILL"];
+pub const GOES_WITH_THE_TEST: [&str; 3] = ["setpriv", "--pdeathsig", "KILL"];
 
 /// The address of a shop's database for a node of a name, which is soon given
 /// up.
@@ -38,22 +38,29 @@ pub struct Node {
 
 impl Node {
     pub fn start(shop: &Shop, name: &str, address: String) -> Self {
-        Self::logging(shop, &shop.path(&format!("{name}.log")), address)
+        Self::started(shop, name, Self::command(shop, address))
+    }
+
+    /// What starts a daemon on the database of an address.
+    pub fn command(shop: &Shop, address: String) -> Command {
+        let mut command = shop.command_by(&GOES_WITH_THE_TEST, &["daemon"]);
+        command.env("WARRANTYD_DATABASE__URL", address);
+        command
+    }
+
+    /// What a command starts.
+    pub fn started(shop: &Shop, name: &str, command: Command) -> Self {
+        Self::logging(shop.path(&format!("{name}.log")), command)
     }
 
     /// The same with a log of one's own.
-    pub fn logging(shop: &Shop, log: &std::path::Path, address: String) -> Self {
-        let child = shop
-            .command_by(&GOES_WITH_THE_TEST, &["daemon"])
-            .env("WARRANTYD_DATABASE__URL", address)
+    pub fn logging(log: std::path::PathBuf, mut command: Command) -> Self {
+        let child = command
             .env("RUST_LOG", "warrantyd=info")
-            .stderr(File::create(log).unwrap())
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Self {
-            child,
-            log: log.to_owned(),
-        }
+        Self { child, log }
     }
 
     pub fn signal(&self, name: &str) {

@@ -241,8 +241,8 @@ async fn the_disk_is_full_and_is_not_any_more() {
     let disk = Disk::on(shop.dir(), 24);
     shop.write("warrantyd.toml", format!("{CONFIG}{}", settings(FILE_MAIL)));
     let logs = tempfile::TempDir::new().unwrap();
-    let database = "sqlite://shop.db".to_owned();
-    let node = Node::logging(&shop, &logs.path().join("log"), database);
+    let command = Node::command(&shop, "sqlite://shop.db".to_owned());
+    let node = Node::logging(logs.path().join("log"), command);
     until("a run", || node.lines(" ran ") > 0).await;
     fill(&shop).await;
     at_work(&shop).await;

@@ -6,13 +6,14 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Mutex;
 
+use chrono::TimeDelta;
 use strum::VariantArray;
 use tracing::Dispatch;
 use tracing::subscriber::{NoSubscriber, set_default};
 use warrantyd::case::Entity;
 use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
-use warrantyd::jobs::{self, Holding, When};
+use warrantyd::jobs::{self, GivenUp, Holding, When};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 use warrantyd::store;
@@ -320,6 +321,11 @@ async fn slots(shop: &Shop) {
     jobs::plan_slots(&open, job, &[slot]).await.unwrap();
     let latest = jobs::slot_latest(&open, job, slot).await.unwrap();
     assert_eq!(latest, Some(slot));
+    let given_up = GivenUp {
+        slot_at: slot - TimeDelta::hours(1),
+        slots: 2,
+    };
+    assert!(jobs::give_up(&open, job, given_up).await.unwrap());
     let owed = jobs::slots_owed(&open, slot).await.unwrap();
     assert!(jobs::run_slot(&open, owed[0]).await.unwrap());
     let when = When::new(Some(slot), slot);

@@ -1,3 +1,5 @@
+mod starts;
+
 use super::*;
 use crate::config::ExpressionError;
 
@@ -9,6 +11,9 @@ impl Schedule {
             expression: expression.parse()?,
             zone,
             catch_up,
+            catch_up_within: None,
+            jitter: TimeDelta::zero(),
+            seed: "Corner shop".to_owned(),
         })
     }
 
@@ -227,9 +232,9 @@ fn a_slot_of_the_first_of_two_hours_is_past_in_the_second() {
 fn what_is_owed_follows_the_catch_up_rule() {
     use CatchUp::{All, Latest};
     let daily = "0 6 * * *";
-    for (expression, catch_up, last, now, expected, dropped) in [
-        (daily, All, None, "2025-06-05T12:00:00Z", &[][..], 0),
-        (daily, Latest, None, "2025-06-05T12:00:00Z", &[], 0),
+    for (expression, catch_up, last, now, expected) in [
+        (daily, All, None, "2025-06-05T12:00:00Z", &[][..]),
+        (daily, Latest, None, "2025-06-05T12:00:00Z", &[]),
         (
             daily,
             All,
@@ -240,7 +245,6 @@ fn what_is_owed_follows_the_catch_up_rule() {
                 "2025-06-04T06:00:00Z",
                 "2025-06-05T06:00:00Z",
             ],
-            0,
         ),
         (
             daily,
@@ -248,7 +252,6 @@ fn what_is_owed_follows_the_catch_up_rule() {
             Some("2025-06-02T06:00:00Z"),
             "2025-06-05T06:00:00Z",
             &["2025-06-05T06:00:00Z"],
-            0,
         ),
         (
             daily,
@@ -256,7 +259,6 @@ fn what_is_owed_follows_the_catch_up_rule() {
             Some("2025-06-05T06:00:00Z"),
             "2025-06-05T23:00:00Z",
             &[],
-            0,
         ),
         // The clock was set back.
         (
@@ -265,7 +267,6 @@ fn what_is_owed_follows_the_catch_up_rule() {
             Some("2025-06-05T06:00:00Z"),
             "2025-06-01T07:00:00Z",
             &[],
-            0,
         ),
         (
             daily,
@@ -273,7 +274,6 @@ fn what_is_owed_follows_the_catch_up_rule() {
             Some("2025-06-05T06:00:00Z"),
             "2025-06-05T05:59:00Z",
             &[],
-            0,
         ),
         // A year of downtime, by the minute.
         (
@@ -282,16 +282,12 @@ fn what_is_owed_follows_the_catch_up_rule() {
             Some("2024-06-05T06:00:00Z"),
             "2025-06-05T06:00:30Z",
             &["2025-06-05T06:00:00Z"],
-            0,
         ),
     ] {
         let missed = schedule(expression, "UTC", catch_up).missed(last.map(at), at(now));
-        let slots = expected.iter().map(|slot| at(slot)).collect();
-        assert_eq!(
-            missed,
-            Missed { slots, dropped },
-            "{expression} {catch_up} {now}"
-        );
+        let slots: Vec<_> = expected.iter().map(|slot| at(slot)).collect();
+        assert_eq!(missed.slots, slots, "{expression} {catch_up} {now}");
+        assert_eq!(missed.given_up, None, "{expression} {catch_up} {now}");
     }
 }
 
@@ -299,11 +295,30 @@ fn what_is_owed_follows_the_catch_up_rule() {
 fn a_long_downtime_is_bounded_and_says_so() {
     let (last, now) = (at("2024-06-05T06:00:00Z"), at("2025-06-05T06:00:00Z"));
     let daily = schedule("0 6 * * *", "UTC", CatchUp::All).missed(Some(last), now);
-    assert_eq!((daily.slots.len(), daily.dropped), (31, 365 - 31));
+    let given_up = |slot_at, slots| {
+        Some(GivenUp {
+            slot_at: at(slot_at),
+            slots,
+        })
+    };
+    assert_eq!(daily.slots.len(), 31);
+    assert_eq!(daily.given_up, given_up("2025-05-05T06:00:00Z", 365 - 31));
     assert_eq!(daily.slots.first(), Some(&at("2025-05-06T06:00:00Z")));
     assert_eq!(daily.slots.last(), Some(&now));
     let often = schedule("* * * * *", "UTC", CatchUp::All).missed(Some(last), now);
-    assert_eq!((often.slots.len(), often.dropped), (31, 10_000));
+    assert_eq!(often.slots.len(), 31);
+    assert_eq!(often.given_up, given_up("2025-06-05T05:29:00Z", 10_000));
+}
+
+#[test]
+fn the_instant_at_which_an_hour_begins_to_repeat_is_met() {
+    let berlin = schedule("0 * * * *", "Europe/Berlin", CatchUp::All);
+    let expected: Vec<_> = (0..=3)
+        .map(|hour| at(&format!("2025-10-26T0{hour}:00:00Z")))
+        .collect();
+    let (from, until) = ("2025-10-25T23:30:00Z", "2025-10-26T03:30:00Z");
+    assert_eq!(berlin.slots(at(from), at(until), 100), expected);
+    assert_eq!(berlin.missed(Some(at(from)), at(until)).slots, expected);
 }
 
 /// Looking back finds what looking ahead found, from any point between.
@@ -343,6 +358,7 @@ fn back_and_ahead_meet_the_same_slots() {
             "10,50 */2 * * *",
             "*/7 * * * *",
             "20 * * * *",
+            "0 * * * *",
         ] {
             let all = schedule(expression, zone, CatchUp::All);
             let (from, to) = (at(from), at(to));

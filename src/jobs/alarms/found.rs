@@ -164,7 +164,7 @@ mod tests {
     fn job(failing_since: Option<&str>) -> JobStanding {
         JobStanding {
             job: "enforce".to_owned(),
-            last_run: time("09:55"),
+            last_run: Some(time("09:55")),
             failing: failing_since.map(|since| (time(since), "no room".to_owned())),
         }
     }

@@ -85,7 +85,7 @@ async fn see(
         let job = JOBS
             .iter()
             .find(|job| job.name.to_string() == standing.job)?;
-        let since = late_since(job, standing.last_run)?;
+        let since = late_since(job, standing.last_run?)?;
         Some((standing.job.clone(), since))
     });
     let late = late.collect();
