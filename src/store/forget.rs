@@ -45,10 +45,13 @@ pub async fn customer_forget(
     now: Instant,
 ) -> Result<Forgotten, StoreError> {
     let messages = messages_forget(tx, customer_ref).await?;
-    let sql = "UPDATE fact_changes SET old = NULL, new = NULL \
+    // That they were forgotten is no secret.
+    let sql = "UPDATE fact_changes SET old = NULL, \
+           \"new\" = CASE WHEN \"new\" = $2 THEN \"new\" END \
          WHERE entity = 'orders' AND field IN ('customer_name', 'customer_email') \
            AND row_id IN (SELECT id FROM orders WHERE customer_ref = $1)";
-    write(sql).bind(customer_ref).execute(tx).await?;
+    let erased = write(sql).bind(customer_ref).bind(FORGOTTEN);
+    erased.execute(tx).await?;
     let known = "customer_ref = $1 AND (customer_name IS NOT NULL OR customer_email <> $2)";
     let rest = format!("FROM orders WHERE {known}");
     let known_orders = select("orders", ["count(*) AS n"], rest);
