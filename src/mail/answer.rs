@@ -24,8 +24,8 @@ pub(super) struct Answer {
 pub(super) enum Fault {
     /// The server refused it; the conversation goes on.
     Refused { for_good: bool, answer: String },
-    /// It wants a login or encryption first (RFC 4954, 6; RFC 3207, 4): that is
-    /// said to us, whatever the message.
+    /// It wants a login or encryption first (RFC 4954, 6; RFC 3207, 4): that
+    /// condemns no message.
     Barred(String),
     /// The server is closing the conversation (421).
     Closing(String),

@@ -161,7 +161,9 @@ fn stopped(stop: Stop) -> Delivery {
             for_good: true,
             answer,
         }) => not_sent(format!("the sender is refused: {answer}"), true),
-        Stop::Sender(Fault::Closing(cause) | Fault::Broken(cause)) => not_sent(cause, true),
+        Stop::Sender(Fault::Barred(cause) | Fault::Closing(cause) | Fault::Broken(cause)) => {
+            not_sent(cause, true)
+        }
         Stop::Sender(fault) | Stop::Recipient(fault) => refused(fault),
     }
 }
@@ -184,7 +186,6 @@ fn handed_over(end: HandOver) -> (Delivery, bool) {
 /// and the next one shall have its turn.
 fn refused(fault: Fault) -> Delivery {
     match fault {
-        Fault::Barred(answer) => not_sent(answer, true),
         Fault::Refused {
             for_good: true,
             answer,
@@ -193,6 +194,9 @@ fn refused(fault: Fault) -> Delivery {
             for_good: false,
             answer,
         } => Delivery::RefusedForNow { answer },
-        Fault::Closing(cause) | Fault::Broken(cause) => not_sent(cause, false),
+        // It may be this recipient alone who wants a login of us.
+        Fault::Barred(cause) | Fault::Closing(cause) | Fault::Broken(cause) => {
+            not_sent(cause, false)
+        }
     }
 }
