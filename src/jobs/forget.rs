@@ -15,7 +15,8 @@ pub async fn forget(shop: &Shop, customer_ref: &str, now: Instant) -> Result<For
     }
     // Nobody composes a letter to them meanwhile.
     store::agenda_lock(&mut tx, &order_ids).await?;
-    let forgotten = store::customer_forget(&mut tx, customer_ref, now).await?;
+    let source = shop.given(&format!("forget {customer_ref}"));
+    let forgotten = store::customer_forget(&mut tx, customer_ref, &source, now).await?;
     tx.commit().await?;
     // What was erased stands in SQLite's log until it is emptied.
     shop.store.tidy().await?;

@@ -138,18 +138,37 @@ pub fn transport(mail: &Mail) -> Result<Transport> {
                     password: login.password()?,
                 })
             });
-            let domain = mail
-                .from
-                .rsplit_once('@')
-                .map_or("localhost", |(_, domain)| domain);
             let settings = SmtpSettings {
                 server: url.parse()?,
                 login: login.transpose()?,
                 ca_file: ca_file.clone(),
-                hello: domain.to_owned(),
+                hello: hello(&mail.from),
                 timeouts: Timeouts::default(),
             };
             Transport::Smtp(Box::new(SmtpTransport::new(settings)?))
         }
     })
+}
+
+/// The name that we introduce ourselves with: the sender's domain, as a server
+/// can read it.
+fn hello(from: &str) -> String {
+    mail::domain_of(from).unwrap_or_else(|| "localhost".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_told_a_name_in_ascii() {
+        for (from, expected) in [
+            ("shop@example.com", "example.com"),
+            ("shop@B\u{fc}cher.example", "xn--bcher-kva.example"),
+            ("shop@[127.0.0.1]", "[127.0.0.1]"),
+            ("nobody", "localhost"),
+        ] {
+            assert_eq!(hello(from), expected);
+        }
+    }
 }

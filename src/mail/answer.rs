@@ -24,6 +24,9 @@ pub(super) struct Answer {
 pub(super) enum Fault {
     /// The server refused it; the conversation goes on.
     Refused { for_good: bool, answer: String },
+    /// It wants a login or encryption first (RFC 4954, 6; RFC 3207, 4): that
+    /// condemns no message.
+    Barred(String),
     /// The server is closing the conversation (421).
     Closing(String),
     /// The connection is of no use any more.
@@ -67,10 +70,14 @@ impl Answer {
         };
         Err(match self.code {
             421 => Fault::Closing(answer),
+            530 | 535 | 538 => Fault::Barred(answer),
             400..=599 => Fault::Refused {
                 for_good: self.code >= 500,
                 answer,
             },
+            _ if expected.is_empty() => {
+                Fault::Broken(format!("expected nothing yet, found {answer}"))
+            }
             _ => {
                 let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
                 let expected = expected.join(" or ");
@@ -119,7 +126,7 @@ impl Fault {
     pub(super) fn cause(self) -> String {
         match self {
             Self::Refused { answer, .. } => answer,
-            Self::Closing(cause) | Self::Broken(cause) => cause,
+            Self::Barred(cause) | Self::Closing(cause) | Self::Broken(cause) => cause,
         }
     }
 }

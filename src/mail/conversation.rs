@@ -37,6 +37,9 @@ pub(super) enum HandOver {
     Taken(String),
     /// The server does not have it.
     Failed(Fault),
+    /// The server spoke before it had the whole message, which was not sent to
+    /// its end.
+    Interrupted(Fault),
     /// The final dot was on its way, and no fitting answer came.
     Unanswered(String),
 }
@@ -89,6 +92,10 @@ impl Conversation {
     /// Sends the message and waits for the server to take it over.
     pub(super) async fn hand_over(&mut self, raw: &[u8]) -> HandOver {
         for chunk in with_final_dot(raw).chunks(CHUNK) {
+            // Whatever it is, it is no answer to the final dot.
+            if !self.wire.is_silent() {
+                return HandOver::Interrupted(self.heard_early().await);
+            }
             if let Err(cause) = self.wire.write(chunk, self.timeouts.data).await {
                 return HandOver::Failed(Fault::Broken(format!("in the message: {cause}")));
             }
@@ -100,6 +107,19 @@ impl Conversation {
             }
             Err(answered) => HandOver::Failed(answered),
         }
+    }
+
+    /// What the server says before its turn.
+    async fn heard_early(&mut self) -> Fault {
+        match self.hear(&[]).await {
+            Ok(()) => Fault::Broken("expected nothing yet".to_owned()),
+            Err(fault) => fault,
+        }
+    }
+
+    /// Whether the server is there and has said nothing that was not heard.
+    pub(super) fn is_silent(&mut self) -> bool {
+        self.wire.is_silent()
     }
 
     /// Makes the server forget what was begun; whether it did.

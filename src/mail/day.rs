@@ -215,7 +215,7 @@ fn worst(scribe: &Scribe<'_>, day: &DayReport) -> Result<Vec<Item>, Error> {
             window,
             subject,
             is_order,
-            order_ref => one_line(&late.order_ref),
+            order_ref => scribe.name(&late.order_ref),
             days => late.days,
             who => one_line(&late.who),
         };

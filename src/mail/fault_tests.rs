@@ -86,7 +86,7 @@ impl Cell {
     /// Whether the connection serves the next message, too.
     fn keeps_connection(self) -> bool {
         let is_answer = matches!(self.fault, "4xx" | "5xx");
-        is_answer && matches!(self.phase, "MAIL" | "RCPT" | "DATA" | "body" | "final dot")
+        is_answer && matches!(self.phase, "MAIL" | "RCPT" | "DATA" | "final dot")
     }
 
     /// Commands that a server which takes groups answers before and after that
@@ -100,9 +100,18 @@ impl Cell {
         }
     }
 
-    /// The answer that is the fault.
+    /// Whether the server speaks though it is to hear the message.
+    fn is_early(self) -> bool {
+        self.phase == "body" && matches!(self.fault, "421" | "4xx" | "5xx" | "garbage")
+    }
+
+    /// The answer that is the fault; one that is early, with the leave before it.
     fn answer(self) -> &'static str {
         match self.fault {
+            "421" if self.is_early() => "354 go on\r\n421 4.3.2 down",
+            "4xx" if self.is_early() => "354 go on\r\n451 4.7.1 later",
+            "5xx" if self.is_early() => "354 go on\r\n554 5.7.1 no",
+            "garbage" if self.is_early() => "354 go on\r\nwhat?",
             "421" => "421 4.3.2 down",
             "4xx" => "451 4.7.1 later",
             "5xx" => "554 5.7.1 no",
@@ -131,7 +140,8 @@ impl Cell {
             }
         }
         match (self.phase, self.fault) {
-            ("body", "421" | "4xx" | "5xx" | "garbage") => acts.push(Body),
+            // The client goes away without another word.
+            _ if self.is_early() => acts.push(Stall),
             ("MAIL" | "RCPT" | "DATA", _) if self.keeps_connection() => {
                 acts.extend([Hear("RSET"), Say("250 ok")]);
             }
@@ -172,7 +182,11 @@ impl Cell {
             "MAIL" => commands(1),
             "RCPT" => commands(3),
             "DATA" => commands(5),
-            "body" => leave(),
+            "body" => {
+                let mut acts = leave();
+                acts.truncate(acts.len() - usize::from(self.is_early()));
+                acts
+            }
             "final dot" => script([leave(), vec![Body]]),
             other => panic!("no script for {other}"),
         }

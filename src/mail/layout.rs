@@ -1,10 +1,13 @@
 //! What a letter says, in order, and its plain text part. `layout.html` puts
 //! the same into the HTML part.
 
+use std::collections::BTreeSet;
+
 use minijinja::{Value, context};
 
 use super::Shop;
 use super::text::wrap;
+use super::unbroken::unbroken;
 
 /// What a letter says, whatever it looks like. All texts are clean.
 pub(super) struct Page<'s> {
@@ -16,6 +19,8 @@ pub(super) struct Page<'s> {
     pub closing: Vec<String>,
     pub shop: &'s Shop,
     pub footnote: Vec<String>,
+    /// What no line of the HTML part breaks in.
+    pub unbroken: BTreeSet<String>,
 }
 
 /// What a letter says about one matter.
@@ -92,7 +97,7 @@ impl Page<'_> {
         text
     }
 
-    /// The same as values for a template.
+    /// The same as values for a template, as HTML.
     pub(super) fn values(&self, locale: &str, shop: Value) -> Value {
         let Self {
             subject,
@@ -101,10 +106,26 @@ impl Page<'_> {
             is_numbered,
             closing,
             footnote,
+            unbroken: kept,
             ..
         } = self;
-        let sections: Vec<Value> = sections.iter().map(Section::values).collect();
-        context! { locale, subject, greeting, sections, is_numbered, closing, shop, footnote }
+        let html = |text: &str| Value::from_safe_string(unbroken(text, kept));
+        let all = |texts: &[String]| Value::from_iter(texts.iter().map(|text| html(text)));
+        let sections: Vec<Value> = sections
+            .iter()
+            .map(|section| section.values(&html))
+            .collect();
+        context! {
+            locale,
+            subject,
+            greeting => all(greeting),
+            sections,
+            is_numbered,
+            closing => all(closing),
+            phone => self.shop.phone.as_deref().map(html),
+            shop,
+            footnote => all(footnote),
+        }
     }
 }
 
@@ -160,7 +181,7 @@ impl Section {
         texts && next_step.is_none() && facts.is_empty() && bars.is_empty() && items.is_empty()
     }
 
-    fn values(&self) -> Value {
+    fn values(&self, html: &impl Fn(&str) -> Value) -> Value {
         let Self {
             title,
             paragraphs,
@@ -178,12 +199,30 @@ impl Section {
                 share,
                 is_quiet,
             } = bar;
-            context! { label, value, note, share, is_quiet }
+            context! {
+                label => html(label),
+                value => html(value),
+                note => note.as_deref().map(html),
+                share,
+                is_quiet,
+            }
         };
         let bars: Vec<Value> = bars.iter().map(bar).collect();
-        let item = |Item { title, lines }: &Item| context! { title, lines };
+        let all = |texts: &[String]| Value::from_iter(texts.iter().map(|text| html(text)));
+        let item =
+            |Item { title, lines }: &Item| context! { title => html(title), lines => all(lines) };
         let items: Vec<Value> = items.iter().map(item).collect();
-        context! { title, paragraphs, next_step, facts, bars, items, lines }
+        let fact = |(label, value): &(String, String)| Value::from(vec![html(label), html(value)]);
+        let facts: Vec<Value> = facts.iter().map(fact).collect();
+        context! {
+            title => html(title),
+            paragraphs => all(paragraphs),
+            next_step => next_step.as_deref().map(html),
+            facts,
+            bars,
+            items,
+            lines => all(lines),
+        }
     }
 }
 

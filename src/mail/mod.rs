@@ -34,6 +34,7 @@ mod session;
 mod stream;
 mod templates;
 mod text;
+mod unbroken;
 mod wire;
 mod worklist;
 

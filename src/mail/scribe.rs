@@ -1,6 +1,7 @@
 //! Writes the parts of a letter in one locale.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use minijinja::{Error, Value, context};
@@ -13,6 +14,7 @@ use super::letter::{ComposeError, Letter, clean_lines};
 use super::notice::{Addressee, NoticeText, Shop};
 use super::templates::Templates;
 use super::text::{capfirst, one_line};
+use super::unbroken::may_break;
 
 /// See the module.
 pub(super) struct Scribe<'t> {
@@ -21,6 +23,8 @@ pub(super) struct Scribe<'t> {
     /// Clean.
     shop: Shop,
     shop_values: Value,
+    /// What of all that was written is kept in one line.
+    unbroken: RefCell<BTreeSet<String>>,
 }
 
 impl<'t> Scribe<'t> {
@@ -31,6 +35,7 @@ impl<'t> Scribe<'t> {
             templates,
             locale,
             shop_values: shop_values(&shop),
+            unbroken: shop.phone.iter().cloned().collect::<BTreeSet<_>>().into(),
             shop,
         }
     }
@@ -117,7 +122,7 @@ impl<'t> Scribe<'t> {
         let (customer_ref, name) = match addressee {
             Addressee::Customer {
                 customer_ref, name, ..
-            } => (Some(one_line(customer_ref)), name.as_deref().map(one_line)),
+            } => (Some(self.name(customer_ref)), name.as_deref().map(one_line)),
             Addressee::Inside => (None, None),
         };
         let frame = context! {
@@ -139,6 +144,7 @@ impl<'t> Scribe<'t> {
             closing: self.paragraphs("closing", &frame)?,
             shop: &self.shop,
             footnote,
+            unbroken: self.unbroken.borrow().clone(),
         };
         let values = page.values(self.locale, self.shop_values.clone());
         Ok(Letter {
@@ -190,9 +196,9 @@ impl<'t> Scribe<'t> {
         Ok(context! {
             for_customer => notice.audience == Audience::Customer,
             subject => notice.subject.to_string(),
-            subject_ref => one_line(&notice.subject_ref),
-            order_ref => one_line(&notice.order_ref),
-            unit_ref => clean(&notice.unit_ref),
+            subject_ref => self.name(&notice.subject_ref),
+            order_ref => self.name(&notice.order_ref),
+            unit_ref => notice.unit_ref.as_deref().map(|unit_ref| self.name(unit_ref)),
             window => notice.window.map(|window| window.to_string()),
             outcome,
             withdrawn => matches!(notice.step, Step::Withdrawn(_)),
@@ -222,7 +228,20 @@ impl<'t> Scribe<'t> {
             decimals => decimals.to_owned(),
             currency => money.currency.to_string(),
         };
-        self.templates.render(self.locale, "money", &values)
+        let written = self.templates.render(self.locale, "money", &values)?;
+        Ok(self.whole(written))
+    }
+
+    /// A name that the shop gave, such as an order's.
+    pub(super) fn name(&self, text: &str) -> String {
+        self.whole(one_line(text))
+    }
+
+    fn whole(&self, text: String) -> String {
+        if may_break(&text) {
+            self.unbroken.borrow_mut().insert(text.clone());
+        }
+        text
     }
 
     pub(super) fn paragraphs(&self, name: &str, values: &Value) -> Result<Vec<String>, Error> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use url::Url;
+use url::{Host, Url};
 
 /// A mail server and how the way to it is protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,18 +111,15 @@ impl FromStr for Server {
     }
 }
 
+/// A name comes percent-encoded out of a URL whose scheme is not the web's.
 fn host(url: &Url) -> Result<String, ServerError> {
     let host = url.host_str().unwrap_or_default();
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        return Ok(address.to_owned());
+    match Host::parse(host) {
+        Ok(Host::Domain(name)) => Ok(name),
+        Ok(Host::Ipv4(address)) => Ok(address.to_string()),
+        Ok(Host::Ipv6(address)) => Ok(address.to_string()),
+        Err(_) => Err(ServerError::Url(format!("`{host}` is no server's name"))),
     }
-    idna::domain_to_ascii(host)
-        .ok()
-        .filter(|host| !host.is_empty())
-        .ok_or_else(|| ServerError::Url(format!("`{host}` is no server's name")))
 }
 
 fn default_port(tls: Tls) -> u16 {
@@ -156,6 +153,12 @@ mod tests {
             ("smtp://127.0.0.1?tls=off", "127.0.0.1", 25, Tls::Off),
             ("smtp://[::1]:25?tls=off", "::1", 25, Tls::Off),
             ("smtps://mail.example", "mail.example", 465, Tls::Implicit),
+            (
+                "smtps://Mail.B\u{fc}cher.example",
+                "mail.xn--bcher-kva.example",
+                465,
+                Tls::Implicit,
+            ),
         ] {
             let expected = Server {
                 host: host.into(),

@@ -121,7 +121,10 @@ impl SmtpTransport {
         from: &Address,
         to: &Address,
     ) -> Result<(Conversation, Result<(), Stop>), String> {
-        if let Some(mut kept) = self.kept.take() {
+        // What was said meanwhile must not be taken for an answer to come.
+        if let Some(mut kept) = self.kept.take()
+            && kept.is_silent()
+        {
             let announced = kept.announce(from, to).await;
             let is_dead = matches!(
                 announced,
@@ -158,8 +161,10 @@ fn stopped(stop: Stop) -> Delivery {
             for_good: true,
             answer,
         }) => not_sent(format!("the sender is refused: {answer}"), true),
-        Stop::Sender(Fault::Closing(cause) | Fault::Broken(cause)) => not_sent(cause, true),
-        Stop::Sender(fault) | Stop::Recipient(fault) => message_refused(fault),
+        Stop::Sender(Fault::Barred(cause) | Fault::Closing(cause) | Fault::Broken(cause)) => {
+            not_sent(cause, true)
+        }
+        Stop::Sender(fault) | Stop::Recipient(fault) => refused(fault),
     }
 }
 
@@ -169,8 +174,9 @@ fn handed_over(end: HandOver) -> (Delivery, bool) {
         HandOver::Taken(answer) => (Delivery::Delivered { answer }, true),
         HandOver::Failed(fault) => {
             let goes_on = matches!(fault, Fault::Refused { .. });
-            (message_refused(fault), goes_on)
+            (refused(fault), goes_on)
         }
+        HandOver::Interrupted(fault) => (refused(fault), false),
         HandOver::Unanswered(cause) => (Delivery::Uncertain { cause }, false),
     }
 }
@@ -178,7 +184,7 @@ fn handed_over(end: HandOver) -> (Delivery, bool) {
 /// What a fault after the sender was taken means. A connection that breaks
 /// or is closed here uses up a try: it may be this very message that does it,
 /// and the next one shall have its turn.
-fn message_refused(fault: Fault) -> Delivery {
+fn refused(fault: Fault) -> Delivery {
     match fault {
         Fault::Refused {
             for_good: true,
@@ -188,6 +194,9 @@ fn message_refused(fault: Fault) -> Delivery {
             for_good: false,
             answer,
         } => Delivery::RefusedForNow { answer },
-        Fault::Closing(cause) | Fault::Broken(cause) => not_sent(cause, false),
+        // It may be this recipient alone who wants a login of us.
+        Fault::Barred(cause) | Fault::Closing(cause) | Fault::Broken(cause) => {
+            not_sent(cause, false)
+        }
     }
 }

@@ -219,6 +219,95 @@ async fn a_kept_connection_that_died_is_replaced() {
 }
 
 #[tokio::test]
+async fn what_is_said_before_the_final_dot_is_no_answer_to_it() {
+    for (said, expected) in [
+        ("354 go on\r\n250 ok", None),
+        ("354 go on\r\n354 go on", None),
+        ("354 go on\r\n552 5.3.4 too big", Some(true)),
+        ("354 go on\r\n452 4.3.1 full", Some(false)),
+    ] {
+        let delivery = one(refuse(2, said, vec![Stall])).await;
+        let found = match delivery {
+            Delivery::NotSent { cause, .. } => {
+                assert!(cause.starts_with("expected nothing yet, found "), "{cause}");
+                None
+            }
+            Delivery::RefusedForGood { .. } => Some(true),
+            Delivery::RefusedForNow { .. } => Some(false),
+            other => panic!("{said}: {other:?}"),
+        };
+        assert_eq!(found, expected, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_in_the_middle_of_a_message_is_heard() {
+    // It reads a part of it, says why it reads no more, and waits.
+    let (left, leave) = tokio::sync::oneshot::channel::<()>();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let greeting = b"220 a\r\n250 a\r\n250 ok\r\n250 ok\r\n354 go on\r\n";
+        stream.write_all(greeting).await.unwrap();
+        let mut part = vec![0; 1 << 20];
+        stream.read_exact(&mut part).await.unwrap();
+        stream.write_all(b"552 5.3.4 too big\r\n").await.unwrap();
+        // What is on its way is read, so that more of it is.
+        let mut rest = Vec::new();
+        let _gone = stream.read_to_end(&mut rest).await;
+        leave.await.unwrap();
+        rest.len()
+    });
+    let mut transport = transport(settings(port, "off"));
+    let envelope = Envelope {
+        from: "a@shop.example".into(),
+        to: "b@customer.example".into(),
+    };
+    let raw = vec![b'a'; 256 << 20];
+    let delivery = transport.send(&envelope, &raw, "m-1").await;
+    left.send(()).unwrap();
+    let answer = "552 5.3.4 too big".to_owned();
+    assert_eq!(delivery, Delivery::RefusedForGood { answer });
+    assert!(server.await.unwrap() < raw.len() / 2);
+}
+
+#[tokio::test]
+async fn an_answer_too_many_is_not_that_to_the_next_message() {
+    let twice = script([up_to_data(), vec![Body]]);
+    let twice = script([
+        greet(),
+        twice,
+        vec![Say("250 2.0.0 queued as 7\r\n250 ok"), Stall],
+    ]);
+    let (port, server) = serve(vec![twice, script([greet(), take(), part()])]).await;
+    let mut transport = transport(settings(port, "off"));
+    for _ in 0..2 {
+        assert_eq!(send(&mut transport).await, delivered());
+    }
+    transport.close().await;
+    assert_eq!(server.await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_login_first_condemns_no_message() {
+    for at in 0..4 {
+        let answer = "530 5.7.0 log in first";
+        let delivery = one(refuse(at, answer, vec![Stall])).await;
+        let cause = answer.to_owned();
+        assert_eq!(
+            delivery,
+            Delivery::NotSent {
+                cause,
+                transport_fault: at == 0
+            },
+            "{at}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_stalls_is_left() {
     let short = Duration::from_millis(50);
     let command = Timeouts {

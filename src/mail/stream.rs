@@ -1,13 +1,16 @@
 //! The connection under an SMTP session, and its encryption.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{Server, ServerError, Tls};
@@ -101,16 +104,65 @@ fn own_roots(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Ser
     Ok(roots)
 }
 
-/// Connects, with TLS from the first byte if the setting asks for it.
+/// Connects within `limit`, with TLS from the first byte if the setting asks
+/// for it.
 pub(super) async fn connect(
     server: &Server,
     encryption: &Encryption,
+    limit: Duration,
 ) -> io::Result<Box<dyn Stream>> {
-    let tcp = TcpStream::connect((server.host.as_str(), server.port)).await?;
+    let addresses = lookup_host((server.host.as_str(), server.port)).await?;
+    let tcp = reach(&addresses.collect::<Vec<_>>(), limit).await?;
     // Short commands wait for the peer's delayed acknowledgement otherwise.
     tcp.set_nodelay(true)?;
     match encryption {
         Encryption::Implicit(handshake) => handshake.encrypt(Box::new(tcp)).await,
         Encryption::StartTls { .. } | Encryption::Off => Ok(Box::new(tcp)),
+    }
+}
+
+/// Connects to the first address that answers (RFC 5321, 5.1). Each has its
+/// share of the time: one that is silent keeps nobody from the next.
+async fn reach(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
+    let share = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
+    for address in addresses {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => failed = error,
+            Err(_) => {
+                let problem = format!("no answer within {share:?}");
+                failed = io::Error::new(io::ErrorKind::TimedOut, problem);
+            }
+        }
+    }
+    Err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_keeps_nobody_from_the_next() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = socket.local_addr().unwrap();
+        let _listener = socket.listen(1).unwrap();
+        let short = Duration::from_millis(200);
+        let mut kept = Vec::new();
+        while let Ok(connected) = timeout(short, TcpStream::connect(full)).await {
+            kept.push(connected.unwrap());
+        }
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = server.local_addr().unwrap();
+        let reached = timeout(4 * short, reach(&[full, there], 2 * short)).await;
+        assert_eq!(reached.unwrap().unwrap().peer_addr().unwrap(), there);
+        let error = reach(&[full], short).await.unwrap_err();
+        assert_eq!(error.to_string(), "no answer within 200ms");
+        let error = reach(&[], short).await.unwrap_err();
+        assert_eq!(error.to_string(), "its name has no address");
     }
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, BufReader};
+use futures_util::FutureExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use super::Server;
@@ -23,7 +24,7 @@ impl Wire {
         encryption: &Encryption,
         limit: Duration,
     ) -> Result<Self, String> {
-        let stream = within(limit, connect(server, encryption)).await?;
+        let stream = within(limit, connect(server, encryption, limit)).await?;
         Ok(Self(Some(BufReader::new(stream))))
     }
 
@@ -66,6 +67,13 @@ impl Wire {
             self.0 = Some(stream);
         }
         judged
+    }
+
+    /// Whether nothing has come that was not heard, as far as is known without
+    /// waiting; the end of the connection would have.
+    pub(super) fn is_silent(&mut self) -> bool {
+        let stream = self.0.as_mut();
+        stream.is_some_and(|stream| stream.fill_buf().now_or_never().is_none())
     }
 
     /// Encrypts the connection within `limit`.

@@ -5,6 +5,7 @@
 
 use super::StoreError;
 use super::engine::{Tx, select, write};
+use super::history::change_set_begin;
 use crate::policy::Instant;
 
 /// The address of a customer who was forgotten: no mail goes to it.
@@ -34,27 +35,30 @@ const THEIR_MESSAGES: &str = "audience = 'customer' AND ( \
                            AND f.field = 'customer_email'))";
 
 /// Erases a customer's names and addresses from their orders, these orders'
-/// history and all messages to them, and takes back what was not sent.
-/// Forgetting twice changes nothing. The caller has locked the cases.
+/// history and all messages to them, and takes back what was not sent; that it
+/// was done is recorded as of `source`. Forgetting twice changes nothing. The
+/// caller has locked the cases.
 pub async fn customer_forget(
     tx: &mut Tx<'_>,
     customer_ref: &str,
+    source: &str,
     now: Instant,
 ) -> Result<Forgotten, StoreError> {
     let messages = messages_forget(tx, customer_ref).await?;
-    let sql = "UPDATE fact_changes SET old = NULL, new = NULL \
+    // That they were forgotten is no secret.
+    let sql = "UPDATE fact_changes SET old = NULL, \
+           \"new\" = CASE WHEN \"new\" = $2 THEN \"new\" END \
          WHERE entity = 'orders' AND field IN ('customer_name', 'customer_email') \
            AND row_id IN (SELECT id FROM orders WHERE customer_ref = $1)";
-    write(sql).bind(customer_ref).execute(tx).await?;
+    let erased = write(sql).bind(customer_ref).bind(FORGOTTEN);
+    erased.execute(tx).await?;
     let known = "customer_ref = $1 AND (customer_name IS NOT NULL OR customer_email <> $2)";
     let rest = format!("FROM orders WHERE {known}");
     let known_orders = select("orders", ["count(*) AS n"], rest);
     let known_orders = known_orders.bind(customer_ref).bind(FORGOTTEN);
     let orders: i64 = known_orders.value(tx).await?.unwrap_or(0);
-    if orders > 0 {
-        let sql = "INSERT INTO change_sets (recorded_at, source) VALUES ($1, 'forget')";
-        let added = write(sql).bind(now).returning("change_sets", &["id"]);
-        let change_set: i64 = added.one(tx).await?.get("id")?;
+    if orders > 0 || messages > 0 {
+        let change_set = change_set_begin(tx, source, now).await?;
         let sql = format!(
             "INSERT INTO fact_changes (change_set, entity, row_id, field, old, new) \
              SELECT $3, 'orders', id, 'customer_email', NULL, $2 FROM orders WHERE {known}"

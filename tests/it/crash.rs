@@ -3,13 +3,16 @@
 //!
 //! It is killed at the write with which a file outgrows a limit (SIGXFSZ acts
 //! as SIGKILL does, at a point that can be repeated), at a line of its log
-//! (SIGKILL), and between handing a message over and noting it (a trigger).
+//! (SIGKILL), between handing a message over and noting it (a trigger), and in
+//! each phase of a conversation with a mail server (SIGKILL).
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
+use crate::deliver::{configure, mail};
 use crate::shop::{CLAIMS, Engine, FILE_MAIL, Shop, assert_same, many_units, named, stderr};
 
 /// What two runs over the same facts differ in: when facts were recorded, and
@@ -307,4 +310,85 @@ async fn deliver_dies_between_handing_over_and_noting_it() {
     assert!(mails(&shop) > 3);
     shop.mends().await;
     delivered_in_the_end(&shop, &expected, "died between").await;
+}
+
+/// What a mail server says for a message: to the connection, EHLO, MAIL, RCPT,
+/// DATA and the final dot.
+pub const ANSWERS: [&str; 6] = [
+    "220 a",
+    "250 a",
+    "250 ok",
+    "250 ok",
+    "354 go on",
+    "250 taken",
+];
+
+/// Hears a conversation up to its answer at `silent_at`, which it does not
+/// give. The connection is open until it is dropped; with the message, if all
+/// of it came.
+pub fn heard(listener: &TcpListener, silent_at: usize) -> (TcpStream, Option<String>) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let mut message = None;
+    for (nth, answer) in ANSWERS.iter().enumerate().take(silent_at + 1) {
+        let mut said = String::new();
+        // Only the message is of several lines.
+        while nth > 0 && !(said.ends_with("\r\n") && (nth < 5 || said.ends_with("\r\n.\r\n"))) {
+            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it is gone: {said}");
+        }
+        message = (nth == 5).then_some(said);
+        if nth < silent_at {
+            stream
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .unwrap();
+        }
+    }
+    (stream, message)
+}
+
+#[tokio::test]
+async fn deliver_killed_in_each_phase_of_a_conversation() {
+    let base = with_notices(Shop::new(""), 1).await;
+    for silent_at in 0..=ANSWERS.len() {
+        let shop = base.copy();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        configure(&shop, &mail(listener.local_addr().unwrap().port(), ""));
+        let mut child = shop
+            .command(&DELIVER)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (connection, first) = heard(&listener, silent_at);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(connection);
+        // The server had it exactly if all of it had come.
+        assert_eq!(first.is_some(), silent_at >= 5, "{silent_at}");
+        let noted = "SELECT state FROM messages";
+        let noted = shop.rows(noted).await;
+        let is_known = noted == ["sent"];
+        assert!(
+            noted == ["sending"] || is_known && silent_at > 5,
+            "{silent_at}: {noted:?}"
+        );
+        shop.execute("UPDATE messages SET lease_until = 0").await;
+        let mut again = shop
+            .command(&DELIVER)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        if !is_known {
+            let (_, second) = heard(&listener, ANSWERS.len());
+            assert!(second.is_some(), "{silent_at}");
+            // Twice only what was uncertain, and then the same bytes.
+            assert!(first.is_none() || first == second, "{silent_at}");
+        }
+        assert!(again.wait().unwrap().success(), "{silent_at}");
+        let sent = "SELECT m.state, n.disposition FROM messages AS m \
+             JOIN message_notices AS c ON c.message_id = m.id \
+             JOIN notices AS n ON n.id = c.notice_id";
+        assert_eq!(shop.rows(sent).await, ["sent|sent"], "{silent_at}");
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "{silent_at}");
+    }
 }

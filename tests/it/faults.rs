@@ -4,7 +4,9 @@
 use tokio::task::JoinHandle;
 use warrantyd::config::JobName;
 use warrantyd::jobs::{self, Outcome, When};
+use warrantyd::store::{self, MailPause};
 
+use crate::crash::{ANSWERS, heard};
 use crate::deliver::{Server, configure, customers, customers_of, mail, recipients, taken};
 use crate::shop::{Engine, Shop, at, by_clock, named};
 
@@ -265,6 +267,38 @@ async fn a_node_ends_a_pause_while_another_finds_a_fault() {
         let told = "SELECT count(*) FROM messages WHERE kind = 'ops'";
         assert_eq!(shop.rows(told).await, ["1"], "{ends_first}");
         server.stop();
+    }
+}
+
+#[tokio::test]
+async fn a_node_at_work_adds_to_the_fault_of_another_or_ends_its_pause() {
+    let micros = |time: &str| at(&format!("2025-06-05T{time}Z")).timestamp_micros();
+    let longer = format!("{}|2|{}", micros("10:02:00"), micros("10:03:00"));
+    for (is_well, left) in [(true, Vec::new()), (false, vec![longer])] {
+        let shop = customers(&["ada"]).await;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let running = node(&shop, port, "2025-06-05T10:01:00Z").await;
+        let at_hand = "SELECT count(*) FROM messages WHERE state = 'sending'";
+        shop.until(at_hand, &["1"]).await;
+        // It has begun when nothing was known against the server.
+        let other = shop.open().await;
+        let mut tx = other.store.write().await.unwrap();
+        let pause = MailPause {
+            since: at("2025-06-05T10:02:00Z"),
+            cause: "down".to_owned(),
+            faults: 1,
+            next_try_at: at("2025-06-05T10:03:00Z"),
+        };
+        store::mail_pause_write(&mut tx, &pause).await.unwrap();
+        tx.commit().await.unwrap();
+        other.store.close().await;
+        let silent_at = if is_well { ANSWERS.len() } else { 0 };
+        let serving = tokio::task::spawn_blocking(move || drop(heard(&listener, silent_at)));
+        serving.await.unwrap();
+        let done = running.await.unwrap();
+        assert_eq!(done.problem.is_none(), is_well);
+        assert_eq!(shop.rows(PAUSE).await, left, "{is_well}");
     }
 }
 

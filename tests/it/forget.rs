@@ -80,12 +80,18 @@ async fn a_forgotten_customer_is_nowhere_and_their_deadlines_stay() {
     for sql in PROOF {
         proof.push(shop.rows(sql).await);
     }
-    let output = shop.run_to(0, &["forget", "K-1"]);
+    let mut forget = shop.command(&["forget", "K-1"]);
+    let output = forget.env("SUDO_USER", "ann").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
         said.starts_with("erased from 1 orders and 2 messages"),
         "{said}"
     );
+    // Who did it stays, and of what it was no more than that it is gone.
+    let history = "SELECT s.source, f.field, f.old, f.\"new\" FROM fact_changes AS f \
+         JOIN change_sets AS s ON s.id = f.change_set WHERE s.source LIKE 'forget%'";
+    let kept = ["forget K-1 by ann|customer_email|-|"];
+    assert_eq!(shop.rows(history).await, kept);
     let after = stored(&shop).await;
     for personal in ADA {
         assert!(!after.contains(personal), "{personal}");
@@ -116,6 +122,7 @@ async fn a_forgotten_customer_is_nowhere_and_their_deadlines_stay() {
     let told = "SELECT DISTINCT n.ref, n.disposition FROM notices AS n \
          WHERE n.audience = 'customer' AND n.step = 'start' ORDER BY 1";
     assert_eq!(shop.rows(told).await, ["C-1|failed", "C-2|sent"]);
+    assert_eq!(shop.rows(history).await, kept);
     let output = shop.run_to(2, &["forget", "K-3"]);
     let why = String::from_utf8(output.stderr).unwrap();
     assert!(why.contains("there is no customer `K-3`"), "{why}");

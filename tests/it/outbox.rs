@@ -210,6 +210,35 @@ async fn a_clock_that_was_wrong_for_a_while_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_retry_of_what_a_wrong_clock_made_up_is_nobody_else_s() {
+    let shop = Shop::new(FILE_MAIL);
+    let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
+    let nobody = config.replace("lead@example.com", "lead@example.invalid");
+    shop.write("warrantyd.toml", nobody);
+    repair(&shop).await;
+    let wrong = by_clock("2035-01-01T00:00:00Z");
+    shop.enforce(by_clock("2025-06-20T10:00:00Z"))
+        .await
+        .unwrap();
+    shop.enforce(wrong).await.unwrap();
+    shop.deliver(wrong).await.unwrap();
+    let failed = "SELECT m.id FROM messages AS m WHERE m.state = 'failed'";
+    let failed = shop.rows(failed).await;
+    assert_eq!(failed.len(), 1);
+    shop.run_to(0, &["mail", "retry", &failed[0]]);
+    let carried = "SELECT count(*) FROM message_retries WHERE notice_id IS NOT NULL";
+    assert_ne!(shop.rows(carried).await, ["0"]);
+    // The clock is set right; the numbers of what is gone may be given again.
+    for time in ["2025-06-20T10:10:00Z", "2025-07-11T00:00:00Z"] {
+        shop.enforce(by_clock(time)).await.unwrap();
+    }
+    assert_eq!(shop.rows(carried).await, ["0"]);
+    let explained = String::from_utf8(shop.run_to(0, &["explain", "C-1"]).stdout).unwrap();
+    assert!(explained.contains("notice to lead: queued"), "{explained}");
+    assert!(!explained.contains("mail retry"), "{explained}");
+}
+
+#[tokio::test]
 async fn a_slot_that_a_wrong_clock_planned_is_not_waited_for() {
     let shop = Shop::new(FILE_MAIL);
     let open = shop.open().await;

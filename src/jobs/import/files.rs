@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{ImportError, ImportFile, Imported, Recording, import, record};
+use super::{ImportError, ImportFile, Imported, Recording, import, record, source};
 use crate::case::Entity;
 use crate::intake::{Rules, entity_of};
 use crate::jobs::{Outcome, Refused, Shop, When, policy_texts};
@@ -126,7 +126,9 @@ pub async fn import_files(
         progress(rows);
         shop.watch.go_on()
     };
-    let imported = import(&mut session, files, rules, now, &mut progress).await;
+    // The daemon imports in nobody's name.
+    let source = shop.given(&source(files));
+    let imported = import(&mut session, files, rules, &source, now, &mut progress).await;
     let imported = imported.map_err(|error| match error {
         ImportError::ToldToEnd(told) => told.into(),
         error => anyhow::Error::from(error),

@@ -110,7 +110,8 @@ impl From<StoreError> for ImportError {
 /// Is told of rows that were read, and says whether to go on.
 pub type Progress<'p> = dyn FnMut(u64) -> Result<(), ToldToEnd> + Send + 'p;
 
-/// Imports files as one batch: orders first, then units, claims and waits.
+/// Imports files as one batch: orders first, then units, claims and waits; the
+/// changes are recorded as of `source`.
 ///
 /// A file that is no table refuses the batch before anything is read; a bad
 /// row goes to the file's rejects. `progress` is told of each page's rows, and
@@ -119,6 +120,7 @@ pub async fn import(
     conn: &mut Session,
     files: &[ImportFile],
     rules: Rules<'_>,
+    source: &str,
     now: Instant,
     progress: &mut Progress<'_>,
 ) -> Result<Imported, ImportError> {
@@ -143,7 +145,7 @@ pub async fn import(
     for file in open {
         counts.push(file.finish()?);
     }
-    let merged = batch.merge(&source(files), now).await?;
+    let merged = batch.merge(source, now).await?;
     Ok(Imported {
         files: counts,
         change_set: merged.change_set,
@@ -151,8 +153,8 @@ pub async fn import(
     })
 }
 
-/// By what the changes were made.
-fn source(files: &[ImportFile]) -> String {
+/// By what the changes of files are made.
+pub fn source(files: &[ImportFile]) -> String {
     let name = |file: &ImportFile| {
         let name = file.path.file_name().unwrap_or(file.path.as_os_str());
         name.to_string_lossy().into_owned()

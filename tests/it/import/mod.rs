@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use warrantyd::case::Entity;
 use warrantyd::intake::{PAGE_ROWS, Rules, entity_of};
 use warrantyd::jobs::import::{
-    FileCounts, ImportError, ImportFile, Imported, Recording, import, record,
+    FileCounts, ImportError, ImportFile, Imported, Recording, import, record, source,
 };
 use warrantyd::policy::{Calendar, Instant};
 use warrantyd::store::Session;
@@ -66,7 +66,15 @@ impl Shop {
             calendar: &self.calendar,
             policies: &self.policies,
         };
-        import(&mut self.session, &batch, rules, now(), &mut |_| Ok(())).await
+        import(
+            &mut self.session,
+            &batch,
+            rules,
+            &source(&batch),
+            now(),
+            &mut |_| Ok(()),
+        )
+        .await
     }
 
     async fn import(&mut self, files: &[(&str, &str)]) -> Imported {
@@ -418,4 +426,15 @@ async fn a_merge_that_fails_leaves_nothing() {
     assert_eq!(shop.everything().await, [""; 0]);
     shop.shop.mends().await;
     assert!(shop.import(&files).await.change_set.is_some());
+}
+
+#[tokio::test]
+async fn the_history_names_who_imported() {
+    let shop = shop::Shop::new("");
+    let [(name, text), _] = shop::one_unit("2025-01-05T10:00:00Z");
+    shop.write(name, text);
+    let mut by_ann = shop.command(&["import", name]);
+    assert!(by_ann.env("SUDO_USER", "ann").status().unwrap().success());
+    let sources = shop.rows("SELECT source FROM change_sets").await;
+    assert_eq!(sources, ["import orders.csv by ann"]);
 }

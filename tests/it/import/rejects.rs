@@ -96,9 +96,16 @@ async fn cells_that_no_file_should_hold_are_refused_and_shown_as_far_as_possible
         calendar: &shop.calendar,
         policies: &shop.policies,
     };
-    let done = import(&mut shop.session, &[file], rules, now(), &mut |_| Ok(()))
-        .await
-        .unwrap();
+    let done = import(
+        &mut shop.session,
+        &[file],
+        rules,
+        "import",
+        now(),
+        &mut |_| Ok(()),
+    )
+    .await
+    .unwrap();
     assert_eq!(counts(&done.files[0]), [5, 1, 0, 0, 4]);
     let rejects = shop.rejects("orders.csv");
     for (row, (name, cell, error)) in rejects[1..].iter().zip([
@@ -156,10 +163,17 @@ async fn many_bad_rows_stream_to_the_rejects() {
         policies: &shop.policies,
     };
     let mut told = 0;
-    let done = import(&mut shop.session, &[file], rules, now(), &mut |rows| {
-        told += rows;
-        Ok(())
-    })
+    let done = import(
+        &mut shop.session,
+        &[file],
+        rules,
+        "import",
+        now(),
+        &mut |rows| {
+            told += rows;
+            Ok(())
+        },
+    )
     .await
     .unwrap();
     assert_eq!(counts(&done.files[0]), [ROWS, 0, 0, 0, ROWS]);

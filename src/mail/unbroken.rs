@@ -1,0 +1,94 @@
+//! What no line breaks in, as long as it fits into one: refs, amounts, a phone
+//! number.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use memchr::memmem;
+use minijinja::HtmlEscape;
+
+/// By its class it goes to the next line whole, and is broken if it is wider
+/// than a line. A style in each would make long letters too long.
+const OPEN: &str = "<span class=\"whole\">";
+const CLOSE: &str = "</span>";
+
+/// Whether a line could break in it.
+pub(super) fn may_break(text: &str) -> bool {
+    text.chars().any(|c| !c.is_alphanumeric())
+}
+
+/// A text as HTML, in which none of the pieces is broken, nor parted from the
+/// bracket or the full stop beside it.
+pub(super) fn unbroken(text: &str, pieces: &BTreeSet<String>) -> String {
+    let mut html = String::with_capacity(text.len() + 64);
+    let mut done = 0;
+    for whole in places(text, pieces) {
+        html += &escaped(&text[done..whole.start]);
+        html += OPEN;
+        html += &escaped(&text[whole.clone()]);
+        html += CLOSE;
+        done = whole.end;
+    }
+    html + &escaped(&text[done..])
+}
+
+fn escaped(text: &str) -> String {
+    HtmlEscape(text).to_string()
+}
+
+/// Where the pieces stand with what adjoins them, in order and apart.
+fn places(text: &str, pieces: &BTreeSet<String>) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for piece in pieces {
+        for start in memmem::find_iter(text.as_bytes(), piece) {
+            let end = start + piece.len();
+            let (before, after) = (&text[..start], &text[end..]);
+            // A part of another word is no piece.
+            if before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric) {
+                continue;
+            }
+            let start = before.trim_end_matches(|c: char| !c.is_whitespace()).len();
+            let tail = after.find(char::is_whitespace).unwrap_or(after.len());
+            found.push(start..end + tail);
+        }
+    }
+    found.sort_unstable_by_key(|place| place.start);
+    let mut apart: Vec<Range<usize>> = Vec::with_capacity(found.len());
+    for place in found {
+        match apart.last_mut() {
+            Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+            _ => apart.push(place),
+        }
+    }
+    apart
+}
+
+/// A text as it is read, whatever its lines break in.
+#[cfg(test)]
+pub(super) fn read(html: &str) -> String {
+    html.replace(OPEN, "").replace(CLOSE, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_kept_whole_with_what_adjoins_them() {
+        let pieces = ["EUR 12.50", "O-1", "+00 <0>", "\u{111}-2"];
+        let pieces: BTreeSet<String> = pieces.map(str::to_owned).into();
+        for (text, expected) in [
+            ("", ""),
+            ("a < b", "a &lt; b"),
+            ("O-1", "[O-1]"),
+            ("Pay (EUR 12.50).", "Pay [(EUR 12.50).]"),
+            ("call +00 <0>", "call [+00 &lt;0&gt;]"),
+            ("O-1, O-1 or O-12, PO-1", "[O-1,] [O-1] or O-12, PO-1"),
+            ("O-1:EUR 12.50 \u{111}-2!", "[O-1:EUR 12.50] [\u{111}-2!]"),
+        ] {
+            let expected = expected.replace('[', OPEN).replace(']', CLOSE);
+            assert_eq!(unbroken(text, &pieces), expected, "{text}");
+        }
+        assert!(may_break("O-1") && may_break("1 2") && !may_break("O1"));
+    }
+}
