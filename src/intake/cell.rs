@@ -1,5 +1,6 @@
 //! From a cell's text to the fact that it holds.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
@@ -7,7 +8,8 @@ use chrono::{DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, TimeZone
 use chrono_tz::GapInfo;
 use email_address::{EmailAddress, Options};
 
-use crate::case::{ClaimType, FactType, Field, Finding, Kind, Value};
+use super::header::Header;
+use crate::case::{ClaimType, Dialect, FactType, Finding, Kind, Moment, Value};
 use crate::policy::{Calendar, Currency, Instant};
 
 /// The longest name of the shop's own, in characters.
@@ -24,17 +26,22 @@ pub struct Rules<'a> {
     pub policies: &'a BTreeSet<String>,
 }
 
-/// Reads a cell that is neither empty nor `null`. The error says what was
-/// found and what is expected.
+/// Reads a cell of the column at a place that is neither empty nor `null`. The
+/// error says what was found and what is expected.
 ///
 /// `currency` is that of the order; an amount without one is not looked at,
 /// as the row is refused for the currency already.
 pub(super) fn parse(
-    field: &Field,
+    header: &Header,
+    place: usize,
     text: &str,
     rules: Rules<'_>,
     currency: Option<Currency>,
 ) -> Result<Option<Value>, String> {
+    let Some(field) = header.entity.fields().get(place) else {
+        return Ok(None);
+    };
+    let dialect = &*header.dialect;
     let expected = |what: &str| format!("found {}, expected {what}", found(text));
     let value = match field.fact_type {
         FactType::Ref => Value::Text(name(text)?),
@@ -51,18 +58,20 @@ pub(super) fn parse(
             email(text).ok_or_else(|| expected("an e-mail address such as anna@example.com"))?,
         ),
         FactType::Time => {
-            let at = parse_time(text, rules.calendar).ok_or_else(|| {
-                expected(
-                    "a time such as 2026-01-31T09:30:00+01:00, or a local one such as \
-                     2026-01-31 or 2026-01-31 09:30, in the years 1970 to 2200",
-                )
-            })?;
+            let at = parse_time(text, rules.calendar)
+                .or_else(|| parse_own_time(text, dialect, rules.calendar))
+                .ok_or_else(|| expected(&times(dialect)))?;
             Value::Number(at.timestamp_micros())
         }
         FactType::Money => match currency {
             Some(currency) => {
-                let amount = currency.parse_amount(text).map_err(|e| e.to_string())?;
-                Value::Number(amount)
+                let plain = match dialect.has_decimal_comma {
+                    false => Cow::Borrowed(text),
+                    true => with_decimal_point(text)
+                        .ok_or_else(|| expected("an amount such as 1234,50 or 1.234,50"))?,
+                };
+                let amount = currency.parse_amount(&plain);
+                Value::Number(amount.map_err(|e| e.to_string())?)
             }
             None => return Ok(None),
         },
@@ -79,7 +88,7 @@ pub(super) fn parse(
         FactType::ClaimType => {
             Value::Text(word::<ClaimType>(text).ok_or_else(|| expected(&words::<ClaimType>()))?)
         }
-        FactType::Findings => Value::Text(findings(text)?),
+        FactType::Findings => Value::Text(findings(text, |code| header.meant(place, code))?),
     };
     Ok(Some(value))
 }
@@ -89,12 +98,61 @@ pub(super) fn parse(
 /// instant after the gap; of one that occurs twice it is the earlier one
 /// (spec, section 2).
 pub fn parse_time(text: &str, calendar: &Calendar) -> Option<Instant> {
-    let is_in_range = |year: i32| (1970..=2200).contains(&year);
     if let Some(local) = parse_local(text) {
         return is_in_range(local.year()).then(|| local_instant(local, calendar));
     }
     let at = DateTime::parse_from_rfc3339(text).ok()?;
     is_in_range(at.year()).then(|| at.with_timezone(&Utc))
+}
+
+fn is_in_range(year: i32) -> bool {
+    (1970..=2200).contains(&year)
+}
+
+/// Reads a time in a way of the shop's own.
+fn parse_own_time(text: &str, dialect: &Dialect, calendar: &Calendar) -> Option<Instant> {
+    match dialect.dates.iter().find_map(|format| format.read(text))? {
+        Moment::Local(at) => is_in_range(at.year()).then(|| local_instant(at, calendar)),
+        Moment::Exact(at) => is_in_range(at.year()).then_some(at),
+    }
+}
+
+/// What is expected of a time.
+fn times(dialect: &Dialect) -> String {
+    let own = dialect.dates.iter();
+    let own: Vec<String> = own.map(|format| format!("`{}`", format.text())).collect();
+    let own = match own.is_empty() {
+        true => String::new(),
+        false => format!(", or one written as {}", own.join(" or ")),
+    };
+    format!(
+        "a time such as 2026-01-31T09:30:00+01:00, or a local one such as 2026-01-31 or \
+         2026-01-31 09:30{own}, in the years 1970 to 2200"
+    )
+}
+
+/// `1234,50` or `1.234,50` with a point for the comma, and no other sign.
+fn with_decimal_point(text: &str) -> Option<Cow<'_, str>> {
+    let (whole, decimals) = match text.split_once(',') {
+        Some((whole, decimals)) => (whole, Some(decimals)),
+        None => (text, None),
+    };
+    let mut groups = whole.trim_start_matches('-').split('.');
+    let first = groups.next()?;
+    let others: Vec<&str> = groups.collect();
+    let is_grouped = others.is_empty() || (1..=3).contains(&first.len());
+    if !is_grouped || others.iter().any(|group| group.len() != 3) {
+        return None;
+    }
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if !decimals.is_none_or(is_number) {
+        return None;
+    }
+    let whole = whole.replace('.', "");
+    Some(match decimals {
+        Some(decimals) => format!("{whole}.{decimals}").into(),
+        None => whole.into(),
+    })
 }
 
 /// Reads `YYYY-MM-DD[ HH:MM[:SS]]`, with a `T` for the space too.
@@ -160,14 +218,14 @@ fn email(text: &str) -> Option<String> {
 }
 
 /// Codes as they are kept: each once, in the order of the cell.
-fn findings(text: &str) -> Result<String, String> {
+fn findings<'a>(text: &'a str, meant: impl Fn(&'a str) -> &'a str) -> Result<String, String> {
     let mut codes: Vec<&'static str> = Vec::new();
     for code in text
         .split(';')
         .map(str::trim)
         .filter(|code| !code.is_empty())
     {
-        let finding = Finding::from_str(code).map_err(|_| {
+        let finding = Finding::from_str(meant(code)).map_err(|_| {
             let known = words::<Finding>();
             format!(
                 "found {}, expected codes separated by `;`: {known}",
@@ -219,12 +277,18 @@ mod tests {
     fn read(entity: Entity, name: &str, text: &str) -> Result<Option<Value>, String> {
         let calendar = Calendar::new(chrono_tz::Europe::Berlin, vec![], BTreeSet::new()).unwrap();
         let policies = ["gold".to_owned(), "standard".to_owned()].into();
-        let field = &entity.fields()[entity.field(name).unwrap()];
+        let header = Header::of(entity, Vec::new()).unwrap();
         let rules = Rules {
             calendar: &calendar,
             policies: &policies,
         };
-        parse(field, text, rules, "EUR".parse().ok())
+        parse(
+            &header,
+            entity.field(name).unwrap(),
+            text,
+            rules,
+            "EUR".parse().ok(),
+        )
     }
 
     fn text(text: &str) -> Value {

@@ -103,7 +103,13 @@ async fn a_disk_without_room_for_sqlite() {
         .await
         .unwrap();
     drop(writer);
-    let files = files(&[shop.path("orders.csv")], None, None).unwrap();
+    let files = files(
+        &open.config.dialects,
+        &[shop.path("orders.csv")],
+        None,
+        None,
+    )
+    .unwrap();
     let now = named("2025-03-02T00:00:00Z").at;
     let error = import_files(&open, &files, now, &mut |_| {})
         .await
