@@ -171,3 +171,104 @@ fn texts(value: &Value) -> Read<BTreeMap<String, String>> {
     });
     texts.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use encoding_rs::WINDOWS_1252;
+
+    use super::super::tests::parse;
+    use super::*;
+
+    const LEAST: &str = "database.url = \"sqlite://w.db\"\n\
+        business.name = \"Shop\"\n\
+        business.timezone = \"Europe/Rome\"\n";
+
+    #[test]
+    fn a_dialect_is_of_its_kind_and_the_others_are_the_manual_s() {
+        let text = "[import.units]\ndelimiter = \"tab\"\nencoding = \"latin1\"\ndecimal = \",\"\n\
+                    files = [\"a_*.txt\"]\nvalues = { kind = { x = \"software\" }, serial = { none = \"null\" } }\n\
+                    columns = { unit_ref = \"Nr.\" }\n";
+        let dialects = parse(&format!("{LEAST}{text}"), &[]).unwrap().dialects;
+        let units = dialects.of(Entity::Units);
+        assert_eq!((units.delimiter, units.encoding), (b'\t', WINDOWS_1252));
+        assert!(units.has_decimal_comma);
+        assert_eq!(units.columns["unit_ref"], "Nr.");
+        assert_eq!(units.values["kind"]["x"], "software");
+        assert_eq!(dialects.entity_of("A_1.TXT"), Some(Entity::Units));
+        assert_eq!(*dialects.of(Entity::Orders), Dialect::default());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_place() {
+        for (text, expected) in [
+            (
+                "delimiter = \"::\"",
+                "5: import.units.delimiter: found \"::\", expected \",\", \";\", \"|\" or \"tab\"",
+            ),
+            (
+                "encoding = \"ansi\"",
+                "5: import.units.encoding: found \"ansi\", expected the name of an encoding such as",
+            ),
+            (
+                "decimal = \";\"",
+                "5: import.units.decimal: found \";\", expected \".\" or \",\"",
+            ),
+            (
+                "dates = [\"dd.mm.yyyy\"]",
+                "5: import.units.dates: found \"dd.mm.yyyy\", expected a format with year, month and day",
+            ),
+            (
+                "dates = \"%d.%m.%Y\"",
+                "5: import.units.dates: found \"%d.%m.%Y\", expected a list of formats",
+            ),
+            (
+                "files = [\"\"]",
+                "5: import.units.files: found \"\", expected one line of text",
+            ),
+            (
+                "columns = { price = 1 }",
+                "5: import.units.columns: price: found 1, expected one line of text",
+            ),
+            (
+                "columns = { prize = \"a\" }",
+                "5: import.units.columns.prize: unknown column, expected one of unit_ref, order_ref",
+            ),
+            (
+                "[import.units.columns]\n\ntotal = \"a\"",
+                "7: import.units.columns.total: unknown column",
+            ),
+            (
+                "columns = \"a\"",
+                "5: import.units.columns: found \"a\", expected a table",
+            ),
+            (
+                "constants = { kind = \"toy\" }",
+                "5: import.units.constants.kind: found \"toy\", expected hardware, software",
+            ),
+            (
+                "constants = { sku = \"a\" }\ncolumns = { sku = \"b\" }",
+                "5: import.units.constants.sku: found a column for it too, in [import.units.columns]",
+            ),
+            (
+                "values = { kind = { a = \"b\" } }",
+                "5: import.units.values.kind: found \"b\" for \"a\", expected hardware, software",
+            ),
+            (
+                "values = { kind = { a = \"null\" } }",
+                "5: import.units.values.kind: found \"null\" for \"a\", expected hardware",
+            ),
+            (
+                "values = { withdrawn = { a = \"1\" } }",
+                "found \"1\" for \"a\", expected true, false",
+            ),
+            (
+                "seperator = \";\"",
+                "5: import.units.seperator: unknown key, expected one of files, delimiter",
+            ),
+        ] {
+            let text = format!("{LEAST}[import.units]\n{text}\n");
+            let error = parse(&text, &[]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}\nexpected {expected}");
+        }
+    }
+}

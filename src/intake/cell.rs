@@ -9,7 +9,8 @@ use chrono_tz::GapInfo;
 use email_address::{EmailAddress, Options};
 
 use super::header::Header;
-use crate::case::{ClaimType, Dialect, FactType, Finding, Kind, Moment, Value};
+use super::own;
+use crate::case::{ClaimType, FactType, Finding, Kind, Value};
 use crate::policy::{Calendar, Currency, Instant};
 
 /// The longest name of the shop's own, in characters.
@@ -59,15 +60,15 @@ pub(super) fn parse(
         ),
         FactType::Time => {
             let at = parse_time(text, rules.calendar)
-                .or_else(|| parse_own_time(text, dialect, rules.calendar))
-                .ok_or_else(|| expected(&times(dialect)))?;
+                .or_else(|| own::parse_time(text, dialect, rules.calendar))
+                .ok_or_else(|| expected(&own::times(dialect)))?;
             Value::Number(at.timestamp_micros())
         }
         FactType::Money => match currency {
             Some(currency) => {
                 let plain = match dialect.has_decimal_comma {
                     false => Cow::Borrowed(text),
-                    true => with_decimal_point(text)
+                    true => own::with_decimal_point(text)
                         .ok_or_else(|| expected("an amount such as 1234,50 or 1.234,50"))?,
                 };
                 let amount = currency.parse_amount(&plain);
@@ -105,54 +106,8 @@ pub fn parse_time(text: &str, calendar: &Calendar) -> Option<Instant> {
     is_in_range(at.year()).then(|| at.with_timezone(&Utc))
 }
 
-fn is_in_range(year: i32) -> bool {
+pub(super) fn is_in_range(year: i32) -> bool {
     (1970..=2200).contains(&year)
-}
-
-/// Reads a time in a way of the shop's own.
-fn parse_own_time(text: &str, dialect: &Dialect, calendar: &Calendar) -> Option<Instant> {
-    match dialect.dates.iter().find_map(|format| format.read(text))? {
-        Moment::Local(at) => is_in_range(at.year()).then(|| local_instant(at, calendar)),
-        Moment::Exact(at) => is_in_range(at.year()).then_some(at),
-    }
-}
-
-/// What is expected of a time.
-fn times(dialect: &Dialect) -> String {
-    let own = dialect.dates.iter();
-    let own: Vec<String> = own.map(|format| format!("`{}`", format.text())).collect();
-    let own = match own.is_empty() {
-        true => String::new(),
-        false => format!(", or one written as {}", own.join(" or ")),
-    };
-    format!(
-        "a time such as 2026-01-31T09:30:00+01:00, or a local one such as 2026-01-31 or \
-         2026-01-31 09:30{own}, in the years 1970 to 2200"
-    )
-}
-
-/// `1234,50` or `1.234,50` with a point for the comma, and no other sign.
-fn with_decimal_point(text: &str) -> Option<Cow<'_, str>> {
-    let (whole, decimals) = match text.split_once(',') {
-        Some((whole, decimals)) => (whole, Some(decimals)),
-        None => (text, None),
-    };
-    let mut groups = whole.trim_start_matches('-').split('.');
-    let first = groups.next()?;
-    let others: Vec<&str> = groups.collect();
-    let is_grouped = others.is_empty() || (1..=3).contains(&first.len());
-    if !is_grouped || others.iter().any(|group| group.len() != 3) {
-        return None;
-    }
-    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if !decimals.is_none_or(is_number) {
-        return None;
-    }
-    let whole = whole.replace('.', "");
-    Some(match decimals {
-        Some(decimals) => format!("{whole}.{decimals}").into(),
-        None => whole.into(),
-    })
 }
 
 /// Reads `YYYY-MM-DD[ HH:MM[:SS]]`, with a `T` for the space too.
@@ -182,7 +137,7 @@ fn parse_local(text: &str) -> Option<NaiveDateTime> {
     date.and_hms_opt(hour, minute, second)
 }
 
-fn local_instant(local: NaiveDateTime, calendar: &Calendar) -> Instant {
+pub(super) fn local_instant(local: NaiveDateTime, calendar: &Calendar) -> Instant {
     match calendar.zone.from_local_datetime(&local) {
         LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.with_timezone(&Utc),
         LocalResult::None => GapInfo::new(&local, &calendar.zone)

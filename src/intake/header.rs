@@ -96,7 +96,7 @@ impl Header {
         let unknown = columns.filter(|(place, name)| !is_taken(*place) && !is_added(name));
         let warnings = unknown.map(|(_, name)| match header.displaced_by(name) {
             Some(own) => format!(
-                "column `{name}` is ignored: [{}] has `{own}`",
+                "column `{name}` is ignored: [{}.columns] has `{own}` for it",
                 section(entity)
             ),
             None => {
@@ -197,11 +197,9 @@ impl Header {
                 b'\t' => "tabs".to_owned(),
                 other => format!("`{}`", char::from(other)),
             };
-            text.push_str("; the columns must be separated by ");
-            text.push_str(&expected);
+            let section = section(self.entity);
             text.push_str(&format!(
-                ", or by what `delimiter` in [{}] says",
-                section(self.entity)
+                "; the columns must be separated by {expected}, as `delimiter` in [{section}] has it"
             ));
         }
         text

@@ -12,6 +12,7 @@ mod cell;
 mod chain;
 mod contradiction;
 mod header;
+mod own;
 mod reader;
 mod rejects;
 mod row;

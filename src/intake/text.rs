@@ -169,3 +169,54 @@ impl<R: Read> Decoded<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+
+    use super::*;
+
+    /// Gives a byte at a time.
+    struct Slow<'b>(&'b [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let most = into.len().min(1);
+            self.0.read(into.get_mut(..most).unwrap_or_default())
+        }
+    }
+
+    fn read(bytes: &[u8], encoding: &'static Encoding) -> Vec<u8> {
+        let mut text = Text::open(Slow(bytes), encoding, "import.orders");
+        let mut input = BufReader::new(text.as_mut().unwrap().as_mut().unwrap());
+        let mut read = Vec::new();
+        loop {
+            let more = input.fill_buf().unwrap().to_vec();
+            if more.is_empty() {
+                return read;
+            }
+            input.consume(more.len());
+            read.extend(more);
+        }
+    }
+
+    #[test]
+    fn characters_are_whole_wherever_a_read_ends() {
+        // More than is looked at before, and no character where that ends.
+        let text = format!("a\n{}", "é€𝄞 ".repeat(20_000));
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(read(&wide, UTF_16LE) == text.as_bytes());
+        assert!(read(text.as_bytes(), UTF_8) == text.as_bytes());
+    }
+
+    #[test]
+    fn what_is_no_character_is_no_text() {
+        for (bytes, expected) in [
+            (&b"a\0\n\0\0\xd8b\0"[..], &b"a\n\xffb"[..]),
+            (b"a\0\n\0\0\xd8", b"a\n\xff"),
+            (b"a\0\n\0b", b"a\n\xff"),
+        ] {
+            assert_eq!(read(bytes, UTF_16LE), expected, "{bytes:?}");
+        }
+    }
+}

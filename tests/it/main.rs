@@ -35,6 +35,7 @@ mod senders;
 mod sheets;
 mod shop;
 mod simulate;
+mod spool;
 mod staging;
 mod standby;
 mod statements;

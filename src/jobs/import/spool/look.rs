@@ -198,3 +198,73 @@ fn hopeless(metadata: &Metadata, is_named: bool) -> Option<String> {
     };
     Some(format!("is {what}: expected a file"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLE: TimeDelta = TimeDelta::minutes(1);
+    const MOMENT: TimeDelta = TimeDelta::microseconds(1);
+
+    /// Writes a file, later than another by the file system's clock.
+    fn write_after(dir: &Path, name: &str, earlier: Instant) -> Instant {
+        loop {
+            fs::write(dir.join(name), name).unwrap();
+            let metadata = fs::metadata(dir.join(name)).unwrap();
+            let at = Stamp::of(&metadata).changed_at();
+            if at > earlier {
+                return at;
+            }
+        }
+    }
+
+    fn found(dir: &Path, settle: TimeDelta, now: Instant) -> (Vec<String>, u64) {
+        let look = look(dir, &Dialects::default(), settle, now).unwrap();
+        let ready = look.ready.into_iter();
+        let names = ready.map(|file| file.name.into_string().unwrap());
+        (names.collect(), look.waiting)
+    }
+
+    #[test]
+    fn a_file_is_complete_when_it_has_not_changed_for_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = write_after(dir.path(), "orders.csv", Instant::default());
+        let waits = (vec![], 1);
+        let ready = (vec!["orders.csv".to_owned()], 0);
+        // A clock that is behind that of the file system is no reason to take it.
+        for (now, expected) in [
+            (at - TimeDelta::days(1), &waits),
+            (at + SETTLE - MOMENT, &waits),
+            (at + SETTLE, &ready),
+        ] {
+            assert_eq!(found(dir.path(), SETTLE, now), *expected);
+        }
+        assert_eq!(found(dir.path(), TimeDelta::zero(), at - MOMENT), ready);
+    }
+
+    #[test]
+    fn a_file_waits_for_one_that_it_may_refer_to_but_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = write_after(dir.path(), "claims.csv", Instant::default());
+        let second = write_after(dir.path(), "orders.csv", first);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let now = second + SETTLE - MOMENT;
+        assert_eq!(found(dir.path(), SETTLE, now), (vec![], 2));
+        let all = (names(&["claims.csv", "orders.csv"]), 0);
+        assert_eq!(found(dir.path(), SETTLE, now + MOMENT), all);
+        // Orders do not wait for claims.
+        let claims = write_after(dir.path(), "claims.csv", second);
+        let only = |name| (names(&[name]), 1);
+        assert_eq!(
+            found(dir.path(), SETTLE, second + SETTLE),
+            only("orders.csv")
+        );
+        // An hour is enough.
+        let orders = write_after(dir.path(), "orders.csv", claims);
+        let settle = PATIENCE + SETTLE;
+        assert_eq!(
+            found(dir.path(), settle, orders + settle - MOMENT),
+            only("claims.csv")
+        );
+    }
+}
