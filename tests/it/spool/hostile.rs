@@ -79,6 +79,9 @@ async fn hostile_files_are_told_and_block_nothing() {
         .path("spool")
         .join(OsStr::from_bytes(b"\xff-orders.csv"));
     fs::write(&odd, &orders).unwrap();
+    // As long as a name can be.
+    let long = format!("{}-orders.csv", "z".repeat(244));
+    shop.write(&format!("spool/{long}"), "no,orders\n");
     // Those are somebody else's.
     let others = [
         ".p-orders.csv",
@@ -95,7 +98,7 @@ async fn hostile_files_are_told_and_block_nothing() {
     let output = shop.run_to(3, &RUN);
     let said = stderr(&output);
     assert!(
-        said.ends_with("import: 14 failed, 3 files, 5 found, 4 new, 1 rejected\n"),
+        said.ends_with("import: 15 failed, 3 files, 5 found, 4 new, 1 rejected\n"),
         "{said}"
     );
     assert_eq!(shop.rows(KEPT).await, ["2|2|0|0|1"]);
@@ -127,6 +130,14 @@ async fn hostile_files_are_told_and_block_nothing() {
     }
     let rejects = text_of(&shop, "spool/rejected", "j-orders.csv.rejects.csv");
     assert!(rejects.contains("order_ref: is longer than 65536 bytes"));
+    let ends_long = |name: &&String| name.ends_with("zzz-orders.csv.error.txt");
+    assert_eq!(
+        lies(&shop, "spool/rejected")
+            .iter()
+            .filter(ends_long)
+            .count(),
+        1
+    );
     let mut left: Vec<&str> = others[1..].to_vec();
     left.extend(["archive", "done", "rejected"]);
     left.sort_unstable();

@@ -130,7 +130,7 @@ async fn a_file_that_changes_waits() {
 fn put_many(shop: &Shop) {
     let [(_, orders), (_, units)] = many_units(2);
     shop.write("spool/units.csv", units);
-    let name = "x".repeat(200);
+    let name = "x".repeat(170);
     for n in 0..350 {
         shop.write(&format!("spool/{n}{name}-orders.csv"), &orders);
     }
@@ -155,11 +155,8 @@ async fn a_run_that_is_killed_is_repeated_to_the_same_end() {
         shop.run_to(0, &RUN);
         assert_same(&shop.dump(&WHEN_RECORDED).await, &expected, &what);
         assert_eq!(lies(&shop, "spool"), ["done", "rejected"], "{what}");
-        assert_eq!(
-            lies(&shop, "spool/done"),
-            lies(&undisturbed, "spool/done"),
-            "{what}"
-        );
+        let done = lies(&undisturbed, "spool/done");
+        assert_same(&lies(&shop, "spool/done"), &done, &what);
     }
 }
 

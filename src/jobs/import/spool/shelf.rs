@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,7 +14,7 @@ use rustix::fs::Access;
 use tempfile::Builder;
 
 use super::look::Spooled;
-use crate::policy::Instant;
+use crate::policy::{Instant, sha256_hex};
 
 /// Files that were imported.
 pub const DONE: &str = "done";
@@ -24,8 +25,8 @@ pub const REJECTED: &str = "rejected";
 const STAMP: &str = "%Y%m%dT%H%M%S%.6fZ-";
 /// The length of that.
 const STAMP_LENGTH: usize = 24;
-/// So many bytes of a file's own name are kept: its end, which says what it is.
-const MOST_NAME: usize = 180;
+/// So many bytes of a file's own name have room beside what is added to it.
+const MOST_NAME: usize = 200;
 
 /// The directories.
 #[derive(Debug)]
@@ -117,13 +118,19 @@ impl Shelf {
     }
 }
 
-/// The name of a file on a shelf.
+/// The name of a file on a shelf: of a long one the end, which says what it is,
+/// with what tells it from others.
 fn shelved(file: &Spooled) -> String {
+    let stamp = file.stamp.changed_at().format(STAMP);
     let name = file.name.to_string_lossy();
-    let least = name.len().saturating_sub(MOST_NAME);
+    if name.len() <= MOST_NAME {
+        return format!("{stamp}{name}");
+    }
+    let least = name.len() - MOST_NAME / 2;
     let from = (least..=name.len()).find(|at| name.is_char_boundary(*at));
-    let name = from.and_then(|from| name.get(from..)).unwrap_or_default();
-    format!("{}{name}", file.stamp.changed_at().format(STAMP))
+    let end = from.and_then(|from| name.get(from..)).unwrap_or_default();
+    let print = sha256_hex(file.name.as_bytes());
+    format!("{stamp}{}-{end}", print.get(..16).unwrap_or_default())
 }
 
 /// A path that nothing has yet.
