@@ -125,14 +125,14 @@ async fn a_file_that_changes_waits() {
     assert_eq!(shop.rows(KEPT).await, ["3|3|1|1|1"]);
 }
 
-/// So many files that the log of putting them away does not fit into a pipe:
-/// whoever is killed when the log was read to a line has not put all away.
+/// A batch, and so many files to be refused that the log of putting them away
+/// does not fit into a pipe: whoever is killed when the log was read to a line
+/// has not put all away.
 fn put_many(shop: &Shop) {
-    let [(_, orders), (_, units)] = many_units(2);
-    shop.write("spool/units.csv", units);
+    put_all_kinds(shop);
     let name = "x".repeat(170);
     for n in 0..350 {
-        shop.write(&format!("spool/{n}{name}-orders.csv"), &orders);
+        shop.write(&format!("spool/{n}{name}-orders.csv.gz"), "");
     }
 }
 
@@ -142,7 +142,7 @@ async fn a_run_that_is_killed_is_repeated_to_the_same_end() {
     undisturbed.open().await.store.close().await;
     let base = undisturbed.copy();
     put_many(&undisturbed);
-    undisturbed.run_to(0, &RUN);
+    undisturbed.run_to(3, &RUN);
     let expected = undisturbed.dump(&WHEN_RECORDED).await;
     for (text, lines) in [("applied", 1), ("moved", 1), ("moved", 40)] {
         let shop = base.copy();
@@ -152,11 +152,12 @@ async fn a_run_that_is_killed_is_repeated_to_the_same_end() {
         assert!(killed_at_a_line(&shop, &RUN, text, lines).await, "{what}");
         assert_same(&shop.dump(&WHEN_RECORDED).await, &expected, &what);
         assert!(lies(&shop, "spool").len() > 2, "{what}");
-        shop.run_to(0, &RUN);
+        shop.run_to(3, &RUN);
         assert_same(&shop.dump(&WHEN_RECORDED).await, &expected, &what);
         assert_eq!(lies(&shop, "spool"), ["done", "rejected"], "{what}");
-        let done = lies(&undisturbed, "spool/done");
-        assert_same(&lies(&shop, "spool/done"), &done, &what);
+        for dir in ["spool/done", "spool/rejected"] {
+            assert_same(&lies(&shop, dir), &lies(&undisturbed, dir), &what);
+        }
     }
 }
 
@@ -195,6 +196,25 @@ async fn two_runs_at_once_lose_nothing_and_neither_fails() {
     assert_eq!(shop.rows(KEPT).await, ["200|200|0|0|1"]);
     assert_eq!(lies(&shop, "spool/done").len(), 10);
     assert_eq!(lies(&shop, "spool"), ["done", "rejected"]);
+}
+
+#[tokio::test]
+async fn more_files_than_a_batch_holds_are_further_ones() {
+    let shop = spool(Engine::of_this_run(), "");
+    let [(_, orders), (_, units)] = many_units(450);
+    for (kind, text) in [("orders", orders), ("units", units)] {
+        let mut lines = text.lines();
+        let header = lines.next().unwrap();
+        for (n, line) in lines.enumerate() {
+            shop.write(
+                &format!("spool/{n}-{kind}.csv"),
+                format!("{header}\n{line}\n"),
+            );
+        }
+    }
+    shop.run_to(0, &RUN);
+    assert_eq!(shop.rows(KEPT).await, ["450|450|0|0|5"]);
+    assert_eq!(lies(&shop, "spool/done").len(), 900);
 }
 
 #[tokio::test]

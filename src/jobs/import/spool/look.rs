@@ -87,7 +87,8 @@ impl Spooled {
     }
 }
 
-/// What a look into the spool found, by name.
+/// What a look into the spool found: by name, and what is ready by kind before
+/// that, so that no file comes before one that it may refer to.
 #[derive(Debug, Default)]
 pub struct Look {
     /// Files that are complete.
@@ -145,6 +146,7 @@ pub fn look(dir: &Path, dialects: &Dialects, settle: TimeDelta, now: Instant) ->
     let (waiting, ready) = look.ready.into_iter().partition(waits);
     look.waiting += Vec::len(&waiting) as u64;
     look.ready = ready;
+    look.ready.sort_by_key(|file| file.entity);
     Ok(look)
 }
 
@@ -250,7 +252,7 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let now = second + SETTLE - MOMENT;
         assert_eq!(found(dir.path(), SETTLE, now), (vec![], 2));
-        let all = (names(&["claims.csv", "orders.csv"]), 0);
+        let all = (names(&["orders.csv", "claims.csv"]), 0);
         assert_eq!(found(dir.path(), SETTLE, now + MOMENT), all);
         // Orders do not wait for claims.
         let claims = write_after(dir.path(), "claims.csv", second);

@@ -22,7 +22,10 @@ use super::{FileCounts, ImportError, ImportFile, source, stage};
 use crate::intake::Rules;
 use crate::jobs::{Outcome, Refused, Shop, When};
 use crate::policy::Instant;
-use crate::store;
+use crate::store::{self, Session};
+
+/// So many files are one batch, for each is open; more are further ones.
+const MOST_FILES: usize = 200;
 
 /// Files that a try has shown to be left out.
 type Aside = BTreeMap<PathBuf, LeftOut>;
@@ -41,6 +44,8 @@ pub(super) struct Take {
     /// What can never be imported, and why.
     pub hopeless: Vec<(Spooled, String)>,
     pub waiting: u64,
+    /// Whether there are more files than one batch holds.
+    pub has_more: bool,
 }
 
 /// The job. One that finds nothing to take costs a look.
@@ -60,44 +65,70 @@ pub async fn import_dir(shop: &Shop, when: When) -> Result<Outcome> {
         calendar: &shop.config.calendar,
         policies: &policies,
     };
-    let mut progress = |_| shop.watch.go_on();
     let mut session = shop.store.session().await?;
     let mut aside = Aside::new();
-    let (take, imported) = loop {
-        // Whoever had the session before took what lay there at the first look.
-        let look = look_into(shop, dir, when.clock)?;
+    loop {
+        let round = apply(
+            shop,
+            dir,
+            &shelf,
+            &mut session,
+            rules,
+            when.clock,
+            &mut aside,
+        );
+        let (take, imported) = round.await?;
+        tracing::debug!(files = imported.len(), "applied");
+        count(&mut outcome, &take, &imported);
+        outcome.problem = put_away(&shelf, &take, &mut aside);
+        if !take.has_more || outcome.problem.is_some() {
+            outcome.count("waiting", take.waiting);
+            return Ok(outcome);
+        }
+    }
+}
+
+/// Takes one batch and applies it: what lies there, as long as nobody else
+/// imports. Whoever had the session before took what an earlier look saw.
+async fn apply(
+    shop: &Shop,
+    dir: &Path,
+    shelf: &Shelf,
+    session: &mut Session,
+    rules: Rules<'_>,
+    now: Instant,
+    aside: &mut Aside,
+) -> Result<(Take, Vec<FileCounts>)> {
+    let mut progress = |_| shop.watch.go_on();
+    loop {
+        let look = look_into(shop, dir, now)?;
         let rejects = |file: &Spooled| shelf.rejects(file);
-        let mut take = open(shop, look, &aside, rejects, true).await?;
+        let mut take = open(shop, look, aside, rejects, true).await?;
         if take.ready.is_empty() {
-            break (take, Vec::new());
+            return Ok((take, Vec::new()));
         }
         let open = std::mem::take(&mut take.open);
-        let staged = match stage(&mut session, open, rules, &mut progress).await {
+        let staged = match stage(session, open, rules, &mut progress).await {
             Err(ImportError::Io { file, error }) if take.has(&file) => {
                 aside.insert(file, LeftOut::ForGood(unread(&error)));
                 continue;
             }
             staged => staged.map_err(told)?,
         };
-        let files = take.ready.iter();
-        let changed: Vec<_> = files.filter(|(file, _)| !file.is_same()).collect();
+        let files = take.ready.iter().map(|(file, _)| file);
+        let changed: Vec<_> = files.filter(|file| !file.is_same()).collect();
         if !changed.is_empty() {
             let changed = changed.into_iter();
-            aside.extend(changed.map(|(file, _)| (file.path.clone(), LeftOut::ForNow)));
+            aside.extend(changed.map(|file| (file.path.clone(), LeftOut::ForNow)));
             continue;
         }
         let files = take.ready.iter().map(|(_, file)| file);
-        let imported = staged.merge(&source(files), when.clock).await;
-        let imported = imported.map_err(told)?;
+        let imported = staged.merge(&source(files), now).await.map_err(told)?;
         let mut tx = session.begin().await?;
-        store::feed_write(&mut tx, when.clock).await?;
+        store::feed_write(&mut tx, now).await?;
         tx.commit().await?;
-        break (take, imported.files);
-    };
-    tracing::debug!(files = imported.len(), "applied");
-    count(&mut outcome, &take, &imported);
-    outcome.problem = put_away(&shelf, &take);
-    Ok(outcome)
+        return Ok((take, imported.files));
+    }
 }
 
 impl Take {
@@ -128,12 +159,14 @@ async fn open(
         open: Vec::new(),
         hopeless: look.hopeless,
         waiting: look.waiting,
+        has_more: false,
     };
     let mut files = Vec::new();
     for file in look.ready {
         match aside.get(&file.path) {
             Some(LeftOut::ForNow) => take.waiting += 1,
             Some(LeftOut::ForGood(why)) => take.hopeless.push((file, why.clone())),
+            None if files.len() == MOST_FILES => take.has_more = true,
             None => {
                 let import = ImportFile {
                     path: file.path.clone(),
@@ -181,7 +214,6 @@ fn unread(error: &io::Error) -> String {
 
 fn count(outcome: &mut Outcome, take: &Take, imported: &[FileCounts]) {
     outcome.count("files", imported.len() as u64);
-    outcome.count("waiting", take.waiting);
     outcome.count("failed", take.hopeless.len() as u64);
     for file in imported {
         let name = file.path.display();
@@ -201,13 +233,16 @@ fn count(outcome: &mut Outcome, take: &Take, imported: &[FileCounts]) {
 
 /// Moves files where they belong; gives what cannot be moved. It is met again
 /// at the next run, which does no harm.
-fn put_away(shelf: &Shelf, take: &Take) -> Option<String> {
+fn put_away(shelf: &Shelf, take: &Take, aside: &mut Aside) -> Option<String> {
     let mut problems = Vec::new();
     let mut note = |file: &Spooled, moved: Result<bool>| {
         let name = file.path.display();
         match moved {
             Ok(true) => tracing::debug!(file = %name, "moved"),
-            Ok(false) => tracing::debug!(file = %name, "is another by now, or gone"),
+            Ok(false) => {
+                tracing::debug!(file = %name, "is another by now, or gone");
+                aside.insert(file.path.clone(), LeftOut::ForNow);
+            }
             Err(error) => problems.push(format!("{error:#}")),
         }
     };
