@@ -52,7 +52,8 @@
 //! | `store`, `intake`, `report` | `case`, `policy` |
 //! | `mail` | `policy` |
 //! | `case` | `policy` |
-//! | `config`, `clock` | `policy` |
+//! | `config` | `case`, `policy` |
+//! | `clock` | `policy` |
 //! | `policy` | nothing of ours |
 //!
 //! # Where does a line go?

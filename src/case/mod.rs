@@ -9,6 +9,7 @@
 
 mod claim;
 mod deadline;
+mod dialect;
 mod evaluate;
 mod exceptions;
 mod facts;
@@ -23,6 +24,7 @@ mod work;
 
 pub use claim::{ClaimView, Decline, Handling, Reason, Stage};
 pub use deadline::{Deadline, State};
+pub use dialect::{DateFormat, Dialect, Dialects, Moment, is_word};
 pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate, policies, stood_alike};
 pub use exceptions::{Exception, ExceptionCode};
 pub use facts::{

@@ -216,7 +216,7 @@ impl Mail {
             on_uncertain: reader
                 .optional("mail.on_uncertain", uncertain)?
                 .unwrap_or(OnUncertain::Resend),
-            keep_days: keep_days(reader)?,
+            keep_days: keep_days(reader, "mail.keep_days", KEEP_DAYS)?,
             sessions: reader
                 .optional("mail.sessions", number(1..=MOST_SESSIONS))?
                 .unwrap_or(1),
@@ -229,9 +229,13 @@ impl Mail {
 }
 
 /// Days; 0 is for ever.
-fn keep_days(reader: &Reader) -> Result<Option<TimeDelta>, ConfigError> {
-    let days = reader.optional("mail.keep_days", number(0..=MOST_KEEP_DAYS))?;
-    let days = i64::try_from(days.unwrap_or(KEEP_DAYS)).unwrap_or(0);
+pub(super) fn keep_days(
+    reader: &Reader,
+    key: &str,
+    default: usize,
+) -> Result<Option<TimeDelta>, ConfigError> {
+    let days = reader.optional(key, number(0..=MOST_KEEP_DAYS))?;
+    let days = i64::try_from(days.unwrap_or(default)).unwrap_or(0);
     Ok((days > 0).then(|| TimeDelta::days(days)))
 }
 

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, overridden key by key by the environment.
 //!
 //! May touch: the configuration file, the password file, the calendar of
-//! `policy`. No clock, no SQL, no network.
+//! `policy`, the names of facts in `case`. No clock, no SQL, no network.
 //!
 //! Invariant: a [`Config`] that exists is meant. A key that is unknown,
 //! missing or out of its range was refused by [`Config::load`] with the file
@@ -9,6 +9,7 @@
 
 mod alarms;
 mod database;
+mod dialect;
 mod job;
 mod mail;
 mod reader;

@@ -8,12 +8,15 @@ use chrono::{NaiveDate, TimeDelta, Weekday};
 use chrono_tz::Tz;
 use strum::VariantArray;
 
+use super::dialect;
 use super::job::timezone;
+use super::mail::keep_days;
 use super::reader::Reader;
 use super::value::{
     addresses, database, date, dates, delimiter, flag, lines, parsed, path, span, text, weekdays,
 };
 use super::{Alarms, ConfigError, Database, JobName, JobSettings, Mail};
+use crate::case::{Dialects, Entity};
 use crate::policy::Calendar;
 
 /// Where a configuration is looked for if none is named.
@@ -21,6 +24,9 @@ const PLACES: [&str; 2] = ["warrantyd.toml", "/etc/warrantyd/warrantyd.toml"];
 
 /// The directory of systemd's credentials (systemd.exec, `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// How many days files that were imported are kept.
+const KEEP_DONE_DAYS: usize = 90;
 
 /// What `reports.csv_delimiter` may be.
 const DELIMITER: &str = "\",\", \";\" or \"tab\"";
@@ -49,8 +55,14 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// The directory that the job `import` looks into.
     pub import_dir: Option<PathBuf>,
+    /// How long a file there must not have changed before it is taken.
+    pub import_settle: TimeDelta,
     /// How long the shop may go without an import that is completed.
     pub import_max_age: Option<TimeDelta>,
+    /// How long files are kept that were imported; `None` is for ever.
+    pub import_keep_done: Option<TimeDelta>,
+    /// How the shop's own files are written.
+    pub dialects: Dialects,
     /// The daily reports.
     pub reports: Reports,
     /// Every job, as written or as left to itself.
@@ -167,7 +179,12 @@ impl Config {
             templates: directory("mail.templates")?,
             mail: Mail::read(reader, base, secrets)?,
             import_dir: directory("import.dir")?,
+            import_settle: reader
+                .optional("import.settle", span)?
+                .unwrap_or(TimeDelta::minutes(1)),
             import_max_age: reader.optional("import.max_age", span)?,
+            import_keep_done: keep_days(reader, "import.keep_done_days", KEEP_DONE_DAYS)?,
+            dialects: dialect::read(reader)?,
             reports: Reports {
                 dir: directory("reports.dir")?,
                 recipients: list_of(reader, "reports.recipients")?,
@@ -285,7 +302,7 @@ impl Notices {
 
 /// Every key, in the order of the starter file.
 pub(super) fn known_keys() -> Vec<String> {
-    let sections: [(&str, &[&str]); 9] = [
+    let sections: [(&str, &[&str]); 8] = [
         ("database", &["url"]),
         ("business", &Business::KEYS),
         ("policy", &["dir"]),
@@ -293,18 +310,19 @@ pub(super) fn known_keys() -> Vec<String> {
         ("notices", &Notices::KEYS),
         ("alarms", &Alarms::KEYS),
         ("mail", &Mail::KEYS),
-        ("import", &["dir", "max_age"]),
-        (
-            "reports",
-            &["dir", "recipients", "csv_bom", "csv_delimiter"],
-        ),
+        ("import", &["dir", "settle", "max_age", "keep_done_days"]),
     ];
     let sections = sections.map(|(section, keys)| (section.to_owned(), keys));
+    let dialects = Entity::VARIANTS.iter();
+    let dialects = dialects.map(|entity| (format!("import.{entity}"), dialect::KEYS.as_slice()));
+    let reports: &[&str] = &["dir", "recipients", "csv_bom", "csv_delimiter"];
     let jobs = JobName::VARIANTS
         .iter()
         .map(|job| (format!("jobs.{job}"), JobSettings::KEYS.as_slice()));
     sections
         .into_iter()
+        .chain(dialects)
+        .chain([("reports".to_owned(), reports)])
         .chain(jobs)
         .flat_map(|(section, keys)| keys.iter().map(move |key| format!("{section}.{key}")))
         .collect()

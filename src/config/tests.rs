@@ -84,7 +84,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[import]\nmaxage = \"1 day\"",
-            "5: import.maxage: unknown key, expected one of dir, max_age",
+            "5: import.maxage: unknown key, expected one of dir, settle, max_age, keep_done_days, orders, units, claims, waits",
         ),
         (
             "[mail]\nlimit = 1",

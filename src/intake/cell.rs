@@ -1,5 +1,6 @@
 //! From a cell's text to the fact that it holds.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
@@ -7,7 +8,9 @@ use chrono::{DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, TimeZone
 use chrono_tz::GapInfo;
 use email_address::{EmailAddress, Options};
 
-use crate::case::{ClaimType, FactType, Field, Finding, Kind, Value};
+use super::header::Header;
+use super::own;
+use crate::case::{ClaimType, FactType, Finding, Kind, Value};
 use crate::policy::{Calendar, Currency, Instant};
 
 /// The longest name of the shop's own, in characters.
@@ -24,17 +27,22 @@ pub struct Rules<'a> {
     pub policies: &'a BTreeSet<String>,
 }
 
-/// Reads a cell that is neither empty nor `null`. The error says what was
-/// found and what is expected.
+/// Reads a cell of the column at a place that is neither empty nor `null`. The
+/// error says what was found and what is expected.
 ///
 /// `currency` is that of the order; an amount without one is not looked at,
 /// as the row is refused for the currency already.
 pub(super) fn parse(
-    field: &Field,
+    header: &Header,
+    place: usize,
     text: &str,
     rules: Rules<'_>,
     currency: Option<Currency>,
 ) -> Result<Option<Value>, String> {
+    let Some(field) = header.entity.fields().get(place) else {
+        return Ok(None);
+    };
+    let dialect = &*header.dialect;
     let expected = |what: &str| format!("found {}, expected {what}", found(text));
     let value = match field.fact_type {
         FactType::Ref => Value::Text(name(text)?),
@@ -51,18 +59,20 @@ pub(super) fn parse(
             email(text).ok_or_else(|| expected("an e-mail address such as anna@example.com"))?,
         ),
         FactType::Time => {
-            let at = parse_time(text, rules.calendar).ok_or_else(|| {
-                expected(
-                    "a time such as 2026-01-31T09:30:00+01:00, or a local one such as \
-                     2026-01-31 or 2026-01-31 09:30, in the years 1970 to 2200",
-                )
-            })?;
+            let at = parse_time(text, rules.calendar)
+                .or_else(|| own::parse_time(text, dialect, rules.calendar))
+                .ok_or_else(|| expected(&own::times(dialect)))?;
             Value::Number(at.timestamp_micros())
         }
         FactType::Money => match currency {
             Some(currency) => {
-                let amount = currency.parse_amount(text).map_err(|e| e.to_string())?;
-                Value::Number(amount)
+                let plain = match dialect.has_decimal_comma {
+                    false => Cow::Borrowed(text),
+                    true => own::with_decimal_point(text)
+                        .ok_or_else(|| expected("an amount such as 1234,50 or 1.234,50"))?,
+                };
+                let amount = currency.parse_amount(&plain);
+                Value::Number(amount.map_err(|e| e.to_string())?)
             }
             None => return Ok(None),
         },
@@ -79,7 +89,7 @@ pub(super) fn parse(
         FactType::ClaimType => {
             Value::Text(word::<ClaimType>(text).ok_or_else(|| expected(&words::<ClaimType>()))?)
         }
-        FactType::Findings => Value::Text(findings(text)?),
+        FactType::Findings => Value::Text(findings(text, |code| header.meant(place, code))?),
     };
     Ok(Some(value))
 }
@@ -89,12 +99,15 @@ pub(super) fn parse(
 /// instant after the gap; of one that occurs twice it is the earlier one
 /// (spec, section 2).
 pub fn parse_time(text: &str, calendar: &Calendar) -> Option<Instant> {
-    let is_in_range = |year: i32| (1970..=2200).contains(&year);
     if let Some(local) = parse_local(text) {
         return is_in_range(local.year()).then(|| local_instant(local, calendar));
     }
     let at = DateTime::parse_from_rfc3339(text).ok()?;
     is_in_range(at.year()).then(|| at.with_timezone(&Utc))
+}
+
+pub(super) fn is_in_range(year: i32) -> bool {
+    (1970..=2200).contains(&year)
 }
 
 /// Reads `YYYY-MM-DD[ HH:MM[:SS]]`, with a `T` for the space too.
@@ -124,7 +137,7 @@ fn parse_local(text: &str) -> Option<NaiveDateTime> {
     date.and_hms_opt(hour, minute, second)
 }
 
-fn local_instant(local: NaiveDateTime, calendar: &Calendar) -> Instant {
+pub(super) fn local_instant(local: NaiveDateTime, calendar: &Calendar) -> Instant {
     match calendar.zone.from_local_datetime(&local) {
         LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.with_timezone(&Utc),
         LocalResult::None => GapInfo::new(&local, &calendar.zone)
@@ -160,14 +173,14 @@ fn email(text: &str) -> Option<String> {
 }
 
 /// Codes as they are kept: each once, in the order of the cell.
-fn findings(text: &str) -> Result<String, String> {
+fn findings<'a>(text: &'a str, meant: impl Fn(&'a str) -> &'a str) -> Result<String, String> {
     let mut codes: Vec<&'static str> = Vec::new();
     for code in text
         .split(';')
         .map(str::trim)
         .filter(|code| !code.is_empty())
     {
-        let finding = Finding::from_str(code).map_err(|_| {
+        let finding = Finding::from_str(meant(code)).map_err(|_| {
             let known = words::<Finding>();
             format!(
                 "found {}, expected codes separated by `;`: {known}",
@@ -219,12 +232,18 @@ mod tests {
     fn read(entity: Entity, name: &str, text: &str) -> Result<Option<Value>, String> {
         let calendar = Calendar::new(chrono_tz::Europe::Berlin, vec![], BTreeSet::new()).unwrap();
         let policies = ["gold".to_owned(), "standard".to_owned()].into();
-        let field = &entity.fields()[entity.field(name).unwrap()];
+        let header = Header::of(entity, Vec::new()).unwrap();
         let rules = Rules {
             calendar: &calendar,
             policies: &policies,
         };
-        parse(field, text, rules, "EUR".parse().ok())
+        parse(
+            &header,
+            entity.field(name).unwrap(),
+            text,
+            rules,
+            "EUR".parse().ok(),
+        )
     }
 
     fn text(text: &str) -> Value {

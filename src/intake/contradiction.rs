@@ -4,19 +4,19 @@ use std::str::FromStr;
 
 use chrono::SecondsFormat;
 
-use super::row::{Facts, fact, number, of_field, text};
+use super::row::{Facts, fact, number, text};
 use crate::case::{Entity, FactType, Finding, Kind, Value};
 use crate::policy::{Calendar, Currency, Instant};
 
-/// What is wrong with a row as merged (spec, section 4). `prior` is what was
-/// known of it, `parent` the fact of its parent that it is held against.
+/// What is wrong with a row as merged (spec, section 4), by the place of the
+/// column that it is about. `prior` is what was known of it, `parent` the fact of its parent that it is held against.
 pub(super) fn contradictions(
     entity: Entity,
     facts: &Facts,
     prior: Option<&Facts>,
     parent: Option<&Value>,
     calendar: &Calendar,
-) -> Vec<String> {
+) -> Vec<(usize, String)> {
     match entity {
         Entity::Orders => {
             let mut problems = times(entity, facts, "placed_at", calendar);
@@ -33,7 +33,7 @@ pub(super) fn contradictions(
             let opened_at = parent.and_then(number).zip(time(entity, facts, "from"));
             let begun = opened_at.and_then(|(opened_at, (place, from))| {
                 let problem = before(from, opened_at, "the claim's opened_at", calendar)?;
-                Some(of_field(entity, place, &problem))
+                Some((place, problem))
             });
             let ended = times(entity, facts, "from", calendar);
             begun.into_iter().chain(ended).collect()
@@ -42,7 +42,7 @@ pub(super) fn contradictions(
 }
 
 /// Times that are before the first one of their row.
-fn times(entity: Entity, facts: &Facts, first: &str, calendar: &Calendar) -> Vec<String> {
+fn times(entity: Entity, facts: &Facts, first: &str, calendar: &Calendar) -> Vec<(usize, String)> {
     let Some((_, earliest)) = time(entity, facts, first) else {
         return Vec::new();
     };
@@ -52,7 +52,7 @@ fn times(entity: Entity, facts: &Facts, first: &str, calendar: &Calendar) -> Vec
         .filter_map(|(place, (_, at))| {
             let at = at.as_ref().and_then(number)?;
             let problem = before(at, earliest, first, calendar)?;
-            Some(of_field(entity, place, &problem))
+            Some((place, problem))
         })
         .collect()
 }
@@ -88,7 +88,7 @@ fn before(at: i64, earliest: i64, first: &str, calendar: &Calendar) -> Option<St
 
 /// Amounts are kept in minor units: another number of decimals would change
 /// those that are not in the row.
-fn other_decimals(facts: &Facts, prior: &Facts) -> Option<String> {
+fn other_decimals(facts: &Facts, prior: &Facts) -> Option<(usize, String)> {
     let entity = Entity::Orders;
     let place = entity.field("currency")?;
     let currency = |facts| -> Option<Currency> { text(fact(facts, place)?)?.parse().ok() };
@@ -97,11 +97,11 @@ fn other_decimals(facts: &Facts, prior: &Facts) -> Option<String> {
         "found `{given}`, but the order's amounts are kept with the decimals of `{known}`: \
          withdraw it (`withdrawn` = `true`) and enter it under another name"
     );
-    (known.decimals() != given.decimals()).then(|| of_field(entity, place, &problem))
+    (known.decimals() != given.decimals()).then_some((place, problem))
 }
 
 /// Findings are those of the unit's kind, and have a time.
-fn findings(facts: &Facts, kind: Option<&Value>) -> Vec<String> {
+fn findings(facts: &Facts, kind: Option<&Value>) -> Vec<(usize, String)> {
     let entity = Entity::Claims;
     let Some(place) = entity.field("findings") else {
         return Vec::new();
@@ -127,7 +127,6 @@ fn findings(facts: &Facts, kind: Option<&Value>) -> Vec<String> {
     if time(entity, facts, "inspected_at").is_none() {
         problems.push("found codes without a time: expected `inspected_at` with them".into());
     }
-    let told = problems.iter();
-    told.map(|problem| of_field(entity, place, problem))
-        .collect()
+    let told = problems.into_iter();
+    told.map(|problem| (place, problem)).collect()
 }

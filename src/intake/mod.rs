@@ -12,13 +12,15 @@ mod cell;
 mod chain;
 mod contradiction;
 mod header;
+mod own;
 mod reader;
 mod rejects;
 mod row;
+mod text;
 
 pub use cell::{Rules, parse_time};
 pub use chain::{Link, broken_links};
-pub use header::{FileError, Header, entity_of};
+pub use header::{FileError, Header, entity_of, kind_of};
 pub use reader::{PAGE_ROWS, RawRow, RowReader};
 pub use rejects::Rejects;
 pub use row::{Facts, Key, check, key_of, parent_fact, parent_of};

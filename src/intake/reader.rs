@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
 
 use csv_core::ReadFieldResult;
+use encoding_rs::{Encoding, UTF_8};
 
-use super::header::{FileError, Header};
-use crate::case::Entity;
+use super::header::{FileError, Header, section};
+use super::text::Text;
+use crate::case::{Dialect, Entity};
 
 /// At most so many rows are in one page.
 pub const PAGE_ROWS: usize = 5_000;
@@ -79,7 +82,7 @@ impl<T: AsRef<str>> FromIterator<T> for Cells {
     }
 }
 
-/// The rows of a file (RFC 4180, UTF-8 with or without a byte order mark).
+/// The rows of a file (RFC 4180, but for what its dialect says).
 pub struct RowReader<R> {
     /// The columns.
     pub header: Header,
@@ -90,22 +93,32 @@ pub struct RowReader<R> {
 
 impl<R: Read> RowReader<R> {
     /// Reads the header. `file` is the name for messages.
-    pub fn open(entity: Entity, file: &str, input: R) -> Result<Self, FileError> {
+    pub fn open(
+        entity: Entity,
+        dialect: Arc<Dialect>,
+        file: &str,
+        input: R,
+    ) -> Result<Self, FileError> {
         let refused = |problem: String| FileError {
             file: file.to_owned(),
             problem,
         };
-        let mut lines = Lines::new(input);
+        let unread = |error| refused(format!("cannot be read: {error}"));
+        let text = Text::open(input, dialect.encoding, &section(entity)).map_err(unread)?;
+        let mut lines = Lines::new(text.map_err(refused)?, dialect.delimiter);
         let first = lines
             .row(&[], MAX_COLUMNS)
-            .map_err(|error| refused(format!("cannot be read: {error}")))?
+            .map_err(unread)?
             .ok_or_else(|| refused("is empty: expected a first row of column names".into()))?;
         if let Some(problem) = first.problem {
             return Err(refused(format!("the header: {problem}")));
         }
-        let (header, warnings) =
-            Header::read(entity, first.cells.iter().map(str::to_owned).collect())
-                .map_err(refused)?;
+        let (header, warnings) = Header::read(
+            entity,
+            dialect,
+            first.cells.iter().map(str::to_owned).collect(),
+        )
+        .map_err(refused)?;
         Ok(Self {
             header,
             warnings,
@@ -118,7 +131,7 @@ impl<R: Read> RowReader<R> {
         let mut page = Vec::new();
         let mut bytes = 0;
         while page.len() < PAGE_ROWS && bytes < PAGE_BYTES {
-            let names = &self.header.names;
+            let names = &self.header.labels;
             let Some(mut row) = self.lines.row(names, names.len())? else {
                 break;
             };
@@ -140,19 +153,19 @@ impl<R: Read> RowReader<R> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Nul,
-    NotUtf8,
+    NotText,
     TooLong,
     OpenQuote,
 }
 
 impl Fault {
-    fn text(self) -> String {
+    fn text(self, encoding: &'static Encoding) -> String {
         match self {
             Self::Nul => "holds a NUL character: expected text".into(),
-            Self::NotUtf8 => {
-                "is not UTF-8: expected the file to be saved as UTF-8 (replaced by U+FFFD here)"
-                    .into()
-            }
+            Self::NotText => format!(
+                "is not {0}: expected the file to be saved as {0} (replaced by U+FFFD here)",
+                encoding.name()
+            ),
             Self::TooLong => format!(
                 "is longer than {MAX_CELL} bytes: expected a shorter one, or a quote that was \
                  meant to close it (cut off here)"
@@ -166,7 +179,9 @@ impl Fault {
 
 /// Splits bytes into rows of cells. What is too long is passed over, not kept.
 struct Lines<R> {
-    input: BufReader<io::Chain<R, &'static [u8]>>,
+    input: BufReader<io::Chain<Text<R>, &'static [u8]>>,
+    encoding: &'static Encoding,
+    delimiter: char,
     core: csv_core::Reader,
     line: u64,
     /// How long the row before was: the next one needs as much.
@@ -175,12 +190,14 @@ struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    fn new(input: R) -> Self {
+    fn new(input: Text<R>, delimiter: u8) -> Self {
         Self {
+            encoding: input.encoding(),
+            delimiter: char::from(delimiter),
             // With a line end after the last row, only a row with an open
             // quote can still be unfinished at the end of the input.
             input: BufReader::with_capacity(1 << 16, input.chain(b"\n".as_slice())),
-            core: csv_core::Reader::new(),
+            core: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             line: 1,
             row_bytes: 0,
             cell: vec![0; MAX_CELL].into_boxed_slice(),
@@ -200,11 +217,12 @@ impl<R: Read> Lines<R> {
         let mut count = 0;
         let mut problem = None;
         loop {
+            let encoding = self.encoding;
             let (text, fault, is_last) = self.cell()?;
             if let Some(fault) = fault {
                 problem.get_or_insert_with(|| match names.get(count) {
-                    Some(name) => format!("{name}: {}", fault.text()),
-                    None => format!("cell {}: {}", count + 1, fault.text()),
+                    Some(name) => format!("{name}: {}", fault.text(encoding)),
+                    None => format!("cell {}: {}", count + 1, fault.text(encoding)),
                 });
             }
             count += 1;
@@ -217,7 +235,15 @@ impl<R: Read> Lines<R> {
         }
         if count > most {
             problem.get_or_insert_with(|| {
-                format!("the row has {count} cells, expected {most}: does a text with a comma lack its quotes?")
+                let delimiter = match self.delimiter {
+                    ',' => "comma".to_owned(),
+                    '\t' => "tab".to_owned(),
+                    other => format!("`{other}`"),
+                };
+                format!(
+                    "the row has {count} cells, expected {most}: does a text with a {delimiter} \
+                     lack its quotes?"
+                )
             });
         }
         self.row_bytes = cells.bytes();
@@ -278,7 +304,13 @@ impl<R: Read> Lines<R> {
         let mut text = String::from_utf8_lossy(bytes);
         if matches!(text, Cow::Owned(_)) {
             // A character that was cut in two is not the file's fault.
-            fault = fault.max(Some(Fault::NotUtf8));
+            fault = fault.max(Some(Fault::NotText));
+        }
+        // Where a byte is any character, those that nobody writes tell of
+        // another encoding.
+        if self.encoding != UTF_8 && text.contains(|c| matches!(c, '\u{80}'..='\u{9f}')) {
+            fault = fault.max(Some(Fault::NotText));
+            text = Cow::Owned(text.replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{fffd}"));
         }
         if text.contains('\0') {
             fault = fault.max(Some(Fault::Nul));
@@ -298,7 +330,8 @@ mod tests {
 
     fn rows(text: impl AsRef<[u8]>) -> Vec<RawRow> {
         let text = [b"claim_ref,from,until\n".as_slice(), text.as_ref()].concat();
-        let mut reader = RowReader::open(Entity::Waits, "waits.csv", text.as_slice()).unwrap();
+        let mut reader =
+            RowReader::open(Entity::Waits, Arc::default(), "waits.csv", text.as_slice()).unwrap();
         let page = reader.page().unwrap();
         assert_eq!(reader.page().unwrap(), []);
         page
@@ -335,7 +368,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_skipped() {
         let text = b"\xef\xbb\xbf\"claim_ref\",from\na,b\n".as_slice();
-        let reader = RowReader::open(Entity::Waits, "waits.csv", text).unwrap();
+        let reader = RowReader::open(Entity::Waits, Arc::default(), "waits.csv", text).unwrap();
         assert_eq!(reader.header.names, ["claim_ref", "from"]);
         assert_eq!(reader.warnings, [""; 0]);
     }
@@ -378,7 +411,7 @@ mod tests {
             (b"a,b\n", "no column `claim_ref`, `from`"),
             (&[b','; MAX_COLUMNS], "the row has 501 cells"),
         ] {
-            let refused = RowReader::open(Entity::Waits, "waits.csv", text);
+            let refused = RowReader::open(Entity::Waits, Arc::default(), "waits.csv", text);
             let problem = refused.err().unwrap().to_string();
             assert!(problem.contains(expected), "{problem}");
         }
@@ -389,7 +422,9 @@ mod tests {
         let row = format!("{0},{0},{0}\n", "x".repeat(MAX_CELL));
         for (row, most) in [("a,b,c\n", PAGE_ROWS), (&row, PAGE_BYTES / MAX_CELL)] {
             let text = format!("claim_ref,from,until\n{}", row.repeat(most + 1));
-            let mut reader = RowReader::open(Entity::Waits, "waits.csv", text.as_bytes()).unwrap();
+            let mut reader =
+                RowReader::open(Entity::Waits, Arc::default(), "waits.csv", text.as_bytes())
+                    .unwrap();
             assert!(reader.page().unwrap().len() <= most);
             assert!(!reader.page().unwrap().is_empty());
         }

@@ -2,15 +2,17 @@
 //! imported again.
 
 use std::fs::{File, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use csv::{Terminator, Writer, WriterBuilder};
+use encoding_rs::UTF_8;
 use tempfile::{Builder, NamedTempFile};
 
 use super::header::{ADDED, Header, is_added};
 use super::reader::RawRow;
+use crate::case::Dialect;
 
 /// Collects rows; the file appears, whole, when it is finished.
 pub struct Rejects {
@@ -30,7 +32,7 @@ impl Rejects {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => {
-                let mut writer = open(&self.path)?;
+                let mut writer = open(&self.path, &header.dialect)?;
                 let names = header.names.iter().map(String::as_str);
                 writer.write_record(own_columns(header, names).chain(ADDED))?;
                 writer
@@ -57,13 +59,19 @@ impl Rejects {
     }
 }
 
-fn open(path: &Path) -> io::Result<Writer<NamedTempFile>> {
+/// It is written as it will be read: a mark says that it is UTF-8, where that
+/// is not the file's encoding.
+fn open(path: &Path, dialect: &Dialect) -> io::Result<Writer<NamedTempFile>> {
     // Who may read it is for the umask to say, as with any other file.
-    let file = Builder::new()
+    let mut file = Builder::new()
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder_of(path))?;
+    if dialect.encoding != UTF_8 {
+        file.write_all("\u{feff}".as_bytes())?;
+    }
     Ok(WriterBuilder::new()
         .terminator(Terminator::CRLF)
+        .delimiter(dialect.delimiter)
         .from_writer(file))
 }
 

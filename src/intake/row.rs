@@ -30,15 +30,12 @@ pub fn parent_fact(entity: Entity) -> Option<(Entity, &'static str)> {
 /// What a row is known by. The error says what is wrong with it.
 pub fn key_of(header: &Header, row: &RawRow, rules: Rules<'_>) -> Result<Key, String> {
     let own = |place: usize| -> Result<Option<Value>, String> {
-        let Some(field) = header.entity.fields().get(place) else {
-            return Ok(None);
-        };
-        let problem = |problem| format!("{}: {problem}", field.name);
         match header.cell(row, place) {
-            "" | "null" => Err(problem(
-                "is empty, expected what the row is known by".into(),
-            )),
-            text => cell::parse(field, text, rules, None).map_err(problem),
+            "" | "null" => {
+                Err(header.problem(place, "is empty, expected what the row is known by"))
+            }
+            text => cell::parse(header, place, text, rules, None)
+                .map_err(|problem| header.problem(place, &problem)),
         }
     };
     let name = match own(0)? {
@@ -54,7 +51,7 @@ pub fn key_of(header: &Header, row: &RawRow, rules: Rules<'_>) -> Result<Key, St
 
 /// The name of the row's parent: the known one, for it cannot be changed.
 pub fn parent_of<'a>(
-    header: &Header,
+    header: &'a Header,
     row: &'a RawRow,
     prior: Option<&'a Facts>,
 ) -> Option<&'a str> {
@@ -77,7 +74,7 @@ pub fn check(
 ) -> Result<Facts, String> {
     let entity = header.entity;
     let mut merge = Merge {
-        entity,
+        header,
         facts: Facts::with_capacity(entity.fields().len()),
         parent,
         problems: Vec::new(),
@@ -88,14 +85,17 @@ pub fn check(
             merge.refuse(place, unknown_parent(kind, name));
         }
     }
-    merge.cells(header, row, prior, rules);
+    merge.cells(row, prior, rules);
     let Merge {
         facts,
         mut problems,
         ..
     } = merge;
     if problems.is_empty() {
-        problems = contradictions(entity, &facts, prior, parent, rules.calendar);
+        let found = contradictions(entity, &facts, prior, parent, rules.calendar).into_iter();
+        problems = found
+            .map(|(place, problem)| header.problem(place, &problem))
+            .collect();
     }
     if problems.is_empty() {
         Ok(facts)
@@ -111,7 +111,7 @@ fn unknown_parent(kind: Entity, name: &str) -> String {
 
 /// A row in the making.
 struct Merge<'a> {
-    entity: Entity,
+    header: &'a Header,
     facts: Facts,
     parent: Option<&'a Value>,
     problems: Vec<String>,
@@ -119,18 +119,19 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     fn refuse(&mut self, place: usize, problem: String) {
-        self.problems.push(of_field(self.entity, place, &problem));
+        self.problems.push(self.header.problem(place, &problem));
     }
 
-    fn cells(&mut self, header: &Header, row: &RawRow, prior: Option<&Facts>, rules: Rules<'_>) {
+    fn cells(&mut self, row: &RawRow, prior: Option<&Facts>, rules: Rules<'_>) {
+        let header = self.header;
         let mut missing = Vec::new();
-        for (place, field) in self.entity.fields().iter().enumerate() {
+        for (place, field) in header.entity.fields().iter().enumerate() {
             let known = prior.and_then(|prior| fact(prior, place));
             let text = header.cell(row, place);
             let value = match text {
                 "" => {
                     if field.required && prior.is_none() {
-                        missing.push(field.name);
+                        missing.push(header.label(place));
                     }
                     Ok(known.cloned())
                 }
@@ -139,9 +140,9 @@ impl Merge<'_> {
                     .to_owned()),
                 "null" => Ok(None),
                 _ if field.fact_type == FactType::Money => {
-                    cell::parse(field, text, rules, self.currency())
+                    cell::parse(header, place, text, rules, self.currency())
                 }
-                _ => cell::parse(field, text, rules, None),
+                _ => cell::parse(header, place, text, rules, None),
             };
             let value = value.and_then(|value| match self.is_moved(place, value.as_ref(), prior) {
                 true => Err(self.moved(text, known)),
@@ -156,7 +157,7 @@ impl Merge<'_> {
         if !missing.is_empty() {
             self.problems.push(format!(
                 "the {} is not known yet: expected a value in `{}`",
-                self.entity.one(),
+                header.entity.one(),
                 missing.join("`, `")
             ));
         }
@@ -168,20 +169,25 @@ impl Merge<'_> {
              (`withdrawn` = `true`) and enter it under another name",
             found(text),
             found(known.and_then(self::text).unwrap_or_default()),
-            one = self.entity.one(),
+            one = self.header.entity.one(),
         )
     }
 
     /// Whether a value would hang a known row on another parent.
     fn is_moved(&self, place: usize, value: Option<&Value>, prior: Option<&Facts>) -> bool {
-        let is_parent = self.entity.parent().is_some_and(|(_, of)| of == place);
+        let is_parent = self
+            .header
+            .entity
+            .parent()
+            .is_some_and(|(_, of)| of == place);
         is_parent && prior.is_some_and(|facts| fact(facts, place) != value)
     }
 
     /// The currency of the order's amounts, as far as the row was read.
     fn currency(&self) -> Option<Currency> {
-        let code = match self.entity {
-            Entity::Orders => self.text(self.entity.field("currency")?),
+        let entity = self.header.entity;
+        let code = match entity {
+            Entity::Orders => self.text(entity.field("currency")?),
             Entity::Units => self.parent.and_then(text),
             Entity::Claims | Entity::Waits => None,
         };
@@ -191,12 +197,6 @@ impl Merge<'_> {
     fn text(&self, place: usize) -> Option<&str> {
         fact(&self.facts, place).and_then(text)
     }
-}
-
-/// A problem of a row, with the field that it is about.
-pub(super) fn of_field(entity: Entity, place: usize, problem: &str) -> String {
-    let field = entity.fields().get(place);
-    format!("{}: {problem}", field.map_or("", |field| field.name))
 }
 
 pub(super) fn fact(facts: &Facts, place: usize) -> Option<&Value> {

@@ -13,8 +13,8 @@ const KEEP_RUNS: TimeDelta = TimeDelta::days(90);
 /// Messages whose bytes are erased in one transaction.
 const BODIES_A_PAGE: i64 = 1_000;
 
-/// Forgets old runs of jobs and what old messages said, and tidies the
-/// database. Facts, notices and messages stay: they are the proof.
+/// Forgets old runs of jobs, what old messages said and files that were
+/// imported long ago, and tidies the database. Facts, notices and messages stay: they are the proof.
 pub async fn housekeeping(shop: &Shop, when: When) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut tx = shop.store.write().await?;
@@ -26,6 +26,10 @@ pub async fn housekeeping(shop: &Shop, when: When) -> Result<Outcome> {
     if let Some(keep) = shop.config.mail.as_ref().and_then(|mail| mail.keep_days) {
         outcome.count("bodies_forgotten", bodies(shop, when.at - keep).await?);
     }
+    outcome.count(
+        "files_forgotten",
+        super::import::done_forget(shop, when.at)?,
+    );
     shop.store.tidy().await?;
     Ok(outcome)
 }

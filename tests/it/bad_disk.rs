@@ -13,7 +13,7 @@ use crate::bad_input::base;
 use crate::shop::{Engine, ORDERS, Shop, assert_same, named, stderr};
 
 /// The program, where a user can reach it who may not look into ours.
-fn program_for_nobody(shop: &Shop) -> PathBuf {
+pub fn program_for_nobody(shop: &Shop) -> PathBuf {
     let (built, program) = (env!("CARGO_BIN_EXE_warrantyd"), shop.path("program"));
     let linked = fs::hard_link(built, &program);
     linked
@@ -23,7 +23,7 @@ fn program_for_nobody(shop: &Shop) -> PathBuf {
 }
 
 /// Runs as a user for whom a file's permissions hold.
-fn as_nobody(program: &Path, shop: &Shop, args: &[&str]) -> Output {
+pub fn as_nobody(program: &Path, shop: &Shop, args: &[&str]) -> Output {
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = Command::new(if is_root {
         Path::new("setpriv")
@@ -103,7 +103,13 @@ async fn a_disk_without_room_for_sqlite() {
         .await
         .unwrap();
     drop(writer);
-    let files = files(&[shop.path("orders.csv")], None, None).unwrap();
+    let files = files(
+        &open.config.dialects,
+        &[shop.path("orders.csv")],
+        None,
+        None,
+    )
+    .unwrap();
     let now = named("2025-03-02T00:00:00Z").at;
     let error = import_files(&open, &files, now, &mut |_| {})
         .await

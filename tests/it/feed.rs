@@ -19,8 +19,8 @@ async fn repair() -> Shop {
 
 async fn import(shop: &Shop, names: &[&str], now: &str) {
     let paths: Vec<_> = names.iter().map(|name| shop.path(name)).collect();
-    let files = files(&paths, None, None).unwrap();
     let open = shop.open().await;
+    let files = files(&open.config.dialects, &paths, None, None).unwrap();
     let imported = import_files(&open, &files, at(now), &mut |_| {}).await;
     imported.unwrap();
     open.store.close().await;
@@ -94,8 +94,14 @@ async fn an_import_that_fails_is_no_sign_of_life() {
     let shop = repair().await;
     import(&shop, &ALL, "2025-06-20T10:00:00Z").await;
     shop.write("orders.csv", "no,orders\n");
-    let files = files(&[shop.path("orders.csv")], None, None).unwrap();
     let open = shop.open().await;
+    let files = files(
+        &open.config.dialects,
+        &[shop.path("orders.csv")],
+        None,
+        None,
+    )
+    .unwrap();
     let now = at("2025-07-11T09:00:00Z");
     assert!(import_files(&open, &files, now, &mut |_| {}).await.is_err());
     let status = jobs::status(&open, now).await.unwrap();

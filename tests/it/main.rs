@@ -38,6 +38,7 @@ mod senders;
 mod sheets;
 mod shop;
 mod simulate;
+mod spool;
 mod staging;
 mod standby;
 mod statements;

@@ -255,7 +255,7 @@ impl Shop {
         });
         let names: Vec<PathBuf> = names.collect();
         let open = self.open().await;
-        let files = files(&names, None, None).unwrap();
+        let files = files(&open.config.dialects, &names, None, None).unwrap();
         let imported = import_files(&open, &files, at(now), &mut |_| {}).await;
         open.store.close().await;
         imported.unwrap()

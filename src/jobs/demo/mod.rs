@@ -144,7 +144,13 @@ fn run_times(calendar: &Calendar) -> Result<Vec<Instant>> {
 }
 
 async fn import(shop: &Shop, dir: &Path, at: Instant) -> Result<()> {
-    let imported = import_files(shop, &files(&[dir], None, None)?, at, &mut |_| {}).await?;
+    let imported = import_files(
+        shop,
+        &files(&shop.config.dialects, &[dir], None, None)?,
+        at,
+        &mut |_| {},
+    )
+    .await?;
     match imported.files.iter().find(|file| file.rejected > 0) {
         Some(file) => bail!("{}: rows refused: {}", file.path.display(), file.rejected),
         None => Ok(()),

@@ -86,6 +86,11 @@ impl<'a> Batch<'a> {
         self.links.refuse_broken(self.staging.conn).await
     }
 
+    /// Forgets what is staged.
+    pub async fn leave(self) -> Result<(), StoreError> {
+        staging_close(self.staging.conn).await
+    }
+
     /// Applies what is staged.
     pub async fn merge(self, source: &str, now: Instant) -> Result<Merged, StoreError> {
         let merged = staging_merge(self.staging.conn, source, now).await?;

@@ -1,4 +1,4 @@
-//! Which files an import takes, and the job `import`.
+//! Which files an import takes, and the import of those that were named.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,40 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{ImportError, ImportFile, Imported, Recording, import, record, source};
-use crate::case::Entity;
-use crate::intake::{Rules, entity_of};
-use crate::jobs::{Outcome, Refused, Shop, When, policy_texts};
+use crate::case::{Dialects, Entity};
+use crate::intake::{Rules, kind_of};
+use crate::jobs::{Refused, Shop, policy_texts};
 use crate::policy::Instant;
 use crate::store::{self, import::Merged};
 
-/// The job: takes the files of `import.dir`. What did not change since costs
-/// a reading and writes nothing.
-pub async fn import_dir(shop: &Shop, when: When) -> Result<Outcome> {
-    let Some(dir) = &shop.config.import_dir else {
-        return Ok(Outcome::default());
-    };
-    if dir.is_dir() && of_dir(dir)?.is_empty() {
-        return Ok(Outcome::default());
-    }
-    let files = files(&[dir.as_path()], None, None)?;
-    let imported = import_files(shop, &files, when.clock, &mut |_| {}).await?;
-    let mut outcome = Outcome::default();
-    for file in &imported.files {
-        for warning in &file.warnings {
-            tracing::warn!(file = %file.path.display(), warning, "import");
-        }
-        outcome.count("found", file.rows);
-        outcome.count("new", file.new);
-        outcome.count("changed", file.changed);
-        outcome.count("already", file.unchanged);
-        outcome.count("rejected", file.rejected);
-    }
-    Ok(outcome)
-}
-
 /// The files that are named, or stand in a directory that is. What a file
-/// holds is told by its name, or for all of them by `entity`.
+/// holds is told by its name, or for all of them by `entity`; how it is
+/// written, by `dialects`.
 pub fn files<P: AsRef<Path>>(
+    dialects: &Dialects,
     paths: &[P],
     entity: Option<Entity>,
     rejects: Option<&Path>,
@@ -47,7 +24,7 @@ pub fn files<P: AsRef<Path>>(
     let mut files = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {
         if path.is_dir() {
-            let found = of_dir(path)?;
+            let found = of_dir(path, dialects)?;
             if found.is_empty() {
                 let why = format!(
                     "{}: no import file in it: expected orders.csv, units.csv, claims.csv or \
@@ -61,7 +38,7 @@ pub fn files<P: AsRef<Path>>(
             let why = format!("{}: no such file or directory", path.display());
             return Err(Refused(why).into());
         } else {
-            files.push((path.to_owned(), entity.or_else(|| entity_of(path))));
+            files.push((path.to_owned(), entity.or_else(|| kind_of(path, dialects))));
         }
     }
     if rejects.is_some() && files.len() > 1 {
@@ -70,11 +47,16 @@ pub fn files<P: AsRef<Path>>(
     }
     files
         .into_iter()
-        .map(|(path, entity)| file(path, entity, rejects))
+        .map(|(path, entity)| file(dialects, path, entity, rejects))
         .collect()
 }
 
-fn file(path: PathBuf, entity: Option<Entity>, rejects: Option<&Path>) -> Result<ImportFile> {
+fn file(
+    dialects: &Dialects,
+    path: PathBuf,
+    entity: Option<Entity>,
+    rejects: Option<&Path>,
+) -> Result<ImportFile> {
     let shown = path.display();
     let entity = entity.with_context(|| {
         Refused(format!(
@@ -89,12 +71,13 @@ fn file(path: PathBuf, entity: Option<Entity>, rejects: Option<&Path>) -> Result
     Ok(ImportFile {
         path,
         entity,
+        dialect: dialects.of(entity),
         rejects,
     })
 }
 
 /// The import files of a directory; others are left alone.
-fn of_dir(dir: &Path) -> Result<Vec<(PathBuf, Option<Entity>)>> {
+fn of_dir(dir: &Path, dialects: &Dialects) -> Result<Vec<(PathBuf, Option<Entity>)>> {
     let read = || -> std::io::Result<Vec<PathBuf>> {
         std::fs::read_dir(dir)?
             .map(|entry| Ok(entry?.path()))
@@ -102,7 +85,9 @@ fn of_dir(dir: &Path) -> Result<Vec<(PathBuf, Option<Entity>)>> {
     };
     let mut paths = read().with_context(|| dir.display().to_string())?;
     paths.sort();
-    let known = paths.into_iter().map(|path| (entity_of(&path), path));
+    let known = paths
+        .into_iter()
+        .map(|path| (kind_of(&path, dialects), path));
     Ok(known
         .filter_map(|(entity, path)| Some((path, Some(entity?))))
         .collect())
@@ -126,18 +111,22 @@ pub async fn import_files(
         progress(rows);
         shop.watch.go_on()
     };
-    // The daemon imports in nobody's name.
     let source = shop.given(&source(files));
     let imported = import(&mut session, files, rules, &source, now, &mut progress).await;
-    let imported = imported.map_err(|error| match error {
-        ImportError::ToldToEnd(told) => told.into(),
-        error => anyhow::Error::from(error),
-    })?;
+    let imported = imported.map_err(told)?;
     drop(session);
     let mut tx = shop.store.write().await?;
     store::feed_write(&mut tx, now).await?;
     tx.commit().await?;
     Ok(imported)
+}
+
+/// A run that was told to end is known by that, whatever it was at.
+pub(super) fn told(error: ImportError) -> anyhow::Error {
+    match error {
+        ImportError::ToldToEnd(told) => told.into(),
+        error => error.into(),
+    }
 }
 
 /// Records facts of one row.
@@ -151,7 +140,7 @@ pub async fn record_fact(shop: &Shop, recording: Recording<'_>, now: Instant) ->
     Ok(record(&mut session, recording, rules, now).await?)
 }
 
-async fn policy_names(shop: &Shop) -> Result<BTreeSet<String>> {
+pub(super) async fn policy_names(shop: &Shop) -> Result<BTreeSet<String>> {
     let policies = policy_texts(shop).await?;
     Ok(policies.into_iter().map(|policy| policy.id.name).collect())
 }

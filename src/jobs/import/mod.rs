@@ -5,36 +5,42 @@
 
 mod ahead;
 mod batch;
+mod check;
 mod files;
 mod links;
+mod open;
 mod page;
 mod record;
+mod spool;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use strum::VariantArray;
 
-pub use files::{files, import_dir, import_files, record_fact};
+pub use check::{Checked, check_files, check_spool};
+pub use files::{files, import_files, record_fact};
 pub use record::{Recording, record};
+pub use spool::{done_forget, import_dir};
 
-use self::ahead::Ahead;
 use self::batch::Batch;
-use self::page::{Done, RefusedRow, RowOutcome};
-use crate::case::Entity;
-use crate::intake::{FileError, Header, Rejects, RowReader, Rules};
+use self::open::OpenFile;
+use crate::case::{Dialect, Entity};
+use crate::intake::{FileError, Rules};
 use crate::jobs::ToldToEnd;
 use crate::policy::Instant;
 use crate::store::{Session, StoreError};
 
 /// A file to import.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImportFile {
     /// Where it is.
     pub path: PathBuf,
     /// What its rows are.
     pub entity: Entity,
+    /// How it is written.
+    pub dialect: Arc<Dialect>,
     /// Where its refused rows go, if there are any.
     pub rejects: PathBuf,
 }
@@ -54,6 +60,8 @@ pub struct FileCounts {
     pub unchanged: u64,
     /// Rows refused, now in the rejects file.
     pub rejected: u64,
+    /// The first of them: lines, and why.
+    pub reasons: Vec<(u64, String)>,
     /// What is odd about the file.
     pub warnings: Vec<String>,
 }
@@ -124,129 +132,78 @@ pub async fn import(
     now: Instant,
     progress: &mut Progress<'_>,
 ) -> Result<Imported, ImportError> {
-    let mut open: Vec<OpenFile> = files.iter().map(OpenFile::open).collect::<Result<_, _>>()?;
-    open.sort_by_key(|file| file.header.entity);
+    let open = files.iter().map(|file| OpenFile::open(file, true));
+    let open = open.collect::<Result<_, _>>()?;
+    let staged = stage(conn, open, rules, progress).await?;
+    staged.merge(source, now).await
+}
+
+/// Files that were read, with what is to be changed staged.
+struct Staged<'a> {
+    files: Vec<OpenFile>,
+    batch: Batch<'a>,
+}
+
+/// Reads files and stages what they change. Dropped, nothing is changed.
+async fn stage<'a>(
+    conn: &'a mut Session,
+    mut files: Vec<OpenFile>,
+    rules: Rules<'a>,
+    progress: &mut Progress<'_>,
+) -> Result<Staged<'a>, ImportError> {
+    files.sort_by_key(OpenFile::entity);
     let mut batch = Batch::open(conn, rules).await?;
     for entity in Entity::VARIANTS {
-        for (place, file) in open.iter_mut().enumerate() {
-            if file.header.entity == *entity {
+        for (place, file) in files.iter_mut().enumerate() {
+            if file.entity() == *entity {
                 file.stage(&mut batch, place, progress).await?;
             }
         }
         if *entity == Entity::Units {
             for refused in batch.refuse_broken_links().await? {
-                if let Some(file) = open.get_mut(refused.file) {
-                    file.refuse(&refused)?;
+                if let Some(file) = files.get_mut(refused.file) {
+                    file.refuse(refused)?;
                 }
             }
         }
     }
-    let mut counts = Vec::with_capacity(open.len());
-    for file in open {
-        counts.push(file.finish()?);
+    Ok(Staged { files, batch })
+}
+
+impl Staged<'_> {
+    /// Writes the rejects and says what became of each file's rows.
+    fn counts(files: Vec<OpenFile>) -> Result<Vec<FileCounts>, ImportError> {
+        files.into_iter().map(OpenFile::finish).collect()
     }
-    let merged = batch.merge(source, now).await?;
-    Ok(Imported {
-        files: counts,
-        change_set: merged.change_set,
-        orders_woken: merged.orders_woken,
-    })
+
+    /// Makes what is staged last. The rejects come first: repeated, an import
+    /// that died in between writes the same ones.
+    async fn merge(self, source: &str, now: Instant) -> Result<Imported, ImportError> {
+        let files = Self::counts(self.files)?;
+        let merged = self.batch.merge(source, now).await?;
+        Ok(Imported {
+            files,
+            change_set: merged.change_set,
+            orders_woken: merged.orders_woken,
+        })
+    }
+
+    /// Leaves everything as it was.
+    async fn leave(self) -> Result<Vec<FileCounts>, ImportError> {
+        let files = Self::counts(self.files)?;
+        self.batch.leave().await?;
+        Ok(files)
+    }
 }
 
 /// By what the changes of files are made.
-pub fn source(files: &[ImportFile]) -> String {
+pub fn source<'f>(files: impl IntoIterator<Item = &'f ImportFile>) -> String {
     let name = |file: &ImportFile| {
         let name = file.path.file_name().unwrap_or(file.path.as_os_str());
         name.to_string_lossy().into_owned()
     };
-    let names: Vec<String> = files.iter().map(name).collect();
+    let names: Vec<String> = files.into_iter().map(name).collect();
     format!("import {}", names.join(", "))
-}
-
-/// A file of the batch, its rejects and its counts.
-struct OpenFile {
-    header: Header,
-    /// `None`: it is read.
-    reader: Option<RowReader<File>>,
-    rejects: Rejects,
-    rejects_path: PathBuf,
-    counts: FileCounts,
-}
-
-impl OpenFile {
-    fn open(file: &ImportFile) -> Result<Self, ImportError> {
-        let input = File::open(&file.path).map_err(io_error(&file.path))?;
-        let name = file.path.display().to_string();
-        let reader = RowReader::open(file.entity, &name, input)?;
-        let counts = FileCounts {
-            path: file.path.clone(),
-            rows: 0,
-            new: 0,
-            changed: 0,
-            unchanged: 0,
-            rejected: 0,
-            warnings: reader.warnings.clone(),
-        };
-        Ok(Self {
-            header: reader.header.clone(),
-            reader: Some(reader),
-            rejects: Rejects::new(file.rejects.clone()),
-            rejects_path: file.rejects.clone(),
-            counts,
-        })
-    }
-
-    async fn stage(
-        &mut self,
-        batch: &mut Batch<'_>,
-        place: usize,
-        progress: &mut Progress<'_>,
-    ) -> Result<(), ImportError> {
-        let Some(reader) = self.reader.take() else {
-            return Ok(());
-        };
-        let header = self.header.clone();
-        let rows = Ahead::open(reader, self.counts.path.clone());
-        let done = |page: Done| {
-            let count = page.outcomes.len() + page.refused.len();
-            self.counts.rows += count as u64;
-            for outcome in page.outcomes {
-                *self.count(outcome) += 1;
-            }
-            for refused in page.refused {
-                self.refuse(&refused)?;
-            }
-            Ok(progress(count as u64)?)
-        };
-        batch.stage(place, &header, rows, done).await
-    }
-
-    fn refuse(&mut self, refused: &RefusedRow) -> Result<(), ImportError> {
-        if let Some(was) = refused.was {
-            *self.count(was) -= 1;
-        }
-        self.counts.rejected += 1;
-        self.rejects
-            .add(&self.header, &refused.row, &refused.error)
-            .map_err(io_error(&self.rejects_path))
-    }
-
-    fn count(&mut self, outcome: RowOutcome) -> &mut u64 {
-        match outcome {
-            RowOutcome::New => &mut self.counts.new,
-            RowOutcome::Changed => &mut self.counts.changed,
-            RowOutcome::Unchanged => &mut self.counts.unchanged,
-        }
-    }
-
-    /// The rejects come before the merge: repeated, an import that died in
-    /// between writes the same ones.
-    fn finish(self) -> Result<FileCounts, ImportError> {
-        self.rejects
-            .finish()
-            .map_err(io_error(&self.rejects_path))?;
-        Ok(self.counts)
-    }
 }
 
 fn io_error(file: &Path) -> impl Fn(io::Error) -> ImportError {

@@ -85,7 +85,7 @@ impl Page {
     }
 
     /// The names of the rows' parents, each once.
-    pub fn parent_names(&self, header: &Header) -> HashSet<&str> {
+    pub fn parent_names<'a>(&'a self, header: &'a Header) -> HashSet<&'a str> {
         let rows = self.rows.iter();
         rows.filter_map(|(row, place)| {
             parent_of(header, row, self.known.get(*place).and_then(prior))

@@ -182,7 +182,7 @@ pub fn table() -> Vec<Bad> {
             what: "a wrong header",
             files: vec![("orders.csv", b"order;customer\n1;2\n".to_vec())],
             args: IMPORT,
-            message: "error: orders.csv: the header has no column `order_ref`, `customer_ref`, `customer_email`, `placed_at`, `currency`, `total`, which every file of orders needs: expected a first row of column names, as CSV in UTF-8; the columns must be separated by commas",
+            message: "error: orders.csv: the header has no column `order_ref`, `customer_ref`, `customer_email`, `placed_at`, `currency`, `total`, which every file of orders needs: expected a first row of column names, as CSV in UTF-8; the columns must be separated by commas, as `delimiter` in [import.orders] has it",
             ..Bad::default()
         },
         Bad {

@@ -6,6 +6,7 @@ mod replacements;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use warrantyd::case::Entity;
 use warrantyd::intake::{PAGE_ROWS, Rules, entity_of};
@@ -59,6 +60,7 @@ impl Shop {
             batch.push(ImportFile {
                 path: self.path(name),
                 entity: entity_of(&self.path(name)).unwrap(),
+                dialect: Arc::default(),
                 rejects: self.path(&format!("{name}.rejects.csv")),
             });
         }

@@ -88,6 +88,7 @@ async fn cells_that_no_file_should_hold_are_refused_and_shown_as_far_as_possible
     let text = [ORDERS.as_bytes(), &rows.concat()].concat();
     fs::write(shop.path("orders.csv"), text).unwrap();
     let file = ImportFile {
+        dialect: Default::default(),
         path: shop.path("orders.csv"),
         entity: Entity::Orders,
         rejects: shop.path("orders.csv.rejects.csv"),
@@ -154,6 +155,7 @@ async fn many_bad_rows_stream_to_the_rejects() {
     }
     file.into_inner().unwrap();
     let file = ImportFile {
+        dialect: Default::default(),
         path: shop.path("orders.csv"),
         entity: Entity::Orders,
         rejects: shop.path("orders.csv.rejects.csv"),
