@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::{Refused, Shop};
+use crate::config::Database;
 use crate::store::{Copied, Store, copy};
 
 /// Copies the shop's SQLite database into an empty one of PostgreSQL, at its
@@ -12,6 +13,10 @@ pub async fn copy_to(
     url: &str,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Vec<Copied>> {
+    if let Database::Postgres(_) = shop.config.database {
+        let why = "database.url: found one of PostgreSQL, expected one of SQLite to copy from";
+        return Err(Refused(why.to_owned()).into());
+    }
     let in_use = || Refused("the database is in use: stop the daemon first".to_owned());
     let _daemon = shop.store.file_lock("daemon").await?.with_context(in_use)?;
     let _deliver = shop
@@ -21,7 +26,20 @@ pub async fn copy_to(
         .with_context(in_use)?;
     let _session = shop.store.session().await?;
     let target = Store::postgres(url).await?;
-    let copied = copy(&shop.store, &target, progress).await;
+    let copied = copied(shop, &target, progress).await;
     target.close().await;
-    Ok(copied?)
+    copied
+}
+
+async fn copied(
+    shop: &Shop,
+    target: &Store,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<Vec<Copied>> {
+    let mut from = shop.store.read().await?;
+    let mut to = target.write().await?;
+    let copied = copy(&mut from, &mut to, progress).await?;
+    to.commit().await?;
+    target.tidy().await?;
+    Ok(copied)
 }

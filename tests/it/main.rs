@@ -1,5 +1,6 @@
 //! The rooms together, as a user meets them.
 
+mod backup;
 mod bad_disk;
 mod bad_input;
 mod bounce;

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions, Row as _, Sqlite, TypeInfo, ValueRef};
 use super::cell::{Cell, Kind, Page, Scalar};
 use super::row::{Row, Rows, Value};
 use super::statement::{Statement, expanded};
-use super::{StoreError, json, migrations};
+use super::{StoreError, backup, json, migrations};
 
 /// How long a statement waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,6 +57,7 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         .idle_timeout(None)
         .max_lifetime(None);
     let writer = pool.connect_with(writable).await.map_err(opened)?;
+    backup::refuse(path, &writer).await?;
     let lock = lock_file(path, "migrate")?;
     lock.lock().map_err(|cause| lock_error(path, cause))?;
     let migrator = migrations::migrator(&migrations::Words {
