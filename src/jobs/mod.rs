@@ -45,7 +45,9 @@ pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
 pub use forget::forget;
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
-pub use outbox::{LetGo, commands_on, discard, kept_back, message, message_retry, messages, release};
+pub use outbox::{
+    LetGo, commands_on, discard, kept_back, message, message_retry, messages, release,
+};
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
     Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial, UPCOMING_DAYS,

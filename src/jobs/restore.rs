@@ -44,11 +44,15 @@ pub async fn restore(
 /// What to do about a database that is not empty.
 fn make_room(is_file: bool) -> Refused {
     let how = match is_file {
-        true => "stop the daemon and move the file of database.url away, with those beside it that \
-                 end in -wal and -shm",
+        true => {
+            "stop the daemon and move the file of database.url away, with those beside it that \
+                 end in -wal and -shm"
+        }
         false => "stop the daemons and make an empty database",
     };
-    Refused(format!("nothing was restored: expected an empty database, or none; {how}"))
+    Refused(format!(
+        "nothing was restored: expected an empty database, or none; {how}"
+    ))
 }
 
 async fn taken(
@@ -66,7 +70,10 @@ async fn taken(
     guard.restored = Some(Restored { at: now, backup_at });
     store::guard_write(&mut tx, &guard).await?;
     let held = store::restored_hold(&mut tx).await?;
-    let source = shop.given(&format!("restore of a backup of {}", backup_at.to_rfc3339()));
+    let source = shop.given(&format!(
+        "restore of a backup of {}",
+        backup_at.to_rfc3339()
+    ));
     store::change_set_begin(&mut tx, &source, now).await?;
     tx.commit().await?;
     shop.store.tidy().await?;

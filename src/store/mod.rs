@@ -57,7 +57,9 @@ pub use bounces::*;
 pub use cases::*;
 pub use commands::{Given, commands_on_message, commands_on_order};
 pub use delivery::*;
-pub use engine::{Ahead, Backup, Copied, Manifest, Lock, ReadAhead, Reader, Session, Store, StoreError, Tx, copy};
+pub use engine::{
+    Ahead, Backup, Copied, Lock, Manifest, ReadAhead, Reader, Session, Store, StoreError, Tx, copy,
+};
 pub use forget::*;
 pub use history::*;
 pub use holds::*;

@@ -41,7 +41,8 @@ pub async fn restored_messages_end(
     let stands = "NOT EXISTS (SELECT 1 FROM message_notices AS c \
            JOIN notices AS n ON n.id = c.notice_id \
           WHERE c.message_id = m.id AND (n.cause IS NULL OR n.cause <> 'restored')) AS stands";
-    let rest = format!("FROM messages AS m WHERE m.state = 'held' AND m.audience = 'customer' {of}");
+    let rest =
+        format!("FROM messages AS m WHERE m.state = 'held' AND m.audience = 'customer' {of}");
     let held = select("messages", ["m.id", stands], rest);
     let held = match order_ids {
         Some(ids) => held.page(Page::of_ints("order_id", ids)),

@@ -20,6 +20,7 @@ mod feed;
 mod forget;
 mod holds;
 mod house;
+mod housekeeping;
 mod import;
 mod letters;
 mod nodes;

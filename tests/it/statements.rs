@@ -388,7 +388,9 @@ async fn moved() {
 async fn restored(shop: &Shop) {
     let open = shop.open().await;
     let now = at("2025-06-28T10:00:00Z");
-    let (file, _) = jobs::backup(&open, shop.dir(), now, &mut |_| {}).await.unwrap();
+    let (file, _) = jobs::backup(&open, shop.dir(), now, &mut |_| {})
+        .await
+        .unwrap();
     open.store.close().await;
     let copy = Shop::new(FILE_MAIL);
     let open = copy.open().await;

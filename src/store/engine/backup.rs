@@ -115,7 +115,10 @@ async fn seal(file: &Path, program: &str, taken_at: Instant) -> Result<Manifest,
     conn.close().await?;
     match problem {
         None => Ok(manifest),
-        Some(found) => Err(file_error(file, &format!("what was written is damaged: {found}"))),
+        Some(found) => Err(file_error(
+            file,
+            &format!("what was written is damaged: {found}"),
+        )),
     }
 }
 
@@ -175,7 +178,10 @@ impl Backup {
                 let beside = private_dir(&self.path).map_err(failed)?;
                 let file = beside.path().join("migrated.db");
                 fs::copy(&self.path, &file).map_err(failed)?;
-                let mut conn = SqliteConnectOptions::new().filename(&file).connect().await?;
+                let mut conn = SqliteConnectOptions::new()
+                    .filename(&file)
+                    .connect()
+                    .await?;
                 sqlx::query("DROP TABLE _backup").execute(&mut conn).await?;
                 conn.close().await?;
                 (sqlite::open(&file).await?.readers, Some(beside))
@@ -203,10 +209,16 @@ fn frozen(path: &Path) -> SqliteConnectOptions {
 async fn look(path: &Path) -> Result<(Manifest, i64), StoreError> {
     // What SQLite says of a file that it did not write names no file.
     let none = |cause: &dyn std::fmt::Display| {
-        file_error(path, &format!("expected a backup that `warrantyd backup` wrote: {cause}"))
+        file_error(
+            path,
+            &format!("expected a backup that `warrantyd backup` wrote: {cause}"),
+        )
     };
     let pool = SqlitePoolOptions::new().max_connections(1);
-    let pool = pool.connect_with(frozen(path)).await.map_err(|error| none(&error))?;
+    let pool = pool
+        .connect_with(frozen(path))
+        .await
+        .map_err(|error| none(&error))?;
     let mut conn = pool.acquire().await.map_err(|error| none(&error))?;
     let text = sqlx::query_scalar("SELECT manifest FROM _backup");
     let text: Result<String, _> = text.fetch_one(&mut *conn).await;
@@ -214,7 +226,10 @@ async fn look(path: &Path) -> Result<(Manifest, i64), StoreError> {
     let manifest = serde_json::from_str(&text);
     let manifest: Manifest = manifest.map_err(|error| none(&error))?;
     let version = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations");
-    let version: i64 = version.fetch_one(&mut *conn).await.map_err(|error| none(&error))?;
+    let version: i64 = version
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(|error| none(&error))?;
     let damaged = |what: &dyn std::fmt::Display| {
         let what = format!("the backup is damaged: {what}; take an older one");
         file_error(path, &what)

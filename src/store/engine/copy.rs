@@ -67,9 +67,7 @@ pub async fn copy(
 async fn tables(of: &mut Tx<'_>) -> Result<Vec<Table>, StoreError> {
     let rest = "FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' \
                 AND name NOT LIKE '!_%' ESCAPE '!' ORDER BY rowid";
-    let names: Vec<String> = select("sqlite_master", ["name"], rest)
-        .values(of)
-        .await?;
+    let names: Vec<String> = select("sqlite_master", ["name"], rest).values(of).await?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
         let rest = format!("FROM pragma_table_info('{name}') ORDER BY cid");
