@@ -64,24 +64,11 @@ impl Store {
         let failed = |error| file_error(to, &error);
         let beside = private_dir(to).map_err(failed)?;
         let file = beside.path().join("backup.db");
-        match &self.db {
-            Db::Sqlite(pools) => {
-                let Some(name) = file.to_str() else {
-                    return Err(file_error(to, &"expected a name in UTF-8"));
-                };
-                let into = sqlx::query("VACUUM INTO $1").bind(name);
-                into.execute(&pools.readers).await?;
-            }
-            Db::Postgres(_) => {
-                let target = Self::sqlite(&file).await?;
-                let mut from = self.read().await?;
-                let mut into = target.write().await?;
-                copy(&mut from, &mut into, progress).await?;
-                into.commit().await?;
-                target.close().await;
-            }
-        }
-        let manifest = seal(&file, program, now).await?;
+        let manifest = self.written(&file, program, now, progress).await;
+        let manifest = manifest.map_err(|error| match error {
+            StoreError::Full => file_error(to, &"its disk is full: make room, or name another"),
+            error => error,
+        })?;
         fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(failed)?;
         let synced = File::open(&file).and_then(|file| file.sync_all());
         synced.map_err(failed)?;
@@ -91,6 +78,33 @@ impl Store {
         let synced = File::open(directory(to)).and_then(|dir| dir.sync_all());
         synced.map_err(failed)?;
         Ok(manifest)
+    }
+
+    async fn written(
+        &self,
+        file: &Path,
+        program: &str,
+        now: Instant,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Manifest, StoreError> {
+        match &self.db {
+            Db::Sqlite(pools) => {
+                let Some(name) = file.to_str() else {
+                    return Err(file_error(file, &"expected a name in UTF-8"));
+                };
+                let into = sqlx::query("VACUUM INTO $1").bind(name);
+                into.execute(&pools.readers).await?;
+            }
+            Db::Postgres(_) => {
+                let target = Self::sqlite(file).await?;
+                let mut from = self.read().await?;
+                let mut into = target.write().await?;
+                copy(&mut from, &mut into, progress).await?;
+                into.commit().await?;
+                target.close().await;
+            }
+        }
+        seal(file, program, now).await
     }
 }
 
