@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::copy::alone;
 use super::{Refused, Shop};
 use crate::config::{Config, Database};
 use crate::policy::Instant;
@@ -25,13 +26,7 @@ pub async fn restore(
     let opened = Shop::open(config).await;
     let mut shop = opened.with_context(|| make_room(is_file))?;
     shop.person = person;
-    let in_use = || Refused("the database is in use: stop the daemon first".to_owned());
-    let _daemon = shop.store.file_lock("daemon").await?.with_context(in_use)?;
-    let _deliver = shop
-        .store
-        .file_lock("deliver")
-        .await?
-        .with_context(in_use)?;
+    let _alone = alone(&shop).await?;
     let restored = taken(&shop, &backup, now, progress).await;
     shop.store.close().await;
     let held = restored.map_err(|error| match error {

@@ -17,7 +17,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tempfile::{TempDir, TempPath};
 
-use super::copy::{Copied, copy};
+use super::copy::{Copied, TABLES, copy};
 use super::link::{Tx, TxOf};
 use super::{Db, Store, StoreError, migrations, sqlite};
 use crate::policy::Instant;
@@ -138,9 +138,7 @@ async fn seal(file: &Path, program: &str, taken_at: Instant) -> Result<Manifest,
 
 /// The tables of the program with their numbers of rows.
 async fn counted(conn: &mut SqliteConnection) -> Result<Vec<Copied>, StoreError> {
-    let names = "SELECT name FROM sqlite_master WHERE type = 'table' \
-          AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_%' ESCAPE '!' \
-          ORDER BY rowid";
+    let names = AssertSqlSafe(format!("SELECT name {TABLES}"));
     let names: Vec<String> = sqlx::query_scalar(names).fetch_all(&mut *conn).await?;
     let mut tables = Vec::with_capacity(names.len());
     for table in names {

@@ -20,6 +20,10 @@ const BODIES_A_PAGE: i64 = 50;
 /// The table of the bytes of messages.
 const BODIES: &str = "message_bodies";
 
+/// The tables of a database of SQLite, less those of tools.
+pub(super) const TABLES: &str = "FROM sqlite_master WHERE type = 'table' \
+     AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_%' ESCAPE '!' ORDER BY rowid";
+
 /// How many rows of a table were copied and found equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
@@ -63,11 +67,8 @@ pub async fn copy(
     Ok(copied)
 }
 
-/// The tables of a database of SQLite, less those of tools.
 async fn tables(of: &mut Tx<'_>) -> Result<Vec<Table>, StoreError> {
-    let rest = "FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' \
-                AND name NOT LIKE '!_%' ESCAPE '!' ORDER BY rowid";
-    let names: Vec<String> = select("sqlite_master", ["name"], rest).values(of).await?;
+    let names: Vec<String> = select("sqlite_master", ["name"], TABLES).values(of).await?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
         let rest = format!("FROM pragma_table_info('{name}') ORDER BY cid");
