@@ -59,6 +59,9 @@ pub enum Cause {
     Feed,
     /// A run would have sent more messages than are believed.
     Surge,
+    /// The database was restored from a backup: it may have been sent after that
+    /// was taken.
+    Restored,
     /// The server's answer never came.
     Uncertain,
     /// Somebody gave it up: it failed, and is never told.

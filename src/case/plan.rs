@@ -117,9 +117,21 @@ pub struct PlanContext {
     /// Whether no import was completed for too long: what would tell customers
     /// of a delay or an outcome may be a missing entry.
     pub feed_is_dead: bool,
+    /// Whether the database was restored and nobody has let customers' mail go
+    /// since: what is found for the first time may have been sent before.
+    pub is_restored: bool,
 }
 
 impl PlanContext {
+    /// What keeps a step from being sent that was not recorded as one to be
+    /// sent. What was, somebody has let go.
+    fn holds_at_first(&self, step: &DueStep) -> Option<Cause> {
+        let may_be_sent = self.is_restored && step.key.audience == Audience::Customer;
+        may_be_sent
+            .then_some(Cause::Restored)
+            .or_else(|| self.holds(step))
+    }
+
     /// What keeps a step from being sent that is otherwise to be.
     fn holds(&self, step: &DueStep) -> Option<Cause> {
         if step.key.audience != Audience::Customer {
@@ -278,7 +290,7 @@ impl<'e> Latest<'e> {
     /// waited makes it no older.
     fn lifts(&self, notice: &RecordedNotice, context: &PlanContext) -> Option<Fate> {
         let step = self.due.get(&notice.key)?;
-        let held_by = context.holds(step);
+        let held_by = context.holds_at_first(step);
         let is_over = notice.cause == Some(Cause::Hold) && held_by != notice.cause;
         is_over.then(|| Fate::waits(held_by))
     }
@@ -300,7 +312,7 @@ impl<'e> Latest<'e> {
         } else if step.stop == Some(Stop::OptOut) {
             Disposition::Moot.into()
         } else {
-            Fate::waits(context.holds(step))
+            Fate::waits(context.holds_at_first(step))
         }
     }
 }

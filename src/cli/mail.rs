@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::output::{Rows, TableFormat, one_of, or_dash};
 use super::{Done, preview};
 use crate::clock;
-use crate::jobs::{self, Refused, Shop};
+use crate::jobs::{self, LetGo, Refused, Shop};
 use crate::policy::Audience;
 use crate::store::{MessageKind, MessageState};
 
@@ -41,13 +41,13 @@ enum What {
     },
     /// Write a letter to look at; nothing is sent
     Preview(preview::Args),
-    /// Let go what the surge guard holds
+    /// Let go what the surge guard holds, or what is held since a restore
     Release {
         /// Only what is about an order, or all orders of a customer
         #[arg(long = "ref", value_name = "REF")]
         name: Option<String>,
     },
-    /// Give up what the surge guard holds: nobody is ever told
+    /// Give up what is held so: nobody is ever told
     Discard {
         /// Only what is about an order, or all orders of a customer
         #[arg(long = "ref", value_name = "REF")]
@@ -79,16 +79,12 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             rows.print(format)?;
         }
         What::Release { name } => {
-            match jobs::release(&shop, name.as_deref(), clock::now()).await? {
-                0 => println!("nothing is held by the surge guard"),
-                count => println!("{count} notices are let go: the next `deliver` sends them"),
-            }
+            let let_go = jobs::release(&shop, name.as_deref(), clock::now()).await?;
+            say(let_go, "are let go: the next `deliver` sends them");
         }
         What::Discard { name } => {
-            match jobs::discard(&shop, name.as_deref(), clock::now()).await? {
-                0 => println!("nothing is held by the surge guard"),
-                count => println!("{count} notices are given up: nobody is ever told"),
-            }
+            let let_go = jobs::discard(&shop, name.as_deref(), clock::now()).await?;
+            say(let_go, "are given up: nobody is ever told");
         }
         What::Show { id } => {
             let message = jobs::message(&shop, id).await?;
@@ -117,6 +113,17 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         }
     }
     Ok(Done::Well)
+}
+
+/// Says what became of what was held.
+fn say(let_go: LetGo, becomes: &str) {
+    match let_go.notices {
+        0 => println!("nothing is held by the surge guard or since a restore"),
+        count => println!("{count} notices {becomes}"),
+    }
+    if let_go.ends_restore {
+        println!("customers' mail is held no more since the database was restored");
+    }
 }
 
 fn no_message(id: i64) -> Refused {

@@ -8,6 +8,7 @@
 //! on stderr. Only `bounce`, which mail servers call, has one more: 75, to be
 //! tried again later.
 
+mod backup;
 mod bounce;
 mod copy_to;
 mod demo;
@@ -23,6 +24,7 @@ mod output;
 mod policy;
 mod preview;
 mod report;
+mod restore;
 mod run;
 mod simulate;
 mod status;
@@ -89,6 +91,10 @@ enum Command {
     Bounce(bounce::Args),
     /// Copy the SQLite database into an empty one of PostgreSQL
     CopyTo(copy_to::Args),
+    /// Write a backup of the database, while everything runs
+    Backup(backup::Args),
+    /// Take a backup into an empty database; customers' mail is held
+    Restore(restore::Args),
     /// Erase a customer's name and address everywhere; deadlines stay
     Forget(forget::Args),
     /// Whether all is in place: policies, templates, mail, contacts
@@ -161,6 +167,8 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Mail(args) => mail::run(args, open(config).await?).await,
         Command::Bounce(args) => bounce::run(args, config).await,
         Command::CopyTo(args) => copy_to::run(args, open(config).await?).await,
+        Command::Backup(args) => backup::run(args, open(config).await?).await,
+        Command::Restore(args) => restore::run(args, config).await,
         Command::Forget(args) => forget::run(args, open(config).await?).await,
         Command::Doctor(args) => doctor::run(args, open(config).await?).await,
         Command::Status(args) => status::run(args, open(config).await?).await,
@@ -184,8 +192,13 @@ fn load(path: Option<PathBuf>) -> Result<Config> {
 
 async fn open(path: Option<PathBuf>) -> Result<Shop> {
     let mut shop = Shop::open(load(path)?).await?;
-    shop.person = person(|name| std::env::var(name).ok());
+    shop.person = user();
     Ok(shop)
+}
+
+/// Who gives the command, as this process's environment says it.
+fn user() -> Option<String> {
+    person(|name| std::env::var(name).ok())
 }
 
 /// Who gives the command: whoever stands behind `sudo`, or else the user that

@@ -200,6 +200,8 @@ fn json(status: &Status, shop: &Shop, now: Instant) -> Value {
         "delays_held_since": time(status.guard.feed_died_at),
         "customers_held_since": time(status.guard.held_since),
         "customers_held_reason": status.guard.held_reason,
+        "restored_at": time(status.guard.restored.map(|restored| restored.at)),
+        "restored_backup_at": time(status.guard.restored.map(|restored| restored.backup_at)),
         "mail_paused_since": time(status.mail_pause.as_ref().map(|pause| pause.since)),
         "mail_paused_cause": status.mail_pause.as_ref().map(|pause| pause.cause.clone()),
         "mail_tried_again_at": time(status.mail_pause.as_ref().map(|pause| pause.next_try_at)),

@@ -16,6 +16,7 @@ const MOST_SESSIONS: usize = 32;
 
 /// How many days the bytes of messages are kept.
 const KEEP_DAYS: usize = 365;
+const KEEP_INSIDE_DAYS: usize = 30;
 const MOST_KEEP_DAYS: usize = 36_500;
 /// A run never sends more.
 const MOST_MESSAGES: usize = 1_000_000_000;
@@ -45,6 +46,9 @@ pub struct Mail {
     pub on_uncertain: OnUncertain,
     /// How long what a message said is kept; `None`: for ever.
     pub keep_days: Option<TimeDelta>,
+    /// How long what a report, a worklist or a message to ops said is kept;
+    /// `None`: as long as any message.
+    pub keep_inside_days: Option<TimeDelta>,
     /// How many connections to the server are used at once.
     pub sessions: usize,
     /// How many messages a process hands over in a minute at most.
@@ -149,7 +153,7 @@ impl Login {
 }
 
 impl Mail {
-    pub(super) const KEYS: [&str; 22] = [
+    pub(super) const KEYS: [&str; 23] = [
         "transport",
         "url",
         "username",
@@ -167,6 +171,7 @@ impl Mail {
         "give_up_after",
         "on_uncertain",
         "keep_days",
+        "keep_inside_days",
         "sessions",
         "max_per_minute",
         "max_per_day",
@@ -217,6 +222,7 @@ impl Mail {
                 .optional("mail.on_uncertain", uncertain)?
                 .unwrap_or(OnUncertain::Resend),
             keep_days: keep_days(reader, "mail.keep_days", KEEP_DAYS)?,
+            keep_inside_days: keep_days(reader, "mail.keep_inside_days", KEEP_INSIDE_DAYS)?,
             sessions: reader
                 .optional("mail.sessions", number(1..=MOST_SESSIONS))?
                 .unwrap_or(1),

@@ -88,7 +88,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
         ),
         (
             "[mail]\nlimit = 1",
-            "5: mail.limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
+            "5: mail.limit: unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, surge_limit, give_up_after, on_uncertain, keep_days, keep_inside_days, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
         ),
         (
             "[jobs.enforc]\nschedule = \"* * * * *\"",
@@ -366,7 +366,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "MAIL__TRANSPRT",
             "file",
-            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, surge_limit, give_up_after, on_uncertain, keep_days, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
+            "unknown key, expected one of transport, url, username, password_file, ca_file, dir, templates, from, reply_to, reply_to_inside, unsubscribe_to, unsubscribe_url, send_between, surge_limit, give_up_after, on_uncertain, keep_days, keep_inside_days, sessions, max_per_minute, max_per_day, redirect_all_to, allow_domains",
         ),
         (
             "SHOP__NAME",

@@ -68,6 +68,7 @@ pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> 
         false => Guard {
             last_at: Some(at),
             feed_died_at: guard.feed_died_at,
+            restored: guard.restored,
             ..Guard::default()
         },
         true => Guard {
@@ -81,6 +82,7 @@ pub fn guarded(guard: &Guard, when: When, zone: Tz) -> Result<Guarded, Refused> 
                 ))
             }),
             feed_died_at: guard.feed_died_at,
+            restored: guard.restored,
         },
     };
     Ok(Guarded {
@@ -119,6 +121,7 @@ pub fn plan_context(config: &Config, guarded: &Guarded) -> PlanContext {
         live_from: notices.live_from.map(|day| calendar.day_start(day)),
         customers_held: guarded.guard.held_since.is_some(),
         feed_is_dead: guarded.guard.feed_died_at.is_some(),
+        is_restored: guarded.guard.restored.is_some(),
     }
 }
 

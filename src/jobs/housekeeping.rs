@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 
 use super::{Outcome, Shop, When};
 use crate::policy::Instant;
-use crate::store;
+use crate::store::{self, Bodies};
 
 /// Runs of jobs are kept for so long.
 const KEEP_RUNS: TimeDelta = TimeDelta::days(90);
@@ -14,7 +14,9 @@ const KEEP_RUNS: TimeDelta = TimeDelta::days(90);
 const BODIES_A_PAGE: i64 = 1_000;
 
 /// Forgets old runs of jobs, what old messages said and files that were
-/// imported long ago, and tidies the database. Facts, notices and messages stay: they are the proof.
+/// imported long ago, and tidies the database. Facts, notices and messages
+/// stay: they are the proof, and what was recorded of them keeps it from being
+/// told again.
 pub async fn housekeeping(shop: &Shop, when: When) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut tx = shop.store.write().await?;
@@ -23,8 +25,15 @@ pub async fn housekeeping(shop: &Shop, when: When) -> Result<Outcome> {
         store::runs_forget(&mut tx, when.at - KEEP_RUNS).await?,
     );
     tx.commit().await?;
-    if let Some(keep) = shop.config.mail.as_ref().and_then(|mail| mail.keep_days) {
-        outcome.count("bodies_forgotten", bodies(shop, when.at - keep).await?);
+    if let Some(mail) = &shop.config.mail {
+        for (keep, of) in [
+            (mail.keep_days, Bodies::All),
+            (mail.keep_inside_days, Bodies::Inside),
+        ] {
+            if let Some(keep) = keep {
+                outcome.count("bodies_forgotten", bodies(shop, of, when.at - keep).await?);
+            }
+        }
     }
     outcome.count(
         "files_forgotten",
@@ -34,11 +43,11 @@ pub async fn housekeeping(shop: &Shop, when: When) -> Result<Outcome> {
     Ok(outcome)
 }
 
-async fn bodies(shop: &Shop, before: Instant) -> Result<u64> {
+async fn bodies(shop: &Shop, of: Bodies, before: Instant) -> Result<u64> {
     let mut all = 0;
     loop {
         let mut tx = shop.store.write().await?;
-        let erased = store::bodies_forget(&mut tx, before, BODIES_A_PAGE).await?;
+        let erased = store::bodies_forget(&mut tx, of, before, BODIES_A_PAGE).await?;
         tx.commit().await?;
         all += erased;
         if erased == 0 {

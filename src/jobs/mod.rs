@@ -7,6 +7,7 @@
 //! database. Start, rerun and catch-up are one path.
 
 mod alarms;
+mod backup;
 mod book;
 mod bounce;
 mod compose;
@@ -27,6 +28,7 @@ mod page;
 mod postbox;
 mod preview;
 mod report;
+mod restore;
 mod run;
 mod simulate;
 mod slots;
@@ -36,6 +38,7 @@ mod worklists;
 
 pub use alarms::alarms;
 pub use alarms::monitor::tell_alarms;
+pub use backup::backup;
 pub use book::{book, policy_texts};
 pub use bounce::{Taken, bounce, bounce_files};
 pub use copy::copy_to;
@@ -46,12 +49,15 @@ pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
 pub use forget::forget;
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
-pub use outbox::{commands_on, discard, kept_back, message, message_retry, messages, release};
+pub use outbox::{
+    LetGo, commands_on, discard, kept_back, message, message_retry, messages, release,
+};
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
     Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial, UPCOMING_DAYS,
     Verdict, Verified, compliance_report, daily_report, one_report, policy_try, verify,
 };
+pub use restore::restore;
 pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
 pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{GivenUp, Owed, give_up, help_slot, plan_slots, run_slot, slot_latest, slots_owed};

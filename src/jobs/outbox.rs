@@ -29,6 +29,9 @@ pub fn why_held(cause: Cause, clock_reason: &str) -> String {
         Cause::Surge => "more messages at once than mail.surge_limit: `warrantyd mail release` \
              lets it go, `mail discard` gives it up"
             .to_owned(),
+        Cause::Restored => "the database was restored, and this may have been sent before: \
+             `warrantyd mail release` lets it go, `mail discard` gives it up"
+            .to_owned(),
         Cause::Uncertain => "the server's answer never came".to_owned(),
         Cause::Discarded => "discarded by a person".to_owned(),
     }
@@ -79,29 +82,41 @@ pub async fn commands_on(shop: &Shop, id: i64) -> Result<Vec<Given>> {
     Ok(store::commands_on_message(&mut tx, id).await?)
 }
 
-/// Lets go what the surge guard holds: all, or what is about the orders of a
-/// name. Gives the number of notices.
-pub async fn release(shop: &Shop, name: Option<&str>, now: Instant) -> Result<u64> {
-    end_surge(shop, "mail release", name, Fate::waits(None), now).await
+/// What a person let go or gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LetGo {
+    /// How many notices.
+    pub notices: u64,
+    /// Whether customers' mail was held since the database was restored, and is
+    /// no more.
+    pub ends_restore: bool,
 }
 
-/// Gives up what the surge guard holds: it is never told.
-pub async fn discard(shop: &Shop, name: Option<&str>, now: Instant) -> Result<u64> {
+/// Lets go what the surge guard holds, and what is held since the database was
+/// restored: all, or what is about the orders of a name.
+pub async fn release(shop: &Shop, name: Option<&str>, now: Instant) -> Result<LetGo> {
+    end_holding(shop, "mail release", name, Fate::waits(None), now).await
+}
+
+/// Gives it up: it is never told.
+pub async fn discard(shop: &Shop, name: Option<&str>, now: Instant) -> Result<LetGo> {
     let discarded = Fate {
         disposition: Disposition::Failed,
         cause: Some(Cause::Discarded),
     };
-    end_surge(shop, "mail discard", name, discarded, now).await
+    end_holding(shop, "mail discard", name, discarded, now).await
 }
 
-async fn end_surge(
+async fn end_holding(
     shop: &Shop,
     command: &str,
     name: Option<&str>,
     becomes: Fate,
     now: Instant,
-) -> Result<u64> {
+) -> Result<LetGo> {
     let mut tx = shop.store.write().await?;
+    // No run decides meanwhile.
+    let mut guard = store::guard_take(&mut tx).await?;
     let order_ids = match name {
         Some(name) => {
             let named = store::named(&mut tx, name).await?;
@@ -118,9 +133,20 @@ async fn end_surge(
         None => command.to_owned(),
     };
     let change_set = store::change_set_begin(&mut tx, &shop.given(&source), now).await?;
-    let ended = store::surge_end(&mut tx, order_ids.as_deref(), becomes, change_set).await?;
-    if ended > 0 {
+    let order_ids = order_ids.as_deref();
+    if guard.restored.is_some() {
+        let go_out = becomes.disposition.is_waiting();
+        store::restored_messages_end(&mut tx, order_ids, go_out, now).await?;
+    }
+    let let_go = LetGo {
+        notices: store::held_end(&mut tx, order_ids, becomes, change_set).await?,
+        ends_restore: name.is_none() && guard.restored.take().is_some(),
+    };
+    if let_go.ends_restore {
+        store::guard_write(&mut tx, &guard).await?;
+    }
+    if let_go.notices > 0 || let_go.ends_restore {
         tx.commit().await?;
     }
-    Ok(ended)
+    Ok(let_go)
 }

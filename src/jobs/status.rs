@@ -164,6 +164,11 @@ impl Status {
                 format!("since {}: {reason}", local(since)),
             ));
         }
+        if let Some(restored) = self.guard.restored {
+            let (at, backup_at) = (local(restored.at), local(restored.backup_at));
+            let what = format!("at {at} from a backup of {backup_at}: customers' mail is held");
+            lines.push(("restored", format!("{what} until `mail release`")));
+        }
         if let Some(since) = self.guard.feed_died_at {
             let why = "no import was completed for import.max_age";
             lines.push(("delays held", format!("since {}: {why}", local(since))));

@@ -111,19 +111,38 @@ pub async fn customer_orders(tx: &mut Tx<'_>, customer_ref: &str) -> Result<Vec<
     found.values(tx).await
 }
 
+/// The bytes of which messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bodies {
+    /// Of all.
+    All,
+    /// Of those that carry no notices: they can be made again.
+    Inside,
+}
+
 /// Erases the bytes of messages that were composed before a time and are never
 /// sent again as they are, the oldest first; gives of how many.
 pub async fn bodies_forget(
     tx: &mut Tx<'_>,
+    of: Bodies,
     before: Instant,
     at_most: i64,
 ) -> Result<u64, StoreError> {
-    let sql = "DELETE FROM message_bodies WHERE message_id IN ( \
+    let inside = "DELETE FROM message_bodies WHERE message_id IN ( \
+           SELECT m.id FROM messages AS m \
+             {then} message_bodies AS b ON b.message_id = m.id \
+            WHERE m.kind <> 'notices' AND m.composed_at < $1 \
+              AND m.state IN ('sent', 'dropped') ORDER BY m.composed_at LIMIT $2)";
+    let all = "DELETE FROM message_bodies WHERE message_id IN ( \
            SELECT b.message_id FROM message_bodies AS b \
              {then} messages AS m ON m.id = b.message_id \
             WHERE m.composed_at < $1 \
               AND (m.state IN ('sent', 'dropped') \
                    OR m.state = 'failed' AND m.kind = 'notices' AND NOT m.maybe_taken) \
             ORDER BY b.message_id LIMIT $2)";
+    let sql = match of {
+        Bodies::All => all,
+        Bodies::Inside => inside,
+    };
     write(sql).bind(before).bind(at_most).execute(tx).await
 }

@@ -20,9 +20,12 @@ pub async fn messages_hold(tx: &mut Tx<'_>, ids: &[i64], why: &str) -> Result<()
 }
 
 /// The messages that are held, each with its recipient.
-pub async fn messages_held(tx: &mut Tx<'_>) -> Result<Vec<(i64, String)>, StoreError> {
-    let rest = "FROM messages WHERE state = 'held' ORDER BY id";
-    let query = select("messages", ["id", "recipient"], rest);
+pub async fn messages_held(
+    tx: &mut Tx<'_>,
+    customers_too: bool,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let rest = "FROM messages WHERE state = 'held' AND (audience <> 'customer' OR $1) ORDER BY id";
+    let query = select("messages", ["id", "recipient"], rest).bind(customers_too);
     let pair = |mut row: Row| Ok((row.get("id")?, row.get("recipient")?));
     query.rows(tx).await?.into_iter().map(pair).collect()
 }

@@ -48,6 +48,7 @@ mod notices;
 mod pause;
 mod recorded;
 mod report;
+mod restore;
 mod rules;
 mod runs;
 mod surge;
@@ -58,7 +59,9 @@ pub use bounces::*;
 pub use cases::*;
 pub use commands::{Given, commands_on_message, commands_on_order};
 pub use delivery::*;
-pub use engine::{Ahead, Copied, Lock, ReadAhead, Reader, Session, Store, StoreError, Tx, copy};
+pub use engine::{
+    Ahead, Backup, Copied, Lock, Manifest, ReadAhead, Reader, Session, Store, StoreError, Tx, copy,
+};
 pub use forget::*;
 pub use history::*;
 pub use holds::*;
@@ -69,6 +72,7 @@ pub use notices::*;
 pub use pause::*;
 pub use recorded::{plan_write, recorded_load, recorded_notices};
 pub use report::*;
+pub use restore::*;
 pub use rules::*;
 pub use runs::*;
 pub use surge::*;

@@ -356,7 +356,7 @@ pub async fn notices_kept_back(tx: &mut Tx<'_>, at_most: i64) -> Result<Vec<Kept
         "count(*) AS notices",
     ];
     let rest = "FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
-         WHERE n.cause IN ('clock', 'hold', 'feed', 'surge', 'discarded') \
+         WHERE n.cause IN ('clock', 'hold', 'feed', 'surge', 'restored', 'discarded') \
          GROUP BY o.customer_ref, n.disposition, n.cause \
          ORDER BY max(n.id) DESC LIMIT $1";
     let kept = |mut row: Row| {

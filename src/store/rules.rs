@@ -124,6 +124,18 @@ pub struct Guard {
     /// Since when what may be a missing entry is held: no import was completed
     /// for too long.
     pub feed_died_at: Option<Instant>,
+    /// That the database was restored, and nobody has let customers' mail go
+    /// since.
+    pub restored: Option<Restored>,
+}
+
+/// When the database was restored, and from what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// When.
+    pub at: Instant,
+    /// When the backup was taken: of what happened since it knows nothing.
+    pub backup_at: Instant,
 }
 
 /// Reads the guard.
@@ -150,6 +162,8 @@ async fn guard(tx: &mut Tx<'_>, lock: &str) -> Result<Guard, StoreError> {
         "held_since",
         "held_reason",
         "feed_died_at",
+        "restored_at",
+        "backup_at",
     ];
     let rest = format!("FROM enforcement WHERE id = 1 {lock}");
     let mut row = select("enforcement", columns, rest).one(tx).await?;
@@ -159,6 +173,13 @@ async fn guard(tx: &mut Tx<'_>, lock: &str) -> Result<Guard, StoreError> {
         held_since: row.time_if_known("held_since")?,
         held_reason: row.get("held_reason")?,
         feed_died_at: row.time_if_known("feed_died_at")?,
+        restored: match row.time_if_known("restored_at")? {
+            None => None,
+            Some(at) => Some(Restored {
+                at,
+                backup_at: row.time("backup_at")?,
+            }),
+        },
     })
 }
 
@@ -166,13 +187,15 @@ async fn guard(tx: &mut Tx<'_>, lock: &str) -> Result<Guard, StoreError> {
 pub async fn guard_write(tx: &mut Tx<'_>, guard: &Guard) -> Result<(), StoreError> {
     let sql = "UPDATE enforcement \
           SET last_at = $1, doubted_at = $2, held_since = $3, held_reason = $4, \
-              feed_died_at = $5 WHERE id = 1";
+              feed_died_at = $5, restored_at = $6, backup_at = $7 WHERE id = 1";
     write(sql)
         .bind(guard.last_at)
         .bind(guard.doubted_at)
         .bind(guard.held_since)
         .bind(&guard.held_reason)
         .bind(guard.feed_died_at)
+        .bind(guard.restored.map(|restored| restored.at))
+        .bind(guard.restored.map(|restored| restored.backup_at))
         .execute(tx)
         .await?;
     Ok(())

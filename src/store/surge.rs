@@ -74,9 +74,10 @@ pub async fn surge_hold(tx: &mut Tx<'_>, now: Instant) -> Result<u64, StoreError
     write(sql).bind(now).execute(tx).await
 }
 
-/// Writes what becomes of notices that the surge guard holds, of all or of some
-/// orders, and in which change set; it counts them no more. Gives their number.
-pub async fn surge_end(
+/// Writes what becomes of notices that the surge guard holds, or that are held
+/// since the database was restored, of all or of some orders, and in which
+/// change set; the guard counts them no more. Gives their number.
+pub async fn held_end(
     tx: &mut Tx<'_>,
     order_ids: Option<&[i64]>,
     becomes: Fate,
@@ -88,7 +89,7 @@ pub async fn surge_end(
     };
     let sql = format!(
         "UPDATE notices SET disposition = $1, cause = $2, cleared_in = $3 \
-          WHERE cause = 'surge' AND disposition = 'held' {of}"
+          WHERE cause IN ('surge', 'restored') AND disposition = 'held' {of}"
     );
     let ending = write(sql).bind(becomes.disposition.to_string());
     let ending = ending.bind(becomes.cause.map(|cause| cause.to_string()));

@@ -1,6 +1,7 @@
 //! The rooms together, as a user meets them.
 
 mod alarms;
+mod backup;
 mod bad_disk;
 mod bad_input;
 mod bounce;
@@ -21,6 +22,7 @@ mod feed;
 mod forget;
 mod holds;
 mod house;
+mod housekeeping;
 mod import;
 mod letters;
 mod nodes;

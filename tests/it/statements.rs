@@ -90,6 +90,7 @@ async fn each_is_run() {
     alarms(&shop).await;
     came_back(&shop).await;
     moved().await;
+    restored(&shop).await;
     drop((logged, nobody));
     let never: Vec<_> = written().difference(&run(&log)).cloned().collect();
     assert_eq!(never, [""; 0], "never run");
@@ -143,7 +144,7 @@ async fn too_many(shop: &Shop) {
     assert_ne!(jobs::kept_back(&open, 10).await.unwrap(), []);
     let now = at("2025-06-05T08:40:00Z");
     for name in [Some("O-1"), None] {
-        assert_ne!(jobs::release(&open, name, now).await.unwrap(), 0);
+        assert_ne!(jobs::release(&open, name, now).await.unwrap().notices, 0);
     }
     jobs::commands_on(&open, 1).await.unwrap();
     open.store.close().await;
@@ -400,6 +401,28 @@ async fn moved() {
     for name in ["orders", "holds", "opt_outs", "feed"] {
         let table = copied.iter().find(|table| table.table == name);
         assert_eq!(table.map(|table| table.rows), Some(1), "{name}");
+    }
+    open.store.close().await;
+}
+
+/// A backup, and the shop that is made of it.
+async fn restored(shop: &Shop) {
+    let open = shop.open().await;
+    let now = at("2025-06-28T10:00:00Z");
+    let (file, _) = jobs::backup(&open, shop.dir(), now, &mut |_| {})
+        .await
+        .unwrap();
+    open.store.close().await;
+    let copy = Shop::new(FILE_MAIL);
+    let open = copy.open().await;
+    open.store.close().await;
+    let config = (*open.config).clone();
+    let mut nobody = |_| {};
+    let restored = jobs::restore(config.clone(), None, &file, now, &mut nobody);
+    restored.await.unwrap();
+    let open = jobs::Shop::open(config).await.unwrap();
+    for name in [Some("O-2"), None] {
+        jobs::release(&open, name, now).await.unwrap();
     }
     open.store.close().await;
 }

@@ -44,10 +44,12 @@ impl Run<'_> {
         Ok(allowed)
     }
 
-    /// Lets messages go to whose domains something is sent by now.
+    /// Lets messages go to whose domains something is sent by now; after a
+    /// restore those to customers are a person's to let go.
     pub(super) async fn let_go(&self) -> Result<()> {
         let mut tx = self.shop.store.read().await?;
-        let held = store::messages_held(&mut tx).await?;
+        let customers_too = !self.context.is_restored;
+        let held = store::messages_held(&mut tx, customers_too).await?;
         tx.commit().await?;
         let allowed = held.iter().filter(|(_, to)| self.is_allowed(to));
         let ids: Vec<i64> = allowed.map(|(id, _)| *id).collect();

@@ -99,6 +99,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
     run.settle_interrupted().await?;
     run.tell_of_guard(&guard).await?;
     run.tell_of_feed(&guard).await?;
+    run.tell_of_restore(&guard).await?;
     run.let_go().await?;
     run.foretell().await?;
     let newest = run.hold_surge().await?;

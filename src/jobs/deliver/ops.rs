@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::Run;
 use crate::jobs::postbox::{Parcel, letters, post, shop as letterhead};
 use crate::mail::Mailbox;
+use crate::policy::Instant;
 use crate::store::{self, Guard, MessageKind, Tx};
 
 impl Run<'_> {
@@ -47,6 +48,35 @@ impl Run<'_> {
         let subject = "Customers' notices of delays are held: no import comes";
         self.tell_ops(&mut tx, format!("feed died at {since}"), subject, &lines)
             .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Ops are told once that the database was restored, and what is held since.
+    pub(super) async fn tell_of_restore(&self, guard: &Guard) -> Result<()> {
+        let Some(restored) = guard.restored else {
+            return Ok(());
+        };
+        let zone = self.rules.calendar.zone;
+        let shown = |at: Instant| at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z");
+        let (at, backup_at) = (shown(restored.at), shown(restored.backup_at));
+        let lines = [
+            format!(
+                "The database was restored at {at} from a backup of {backup_at}. What was sent \
+                 to customers between these two it does not know."
+            ),
+            "So all that waits for customers, and all that comes due for them, is held. Messages \
+             inside the shop go out, some of them for the second time."
+                .to_owned(),
+            "Import again what was imported since the backup, and record again what was recorded \
+             by hand. Then look at `warrantyd mail list --held`: `warrantyd mail discard --ref \
+             REF` gives up what a customer has got already, `warrantyd mail release` lets go all \
+             the rest and ends this."
+                .to_owned(),
+        ];
+        let mut tx = self.shop.store.write().await?;
+        let subject = "Customers' messages are held: the database was restored";
+        let key = format!("restored at {}", restored.at);
+        self.tell_ops(&mut tx, key, subject, &lines).await?;
         Ok(tx.commit().await?)
     }
 

@@ -68,6 +68,11 @@ from! { Scalar:
     Option<&str>, value => Self::Text(value.map(str::to_owned));
     Option<String>, value => Self::Text(value);
     &Option<String>, value => Self::Text(value.clone());
+    Cell, value => match value {
+        Cell::Null => Self::Int(None),
+        Cell::Int(value) => Self::Int(Some(value)),
+        Cell::Text(value) => Self::Text(Some(value)),
+    };
 }
 
 impl Serialize for Cell {

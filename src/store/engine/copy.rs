@@ -1,21 +1,31 @@
-//! From SQLite to PostgreSQL: every row of every table, read back and compared.
+//! From one database into another: every row of every table, read back and
+//! compared.
 //!
-//! Tables and columns are read from the database itself, in the order in which
+//! Tables and columns are read from the one of SQLite, in the order in which
 //! they were created: what a table refers to was created before it.
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
 use super::cell::{Cell, Kind, Page};
-use super::link::Tx;
+use super::link::{Tx, TxOf};
 use super::statement::{select, write};
-use super::{Db, Store, StoreError};
 
 /// Rows copied at once; of the bytes of messages, fewer.
 const ROWS_A_PAGE: i64 = 2_000;
 const BODIES_A_PAGE: i64 = 50;
 
+/// The table of the bytes of messages.
+const BODIES: &str = "message_bodies";
+
+/// The tables of a database of SQLite, less those of tools.
+pub(super) const TABLES: &str = "FROM sqlite_master WHERE type = 'table' \
+     AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_%' ESCAPE '!' ORDER BY rowid";
+
 /// How many rows of a table were copied and found equal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
     /// The table.
     pub table: String,
@@ -30,58 +40,46 @@ struct Table {
     key: Vec<String>,
 }
 
-/// Copies all of `from`, a database of SQLite, into `to`, an empty one of
-/// PostgreSQL, in one transaction. Each page is read back and compared cell by
-/// cell; `progress` is told of its rows. Refused are other engines and a
-/// target that holds anything.
+/// Copies all that one transaction sees into an empty database, whose
+/// transaction is left to be committed; one of the two is of SQLite. Each page
+/// is read back and compared cell by cell; `progress` is told of its rows.
+/// Refused is a target that holds anything.
 pub async fn copy(
-    from: &Store,
-    to: &Store,
+    source: &mut Tx<'_>,
+    target: &mut Tx<'_>,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Vec<Copied>, StoreError> {
-    let (Db::Sqlite(_), Db::Postgres(_)) = (&from.db, &to.db) else {
-        return Err(StoreError::Copy(
-            "expected a database of SQLite to copy from, and one of PostgreSQL to copy to"
-                .to_owned(),
-        ));
+    let tables = match source.of {
+        TxOf::Sqlite(_) => tables(source).await?,
+        TxOf::Postgres(_) => tables(target).await?,
     };
-    let mut source = from.read().await?;
-    let mut target = to.write().await?;
-    let tables = tables(&mut source).await?;
-    refuse_filled(&tables, &mut target).await?;
+    refuse_filled(&tables, target).await?;
     // The row that the schema begins with: the source has its own.
-    write("DELETE FROM enforcement")
-        .execute(&mut target)
-        .await?;
+    write("DELETE FROM enforcement").execute(target).await?;
     let mut copied = Vec::with_capacity(tables.len());
     for table in tables {
-        let rows = copy_table(&table, &mut source, &mut target, progress).await?;
+        let rows = copy_table(&table, source, target, progress).await?;
         copied.push(Copied {
             table: table.name,
             rows,
         });
     }
-    target.commit().await?;
-    to.tidy().await?;
     Ok(copied)
 }
 
-async fn tables(source: &mut Tx<'_>) -> Result<Vec<Table>, StoreError> {
-    let rest = "FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' \
-                AND name NOT LIKE '!_%' ESCAPE '!' ORDER BY rowid";
-    let names: Vec<String> = select("sqlite_master", ["name"], rest)
-        .values(source)
-        .await?;
+async fn tables(of: &mut Tx<'_>) -> Result<Vec<Table>, StoreError> {
+    let names: Vec<String> = select("sqlite_master", ["name"], TABLES).values(of).await?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
         let rest = format!("FROM pragma_table_info('{name}') ORDER BY cid");
         let (mut columns, mut key) = (Vec::new(), Vec::new());
         for mut row in select("columns", ["name", "type", "pk"], rest)
-            .rows(source)
+            .rows(of)
             .await?
         {
             let column: String = row.get("name")?;
             let kind = match row.get::<String>("type")?.as_str() {
+                "TEXT" if name == BODIES => Kind::LongText,
                 "TEXT" => Kind::Text,
                 "BOOLEAN" => Kind::Flag,
                 _ => Kind::Int,
@@ -90,6 +88,10 @@ async fn tables(source: &mut Tx<'_>) -> Result<Vec<Table>, StoreError> {
                 key.push(column.clone());
             }
             columns.push((Cow::Owned(column), kind));
+        }
+        if key.is_empty() {
+            let why = format!("table {name} has no primary key: its rows cannot be told apart");
+            return Err(StoreError::Copy(why));
         }
         tables.push(Table { name, columns, key });
     }
@@ -120,9 +122,9 @@ async fn copy_table(
     target: &mut Tx<'_>,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<u64, StoreError> {
-    let Table { name, columns, .. } = table;
+    let Table { name, columns, key } = table;
     let at_most = match name.as_str() {
-        "message_bodies" => BODIES_A_PAGE,
+        BODIES => BODIES_A_PAGE,
         _ => ROWS_A_PAGE,
     };
     let listed: Vec<String> = columns
@@ -132,23 +134,34 @@ async fn copy_table(
     let names = listed.join(", ");
     let insert =
         format!("INSERT INTO {name} ({names}) SELECT {names} FROM {{page}} AS page ORDER BY place");
-    let (mut rows, mut after) = (0, i64::MIN);
+    let key_names: Vec<String> = key.iter().map(|column| format!("\"{column}\"")).collect();
+    let key_names = key_names.join(", ");
+    let places: Vec<String> = (2..key.len() + 2).map(|at| format!("${at}")).collect();
+    let places = places.join(", ");
+    let is_key = |column: &str| key.iter().any(|name| name == column);
+    let (mut rows, mut after) = (0, Vec::new());
     loop {
-        let read = std::iter::once("rowid".to_owned());
-        let read = read.chain(listed.iter().cloned());
-        let rest = format!("FROM {name} WHERE rowid > $1 ORDER BY rowid LIMIT $2");
-        let query = select("source", read, rest).bind(after).bind(at_most);
+        let behind = match after.is_empty() {
+            true => String::new(),
+            false => format!("WHERE ({key_names}) > ({places})"),
+        };
+        let rest = format!("FROM {name} {behind} ORDER BY {key_names} LIMIT $1");
+        let query = select("source", listed.iter().cloned(), rest).bind(at_most);
+        let query = after.drain(..).fold(query, |query, cell| query.bind(cell));
         let mut page = Page {
             columns: columns.clone(),
             cells: Vec::new(),
         };
-        for mut row in query.rows(source).await? {
-            after = row.get("rowid")?;
-            page.push_row(row.into_cells().into_iter().skip(1));
+        for row in query.rows(source).await? {
+            page.push_row(row.into_cells());
         }
         if page.is_empty() {
             break;
         }
+        let last = &page.cells[page.cells.len() - columns.len()..];
+        let last = columns.iter().zip(last);
+        let last = last.filter(|((column, _), _)| is_key(column));
+        after = last.map(|(_, cell)| cell.clone()).collect();
         write(insert.clone())
             .page(page.clone())
             .execute(target)
@@ -165,7 +178,8 @@ async fn copy_table(
     if found != Some(i64::try_from(rows).unwrap_or(i64::MAX)) {
         return Err(differs(name));
     }
-    if columns.iter().any(|(column, _)| column == "id") {
+    let has_numbers = columns.iter().any(|(column, _)| column == "id");
+    if has_numbers && matches!(target.of, TxOf::Postgres(_)) {
         number_on(name, target).await?;
     }
     Ok(rows)

@@ -6,6 +6,7 @@
 //! errors mean what: [`sqlite`] and [`postgres`].
 
 mod ahead;
+mod backup;
 mod cell;
 mod copy;
 mod error;
@@ -23,6 +24,7 @@ use std::path::Path;
 use sqlx::postgres::{PgConnection, PgPool};
 
 pub use ahead::{Ahead, ReadAhead, Reader};
+pub use backup::{Backup, Manifest};
 pub(super) use cell::{Cell, Kind, Page};
 pub use copy::{Copied, copy};
 pub use error::StoreError;

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions, Connection as _, Row as _, Sqlite, TypeInfo, ValueRef
 use super::cell::{Cell, Kind, Page, Scalar};
 use super::row::{Row, Rows, Value};
 use super::statement::{Statement, expanded};
-use super::{StoreError, json, migrations};
+use super::{StoreError, backup, json, migrations};
 
 /// How long a statement waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,6 +60,7 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         // would begin none on that connection any more.
         .before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
     let writer = pool.connect_with(writable).await.map_err(opened)?;
+    backup::refuse(path, &writer).await?;
     let lock = lock_file(path, "migrate")?;
     lock.lock().map_err(|cause| lock_error(path, cause))?;
     let migrator = migrations::migrator(&migrations::Words {

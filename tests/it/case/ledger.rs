@@ -38,6 +38,7 @@ impl<'s> Ledger<'s> {
             live_from: self.live_from,
             customers_held: self.customers_held,
             feed_is_dead: self.feed_is_dead,
+            is_restored: false,
         }
     }
 

@@ -337,6 +337,7 @@ proptest! {
                 live_from: None,
                 customers_held: false,
                 feed_is_dead: false,
+                is_restored: false,
             };
             let Plan { deadlines, .. } = plan(&evaluation, &Recorded::default(), &context);
             let (rules, placed_at) = (&shop.rules, case.order.placed_at);
