@@ -45,8 +45,9 @@ pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
 pub use outbox::{commands_on, discard, kept_back, message, message_retry, messages, release};
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
-    Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial, UPCOMING_DAYS,
-    Verdict, Verified, compliance_report, daily_report, one_report, policy_try, verify,
+    AsOf, Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial,
+    UPCOMING_DAYS, Verdict, Verified, compliance_report, daily_report, one_report, policy_try,
+    verify,
 };
 pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
 pub use simulate::{Coming, Simulated, simulate};

@@ -49,6 +49,7 @@ mod recorded;
 mod report;
 mod rules;
 mod runs;
+mod serials;
 mod surge;
 
 pub use agenda::*;
@@ -65,8 +66,9 @@ pub use limits::*;
 pub use messages::*;
 pub use notices::*;
 pub use pause::*;
-pub use recorded::{plan_write, recorded_load, recorded_notices};
+pub use recorded::{notices_recorded_by, plan_write, recorded_load, recorded_notices};
 pub use report::*;
 pub use rules::*;
 pub use runs::*;
+pub use serials::*;
 pub use surge::*;
