@@ -71,7 +71,7 @@ impl SetKind {
     /// The report in whose columns a file is; `None`: a page.
     pub fn report_of(&self, file: &str) -> Option<ReportName> {
         match (self, file.strip_suffix(".csv")?) {
-            (Self::Period(_), "missed" | "promises") => Some(ReportName::Deadlines),
+            (Self::Period(_), "missed") => Some(ReportName::Deadlines),
             (_, name) => name.parse().ok(),
         }
     }
