@@ -27,7 +27,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Check a published day: its files, the days before it, and the database
+    /// Check a published day, week or month: its files, the days before it, and the database
     Verify(VerifyArgs),
 }
 
@@ -119,7 +119,7 @@ fn refuse_what_means_nothing(args: &OneArgs) -> Result<(), Refused> {
     Err(Refused(format!("{why}, not for {}", args.name)))
 }
 
-/// Writes a report, or checks a published day.
+/// Writes a report, or checks a published set.
 pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     match (args.verify, args.one) {
         (Some(Command::Verify(args)), _) => verify::run(args, &shop).await,

@@ -54,8 +54,9 @@ pub use outbox::{
 };
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
-    Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial, UPCOMING_DAYS,
-    Verdict, Verified, compliance_report, daily_report, one_report, policy_try, verify,
+    AsOf, Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial,
+    UPCOMING_DAYS, Verdict, Verified, compliance_report, daily_report, one_report, policy_try,
+    verify,
 };
 pub use restore::restore;
 pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};

@@ -115,9 +115,7 @@ impl<'a> Cell<'a> {
 
     /// A field that stands in CSV, as text without its guard.
     pub(super) fn unguarded(field: &'a str) -> Self {
-        let bare = field.strip_prefix('\'');
-        let bare = bare.filter(|bare| looks_like_formula(bare));
-        Self::text(Some(bare.unwrap_or(field)))
+        Self::text(Some(unguarded(field)))
     }
 
     /// Appends bytes that compare as the reports are sorted: texts bytewise,
@@ -149,6 +147,13 @@ fn text_key(text: &str, key: &mut Vec<u8>) {
         }
     }
     key.extend([0, 0]);
+}
+
+/// A field of CSV without its guard.
+pub fn unguarded(field: &str) -> &str {
+    let bare = field.strip_prefix('\'');
+    let bare = bare.filter(|bare| looks_like_formula(bare));
+    bare.unwrap_or(field)
 }
 
 /// Whether a spreadsheet could take a text for a formula (OWASP, CSV

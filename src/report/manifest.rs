@@ -18,11 +18,18 @@ use crate::policy::{Instant, Policy, sha256_hex};
 /// complete.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
+/// The version of this program.
+pub const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// What a set of reports was made from and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The time at which the cases were evaluated, RFC 3339.
     pub as_of: String,
+    /// The week or month that the set is of, by its name; absent: it is a
+    /// day's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub period: Option<String>,
     /// The program's version.
     pub program_version: String,
     /// When the last change of a fact was recorded that counts, RFC 3339 in
@@ -94,6 +101,8 @@ pub struct History {
     pub known_at: Option<Instant>,
     /// The day before.
     pub previous: Option<Previous>,
+    /// The week or month that it is of.
+    pub period: Option<String>,
 }
 
 /// A version of a policy.
@@ -128,7 +137,8 @@ impl Manifest {
         let versions = scope.rules.policies.versions();
         Self {
             as_of: Cell::Time(scope.at).plain(zone),
-            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            period: history.period,
+            program_version: PROGRAM_VERSION.to_owned(),
             known_at: history.known_at,
             time_zone: zone,
             weekend: calendar.weekend().to_vec(),

@@ -28,12 +28,15 @@ mod tests;
 mod time;
 mod writer;
 
+pub use cell::unguarded;
 pub use compare::{RowDifference, RowDifferences, compare, read_rows};
 pub use daily::{Daily, DailySet};
 pub use file::{AtomicFile, file_sha256};
-pub use manifest::{FileEntry, History, MANIFEST_NAME, Manifest, PolicyEntry, Previous};
+pub use manifest::{
+    FileEntry, History, MANIFEST_NAME, Manifest, PROGRAM_VERSION, PolicyEntry, Previous,
+};
 pub use name::{ReportName, Source};
-pub use period::{Kept, Period, PeriodSet, Span};
+pub use period::{COUNTED, Kept, Period, PeriodSet, Span};
 pub use rows::{NoticeRow, OrderDeadlines};
 pub use summary::{DueDay, Figures, OnTime, Owed, RECENT_DAYS, RunningPromise, Summary, Trend};
 pub use table::{By, Finished, Report, Scope};

@@ -9,13 +9,14 @@ use rust_decimal::Decimal;
 use strum::{Display, IntoStaticStr};
 
 use super::ReportName;
+use super::cell::Cell;
 use super::compliance::Compliance;
 use super::file::{DescribedFile, create_directory};
 use super::manifest::{History, Manifest, publish};
 use super::rows::OrderDeadlines;
-use super::table::{By, Scope};
+use super::table::Scope;
 use super::writer::{Dialect, Format, RowWriter};
-use crate::case::State;
+use crate::case::{Deadline, State};
 use crate::policy::{Window, WindowKind};
 
 /// How the promises of the period were kept, in the columns of `compliance`.
@@ -24,6 +25,12 @@ const COMPLIANCE_NAME: &str = "compliance.csv";
 /// The promises of the period that were not kept in time, in the columns of
 /// `deadlines`.
 const MISSED_NAME: &str = "missed.csv";
+
+/// What tells a promise apart, in the columns of `deadlines`.
+const NAMED: [&str; 4] = ["order_ref", "subject", "ref", "window"];
+
+/// What `compliance` counts of a promise, in the columns of `deadlines`.
+pub const COUNTED: [&str; 3] = ["state", "gross_days", "net_days"];
 
 /// How long a period is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, IntoStaticStr)]
@@ -38,6 +45,8 @@ pub enum Period {
 /// A certain week or month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
+    /// Which of the two it is.
+    pub period: Period,
     /// `2026-W07` (ISO 8601) or `2026-01`.
     pub name: String,
     /// Its first local date.
@@ -59,7 +68,28 @@ impl Period {
             Self::Month => (to.with_day(1)?, to.format("%Y-%m")),
         };
         let name = name.to_string();
-        Some(Span { name, from, to })
+        Some(Span {
+            period: self,
+            name,
+            from,
+            to,
+        })
+    }
+}
+
+impl Span {
+    /// The week or month of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let day = |text: String, form| NaiveDate::parse_from_str(&text, form).ok();
+        let (period, from) = match name.contains('W') {
+            true => (Period::Week, day(format!("{name}-1"), "%G-W%V-%u")?),
+            false => (Period::Month, day(format!("{name}-01"), "%Y-%m-%d")?),
+        };
+        let days = if period == Period::Week { 7 } else { 31 };
+        // A day within the next one.
+        let after = from.checked_add_days(Days::new(days))?;
+        let span = period.before(after)?;
+        (span.name == name).then_some(span)
     }
 }
 
@@ -80,10 +110,13 @@ pub struct Kept {
 pub struct PeriodSet<'r> {
     directory: PathBuf,
     scope: Scope<'r>,
-    scope_before: Scope<'r>,
+    span: Span,
+    /// `None`: there is none before.
+    scope_before: Option<Scope<'r>>,
     dialect: Dialect,
     compliance: RowWriter<DescribedFile>,
     missed: RowWriter<DescribedFile>,
+    promises: Option<RowWriter<DescribedFile>>,
     now: Compliance,
     before: Compliance,
 }
@@ -96,16 +129,10 @@ impl<'r> PeriodSet<'r> {
         directory: &Path,
         scope: Scope<'r>,
         dialect: Dialect,
-        span: &Span,
-        before: &Span,
+        span: Span,
     ) -> io::Result<Self> {
         create_directory(directory)?;
-        let within = |span: &Span| Scope {
-            from: Some(span.from),
-            to: Some(span.to),
-            by: By::Due,
-            ..scope
-        };
+        let before = span.period.before(span.from);
         let rows = |file: &str, columns: ReportName| {
             let file = DescribedFile::create(&directory.join(file))?;
             RowWriter::new(columns, Format::Csv(dialect), &scope, file)
@@ -114,12 +141,25 @@ impl<'r> PeriodSet<'r> {
             directory: directory.to_owned(),
             compliance: rows(COMPLIANCE_NAME, ReportName::Compliance)?,
             missed: rows(MISSED_NAME, ReportName::Deadlines)?,
+            promises: None,
             dialect,
-            scope: within(span),
-            scope_before: within(before),
+            scope: scope.due_within(&span),
+            scope_before: before.map(|before| scope.due_within(&before)),
+            span,
             now: Compliance::default(),
             before: Compliance::default(),
         })
+    }
+
+    /// Writes the promises of the period one by one, too, in the columns of
+    /// `deadlines`, with nothing in those that `compliance` does not count. That
+    /// file is no part of the set.
+    pub fn with_promises(mut self, file: &Path) -> io::Result<Self> {
+        let file = DescribedFile::create(file)?;
+        let format = Format::Csv(self.dialect);
+        let rows = RowWriter::new(ReportName::Deadlines, format, &self.scope, file)?;
+        self.promises = Some(rows);
+        Ok(self)
     }
 
     /// Takes the deadlines of an order. They come in the order of their
@@ -129,21 +169,28 @@ impl<'r> PeriodSet<'r> {
         for deadline in order.iter() {
             if self.scope.is_in_period(deadline) {
                 self.now.add(deadline, calendar);
-            } else if self.scope_before.is_in_period(deadline) {
+            } else if self
+                .scope_before
+                .is_some_and(|scope| scope.is_in_period(deadline))
+            {
                 self.before.add(deadline, calendar);
             }
         }
-        let mut missed = order.rows(calendar, |found| {
-            found.window.kind() == WindowKind::Obligation
-                && matches!(found.state, State::Missed | State::Overdue)
-                && self.scope.is_in_period(found)
-        });
+        let is_promise = |found: &Deadline| {
+            found.window.kind() == WindowKind::Obligation && self.scope.is_in_period(found)
+        };
+        if let Some(promises) = &mut self.promises {
+            let mut rows = order.rows(calendar, is_promise);
+            rows.try_for_each(|row| promises.write(&counted(row)))?;
+        }
+        let mut missed = order.rows(calendar, |found| is_promise(found) && is_missed(found));
         missed.try_for_each(|row| self.missed.write(&row))
     }
 
     /// Puts the set in its place, as a daily set is; gives how the promises
     /// were kept, window by window.
-    pub fn finish(mut self, history: History) -> io::Result<(Vec<Kept>, Manifest)> {
+    pub fn finish(mut self, mut history: History) -> io::Result<(Vec<Kept>, Manifest)> {
+        history.period = Some(self.span.name);
         let kept = self.now.kept().zip(self.before.kept());
         let kept = kept.map(|((window, now), (_, before))| Kept {
             window,
@@ -156,6 +203,9 @@ impl<'r> PeriodSet<'r> {
         }
         let (compliance, promises) = self.compliance.finish()?;
         let (missed, rows) = self.missed.finish()?;
+        if let Some(promises) = self.promises {
+            promises.finish()?.0.commit()?;
+        }
         let files = [
             (COMPLIANCE_NAME.to_owned(), Some(promises), compliance),
             (MISSED_NAME.to_owned(), Some(rows), missed),
@@ -163,6 +213,20 @@ impl<'r> PeriodSet<'r> {
         let manifest = publish(&self.directory, &self.scope, self.dialect, history, files)?;
         Ok((kept, manifest))
     }
+}
+
+/// A row of `deadlines` with what `compliance` counts of it.
+fn counted<const N: usize>(mut row: [Cell<'_>; N]) -> [Cell<'_>; N] {
+    for (cell, column) in row.iter_mut().zip(ReportName::Deadlines.columns()) {
+        if !NAMED.contains(column) && !COUNTED.contains(column) {
+            *cell = Cell::Empty;
+        }
+    }
+    row
+}
+
+fn is_missed(deadline: &Deadline) -> bool {
+    matches!(deadline.state, State::Missed | State::Overdue)
 }
 
 #[cfg(test)]
@@ -188,8 +252,25 @@ mod tests {
             let span = period.before(today.parse().unwrap()).unwrap();
             let found = format!("{} {} {}", span.name, span.from, span.to);
             assert_eq!(found, expected, "{period} before {today}");
+            assert_eq!(Span::parse(&span.name).as_ref(), Some(&span));
             let before = period.before(span.from).unwrap();
             assert_eq!(before.to.succ_opt(), Some(span.from));
+        }
+    }
+
+    #[test]
+    fn what_names_no_period() {
+        for name in [
+            "",
+            "2026",
+            "2026-13",
+            "2026-W54",
+            "2025-W53",
+            "2026-1",
+            "2026-01-02",
+            "W",
+        ] {
+            assert_eq!(Span::parse(name), None, "{name}");
         }
     }
 }

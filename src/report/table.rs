@@ -9,6 +9,7 @@ use strum::{Display, EnumString, VariantArray};
 use super::ReportName;
 use super::cell::Cell;
 use super::compliance::Compliance;
+use super::period::Span;
 use super::rows::{self, NoticeRow, OrderDeadlines};
 use super::sorted::Sorted;
 use super::summary::Excerpt;
@@ -45,6 +46,16 @@ pub struct Scope<'r> {
 }
 
 impl Scope<'_> {
+    /// The same of the promises that fell due in a week or a month.
+    pub fn due_within(self, span: &Span) -> Self {
+        Self {
+            from: Some(span.from),
+            to: Some(span.to),
+            by: By::Due,
+            ..self
+        }
+    }
+
     /// Whether a promise is due soon: its due day is at most so many local
     /// days after today.
     fn is_upcoming(&self, deadline: &Deadline) -> bool {

@@ -407,27 +407,3 @@ pub async fn customers_load<'r>(
     let rows = query.page(page).rows(tx).await?;
     rows.into_iter().map(customer).collect()
 }
-
-/// Units with the serial of another: `(unit, the first with that serial)`,
-/// of the orders placed by a time, and of the units recorded by `known_at`, with
-/// the serials that they have now.
-pub async fn duplicate_serials(
-    tx: &mut Tx<'_>,
-    placed_by: Instant,
-    known_at: Option<Instant>,
-) -> Result<Vec<(String, String)>, StoreError> {
-    let rest = "FROM ( \
-           SELECT u.unit_ref, first_value(u.unit_ref) OVER same AS first_ref, \
-                  row_number() OVER same AS place \
-             FROM units AS u JOIN orders AS o ON o.id = u.order_id \
-            WHERE u.serial_key IS NOT NULL AND o.placed_at <= $1 \
-              AND u.withdrawn IS NOT TRUE AND o.withdrawn IS NOT TRUE \
-              AND ($2 IS NULL OR EXISTS (SELECT 1 FROM change_sets AS s \
-                    WHERE s.id = u.created_in AND s.recorded_at <= $2)) \
-           WINDOW same AS (PARTITION BY u.serial_key ORDER BY o.placed_at, u.unit_ref) \
-         ) AS numbered WHERE place > 1 ORDER BY unit_ref";
-    let query = select("units", ["unit_ref", "first_ref"], rest);
-    let query = query.bind(placed_by).bind(known_at);
-    let pair = |mut row: Row| Ok((row.get("unit_ref")?, row.get("first_ref")?));
-    query.rows(tx).await?.into_iter().map(pair).collect()
-}

@@ -1,7 +1,7 @@
 //! What changes are recorded in: when, and by what.
 
 use super::StoreError;
-use super::engine::{Row, Tx, select, write};
+use super::engine::{Page, Row, Statement, Tx, select, write};
 use super::known::Cut;
 use crate::case::Entity;
 use crate::policy::Instant;
@@ -29,20 +29,28 @@ pub async fn change_set_latest(tx: &mut Tx<'_>) -> Result<Option<Instant>, Store
 /// The rows of an order's case: its units, their claims and waits, and the
 /// units that they replace, with their orders.
 const CASE: &str = "WITH RECURSIVE chain (unit_id, order_id) AS ( \
-       SELECT id, order_id FROM units WHERE order_id = $1 \
+       SELECT id, order_id FROM units WHERE order_id = $2 \
        UNION SELECT p.id, p.order_id FROM chain AS c JOIN units AS u ON u.id = c.unit_id \
          JOIN units AS p ON p.id = u.replaces_unit_id), \
      own (id, claim_ref, created_in) AS ( \
        SELECT c.id, c.claim_ref, c.created_in FROM units AS u \
-         JOIN claims AS c ON c.unit_id = u.id WHERE u.order_id = $1), \
+         JOIN claims AS c ON c.unit_id = u.id WHERE u.order_id = $2), \
      facts (kind, entity, id, ref, created_in) AS ( \
        SELECT 0, 'orders', id, order_ref, created_in FROM orders \
-        WHERE id = $1 OR id IN (SELECT order_id FROM chain) \
+        WHERE id = $2 OR id IN (SELECT order_id FROM chain) \
        UNION ALL SELECT 1, 'units', id, unit_ref, created_in FROM units \
         WHERE id IN (SELECT unit_id FROM chain) \
        UNION ALL SELECT 2, 'claims', id, claim_ref, created_in FROM own \
        UNION ALL SELECT 3, 'waits', w.id, own.claim_ref, w.created_in FROM own \
          JOIN waits AS w ON w.claim_id = own.id)";
+
+/// Units and their orders.
+const UNITS: &str = "WITH facts (kind, entity, id, ref, created_in) AS ( \
+       SELECT 1, 'units', u.id, u.unit_ref, u.created_in \
+         FROM {page} AS page {then} units AS u ON u.id = page.unit_id \
+       UNION SELECT 0, 'orders', o.id, o.order_ref, o.created_in \
+         FROM {page} AS page {then} units AS u ON u.id = page.unit_id \
+         {then} orders AS o ON o.id = u.order_id)";
 
 /// What was recorded of an order's case after a time, in the order of its
 /// recording.
@@ -51,6 +59,23 @@ pub async fn changes_after(
     order_id: i64,
     known_at: Instant,
 ) -> Result<Vec<FactChange>, StoreError> {
+    let query = changes(CASE, known_at).bind(order_id);
+    query.rows(tx).await?.into_iter().map(change).collect()
+}
+
+/// What was recorded of units and their orders after a time, in the order of
+/// its recording.
+pub async fn unit_changes_after(
+    tx: &mut Tx<'_>,
+    unit_ids: &[i64],
+    known_at: Instant,
+) -> Result<Vec<FactChange>, StoreError> {
+    let query = changes(UNITS, known_at).page(Page::of_ints("unit_id", unit_ids));
+    query.rows(tx).await?.into_iter().map(change).collect()
+}
+
+/// The changes of `facts` after a time.
+fn changes(facts: &'static str, known_at: Instant) -> Statement {
     let columns = [
         "recorded_at",
         "change_set",
@@ -67,30 +92,31 @@ pub async fn changes_after(
          SELECT s.recorded_at, s.id AS change_set, CAST(4 AS BIGINT) AS kind, f.id AS row_id, \
                 s.source, t.entity, t.ref, f.field, f.old, f.\"new\" \
            FROM facts AS t JOIN fact_changes AS f ON f.entity = t.entity AND f.row_id = t.id \
-           JOIN change_sets AS s ON s.id = f.change_set WHERE s.recorded_at > $2 \
+           JOIN change_sets AS s ON s.id = f.change_set WHERE s.recorded_at > $1 \
          UNION ALL SELECT s.recorded_at, s.id, CAST(t.kind AS BIGINT), t.id, \
                 s.source, t.entity, t.ref, '', NULL, NULL \
-           FROM facts AS t JOIN change_sets AS s ON s.id = t.created_in WHERE s.recorded_at > $2 \
+           FROM facts AS t JOIN change_sets AS s ON s.id = t.created_in WHERE s.recorded_at > $1 \
        ) AS found ORDER BY recorded_at, change_set, kind, row_id";
-    let change = |mut row: Row| {
-        Ok(FactChange {
-            place: Cut {
-                recorded_at: row.time("recorded_at")?,
-                change_set: row.get("change_set")?,
-                kind: row.get("kind")?,
-                row: row.get("row_id")?,
-            },
-            source: row.get("source")?,
-            entity: row.parse("entity", "orders, units, claims or waits")?,
-            name: row.get("ref")?,
-            field: row.get("field")?,
-            old: row.get("old")?,
-            new: row.get("new")?,
-        })
-    };
-    let query = select("fact_changes", columns, rest).with(CASE);
-    let rows = query.bind(order_id).bind(known_at).rows(tx).await?;
-    rows.into_iter().map(change).collect()
+    select("fact_changes", columns, rest)
+        .with(facts)
+        .bind(known_at)
+}
+
+fn change(mut row: Row) -> Result<FactChange, StoreError> {
+    Ok(FactChange {
+        place: Cut {
+            recorded_at: row.time("recorded_at")?,
+            change_set: row.get("change_set")?,
+            kind: row.get("kind")?,
+            row: row.get("row_id")?,
+        },
+        source: row.get("source")?,
+        entity: row.parse("entity", "orders, units, claims or waits")?,
+        name: row.get("ref")?,
+        field: row.get("field")?,
+        old: row.get("old")?,
+        new: row.get("new")?,
+    })
 }
 
 /// A change of a fact.

@@ -13,7 +13,7 @@ const DEEPEST: usize = 1_000;
 
 /// A place in the history: what was recorded up to it is known. Of what one set
 /// of changes recorded, rows were entered before fields were changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cut {
     /// When its set of changes was recorded.
     pub recorded_at: Instant,
@@ -38,7 +38,7 @@ impl Cut {
     }
 
     /// A statement with the place as its first four values.
-    fn bound(self, query: Statement) -> Statement {
+    pub(super) fn bound(self, query: Statement) -> Statement {
         let query = query.bind(self.recorded_at).bind(self.change_set);
         query.bind(self.kind).bind(self.row)
     }
@@ -188,34 +188,45 @@ pub(super) async fn roots_known(
             break;
         }
         let ids: Vec<i64> = steps.iter().map(|(_, replaced)| *replaced).collect();
-        let replaced = units_known(tx, &ids, known).await?;
+        let replaced = units_known(tx, &ids, known).await?.into_iter();
+        let replaced: HashMap<i64, KnownUnit> = replaced.map(|found| (found.id, found)).collect();
         let mut next = Vec::new();
         for (asked, at) in steps {
-            let Some((root, further)) = replaced.get(&at) else {
+            let Some(found) = replaced.get(&at) else {
                 continue;
             };
-            roots.insert(asked, root.clone());
-            next.extend(further.map(|further| (asked, further)));
+            roots.insert(asked, root(found));
+            next.extend(found.replaces.map(|further| (asked, further)));
         }
         steps = next;
     }
     Ok(roots)
 }
 
-/// Units as they may be the first of a chain, and what each replaces in turn.
-async fn units_known(
+/// A unit as it was known at a time, without its claims.
+pub(super) struct KnownUnit {
+    pub id: i64,
+    /// The unit that it replaces.
+    pub replaces: Option<i64>,
+    pub unit: Unit,
+    pub order: Order,
+}
+
+/// Units as they were known at a time, without those that were withdrawn then,
+/// or whose order was.
+pub(super) async fn units_known(
     tx: &mut Tx<'_>,
     ids: &[i64],
     known: Cut,
-) -> Result<HashMap<i64, (WarrantyRoot, Option<i64>)>, StoreError> {
+) -> Result<Vec<KnownUnit>, StoreError> {
     let rest = "FROM units AS u WHERE u.id IN (SELECT unit_id FROM {page} AS page)";
     let query = select("units", UNIT, rest).page(Page::of_ints("unit_id", ids));
     let rows = query.rows(tx).await?;
     let mut found = Vec::new();
     for mut row in rows_known(tx, Entity::Units, rows, known).await? {
         let order_id: i64 = row.get("order_id")?;
-        let further: Option<i64> = row.get("replaces_unit_id")?;
-        found.push((row.id(), order_id, further, unit(&mut row)?));
+        let replaces: Option<i64> = row.get("replaces_unit_id")?;
+        found.push((row.id(), order_id, replaces, unit(&mut row)?));
     }
     let mut order_ids: Vec<i64> = found.iter().map(|(_, order_id, ..)| *order_id).collect();
     order_ids.sort_unstable();
@@ -226,21 +237,27 @@ async fn units_known(
     for mut row in rows_known(tx, Entity::Orders, rows, known).await? {
         orders.insert(row.id(), order(&mut row)?);
     }
-    let of = |(id, order_id, further, unit): (i64, i64, Option<i64>, Unit)| {
+    let of = |(id, order_id, replaces, unit): (i64, i64, Option<i64>, Unit)| {
         let order = orders.get(&order_id).filter(|order| !order.withdrawn)?;
-        Some((id, (root(order, unit), further)))
+        Some(KnownUnit {
+            id,
+            replaces,
+            unit,
+            order: order.clone(),
+        })
     };
     Ok(found.into_iter().filter_map(of).collect())
 }
 
-fn root(order: &Order, unit: Unit) -> WarrantyRoot {
+fn root(found: &KnownUnit) -> WarrantyRoot {
+    let KnownUnit { unit, order, .. } = found;
     WarrantyRoot {
-        unit_ref: unit.unit_ref,
+        unit_ref: unit.unit_ref.clone(),
         placed_at: order.placed_at,
         delivered_at: order.delivered_at,
         received_at: unit.received_at,
         company_confirmed_at: unit.company_confirmed_at,
         customer_confirmed_at: unit.customer_confirmed_at,
-        policy: unit.policy,
+        policy: unit.policy.clone(),
     }
 }

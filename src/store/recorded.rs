@@ -79,6 +79,17 @@ pub async fn recorded_notices(
     Ok(recorded)
 }
 
+/// The numbers of the notices of an order's case that were recorded by a time.
+pub async fn notices_recorded_by(
+    tx: &mut Tx<'_>,
+    order_id: i64,
+    recorded_by: Instant,
+) -> Result<Vec<i64>, StoreError> {
+    let rest = "FROM notices WHERE order_id = $1 AND recorded_at <= $2";
+    let query = select("notices", ["id"], rest).bind(order_id);
+    query.bind(recorded_by).values(tx).await
+}
+
 pub(super) fn recorded_notice(row: &mut Row) -> Result<RecordedNotice, StoreError> {
     Ok(RecordedNotice {
         id: row.id(),

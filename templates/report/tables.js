@@ -10,6 +10,8 @@ const compare = (head, column) => {
 
 const makeSortable = (table) => {
   const body = table.tBodies[0];
+  // Rows that tie stand as they do in the file, whichever way it is sorted.
+  const inFile = Array.from(body.rows);
   const heads = Array.from(table.tHead.rows[0].cells);
   heads.forEach((head, column) => {
     const button = document.createElement("button");
@@ -20,8 +22,8 @@ const makeSortable = (table) => {
       const isUp = head.getAttribute("aria-sort") !== "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", isUp ? "ascending" : "descending");
-      const rows = Array.from(body.rows).sort(compare(head, column));
-      body.append(...(isUp ? rows : rows.reverse()));
+      const order = compare(head, column);
+      body.append(...[...inFile].sort(isUp ? order : (one, other) => order(other, one)));
     });
   });
 };

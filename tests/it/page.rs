@@ -138,6 +138,18 @@ fn the_page_opens_from_disk_and_its_tables_can_be_sorted_and_filtered() {
         ),
         "23,ascending,152,descending"
     );
+    // Rows that tie stay in the order of the file, up and down and up again.
+    assert_eq!(
+        found(
+            r#"const late = () => rows().filter((row) => row.cells[0].textContent === "152")
+              .map((row) => row.cells[3].textContent).join();
+            const before = late();
+            const same = [1, 2, 3].map(() => { press("Days late"); return late() === before; });
+            press("Subject"); press("Days late"); press("Days late");
+            return [before.split(",").length > 2, ...same, late() === before].join();"#
+        ),
+        "true,true,true,true,true"
+    );
     assert_eq!(
         found(r#"press("Subject"); return column(3);"#),
         "claim C-000000,claim C-000001,claim C-000002"
@@ -167,7 +179,7 @@ fn the_figures_stand_on_the_first_screen_and_nothing_is_wider_than_a_phone() {
     assert!(lowest.parse::<f64>().unwrap() < 800.0, "{lowest}");
     // The figures and their changes need no scrolling, and a long table does
     // not push away what follows.
-    for width in [390, 1280] {
+    for width in [390, 500, 600, 900, 1140, 1280] {
         let wide = found(
             &shop,
             (width, 800),

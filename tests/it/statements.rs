@@ -13,10 +13,10 @@ use tracing::subscriber::{NoSubscriber, set_default};
 use warrantyd::case::Entity;
 use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
-use warrantyd::jobs::{self, GivenUp, Holding, When};
+use warrantyd::jobs::{self, AsOf, GivenUp, Holding, When};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
-use warrantyd::store;
+use warrantyd::store::{self, Cut, SerialsReplaced};
 
 use crate::bounce;
 use crate::outbox::NO_SERVER;
@@ -196,12 +196,23 @@ async fn reports(shop: &Shop) {
     jobs::one_report(&open, request, Vec::new()).await.unwrap();
     let mut tx = open.store.read().await.unwrap();
     let order_id = store::order_of(&mut tx, "C-1").await.unwrap().unwrap();
-    let changes = store::changes_after(&mut tx, order_id, at("2000-01-01T00:00:00Z"));
+    let (past, long_ago) = (Cut::at(when.at), at("2000-01-01T00:00:00Z"));
+    let changes = store::changes_after(&mut tx, order_id, long_ago);
+    assert_ne!(changes.await.unwrap(), []);
+    let replaced = SerialsReplaced::after(&mut tx, past).await.unwrap();
+    let kin = replaced.kin(&mut tx, "U-1").await.unwrap();
+    let changes = store::unit_changes_after(&mut tx, &kin, long_ago);
     assert_ne!(changes.await.unwrap(), []);
     drop(tx);
     jobs::worklists_planned(&open, when.at).await.unwrap();
-    let explained = jobs::explain(&open, "C-1", when.at).await.unwrap();
-    assert!(explained.is_some());
+    for known_at in [None, Some(when.at)] {
+        let as_of = AsOf {
+            at: when.at,
+            known_at,
+        };
+        let explained = jobs::explain(&open, "C-1", as_of).await.unwrap();
+        assert!(explained.is_some());
+    }
     jobs::status(&open, when.at).await.unwrap();
     assert_ne!(jobs::messages(&open, None, 10).await.unwrap(), []);
     open.store.close().await;

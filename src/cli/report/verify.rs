@@ -1,4 +1,4 @@
-//! `report verify DIR`: a published day against its manifest and the database.
+//! `report verify DIR`: a published set against its manifest and the database.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use super::super::Done;
 use super::super::output::{Rows, TableFormat, progress};
 use crate::case::FactType;
 use crate::jobs::{self, Explaining, FileCheck, HoldChange, Shop, Verdict, Verified};
-use crate::report::{ReportName, RowDifference};
+use crate::report::{PROGRAM_VERSION, ReportName, RowDifference};
 use crate::store::FactChange;
 
 /// Rows of a file that are printed; JSON has more.
@@ -18,14 +18,14 @@ const ROWS_SHOWN: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// The day's directory: `reports.dir/YYYY-MM-DD`
+    /// The set's directory: `reports.dir/2026-01-31`, or a week's or month's
     dir: PathBuf,
     /// How it is printed
     #[arg(long, value_enum, default_value_t)]
     format: TableFormat,
 }
 
-/// Checks a published day; changes nothing.
+/// Checks a published set; changes nothing.
 pub async fn run(args: VerifyArgs, shop: &Shop) -> Result<Done> {
     let bar = progress("{spinner} {msg} {elapsed}", args.dir.display());
     let verified = jobs::verify(shop, &args.dir).await;
@@ -92,7 +92,12 @@ fn print(verified: &Verified) -> Result<()> {
     for hold in &verified.holds {
         println!("{}", hold_line(hold));
     }
-    if verified
+    if let Some(version) = &verified.written_by {
+        println!(
+            "not explained: the set was written by version {version} of the program, this is \
+             {PROGRAM_VERSION}: verify it with that version, against a copy of the database"
+        );
+    } else if verified
         .files
         .iter()
         .any(|file| file.verdict == Verdict::NotExplained)
@@ -107,6 +112,7 @@ fn line(explaining: &Explaining) -> String {
     let Explaining { change, files } = explaining;
     let at = change.place.recorded_at;
     let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let (source, files) = (&change.source, files.join(", "));
     format!("{}, recorded {at} by {source}: {files}", shown(change))
 }
@@ -132,17 +138,17 @@ fn row_lines(file: &FileCheck) -> Vec<String> {
         rows.changed, rows.added, rows.missing
     )];
     let first = rows.first.iter().take(ROWS_SHOWN);
-    lines.extend(first.map(|row| format!("{name}: {}", row_line(name, row))));
+    lines.extend(first.map(|row| format!("{name}: {}", row_line(file.report, row))));
     lines
 }
 
-fn row_line(file: &str, row: &RowDifference) -> String {
+fn row_line(report: Option<ReportName>, row: &RowDifference) -> String {
     let key = row.key.join(" ");
     match (&row.published, &row.computed) {
         (Some(_), None) => format!("{key}: missing"),
         (None, _) => format!("{key}: added"),
         (Some(old), Some(new)) => {
-            let changed = columns(file, old, new);
+            let changed = columns(report, old, new);
             let changed = changed.map(|(column, old, new)| format!("{column} {old} → {new}"));
             format!("{key}: {}", changed.collect::<Vec<_>>().join(", "))
         }
@@ -151,11 +157,10 @@ fn row_line(file: &str, row: &RowDifference) -> String {
 
 /// The columns that differ, from what to what; `null` stands for empty.
 fn columns<'r>(
-    file: &str,
+    report: Option<ReportName>,
     old: &'r [String],
     new: &'r [String],
 ) -> impl Iterator<Item = (&'static str, &'r str, &'r str)> {
-    let report: Option<ReportName> = file.strip_suffix(".csv").and_then(|name| name.parse().ok());
     let columns = report.map_or(&[][..], ReportName::columns);
     let field = |row: &'r [String], place: usize| {
         let field = row.get(place).map_or("", String::as_str);
@@ -203,7 +208,7 @@ fn value(verified: &Verified) -> serde_json::Value {
                 "changed": rows.changed,
                 "added": rows.added,
                 "missing": rows.missing,
-                "first": rows.first.iter().map(|row| row_value(&file.name, row)).collect::<Vec<_>>(),
+                "first": rows.first.iter().map(|row| row_value(file.report, row)).collect::<Vec<_>>(),
             })),
         })
     };
@@ -213,15 +218,16 @@ fn value(verified: &Verified) -> serde_json::Value {
         "days_before": verified.days_before,
         "broken": broken.map(|broken| json!({"directory": broken.directory, "why": broken.why})),
         "rules": verified.rules,
+        "written_by": verified.written_by,
         "holds": verified.holds.iter().map(hold_line).collect::<Vec<_>>(),
         "recorded_later": verified.explaining.iter().map(line).collect::<Vec<_>>(),
     })
 }
 
-fn row_value(file: &str, row: &RowDifference) -> serde_json::Value {
+fn row_value(report: Option<ReportName>, row: &RowDifference) -> serde_json::Value {
     let changes = row.published.as_ref().zip(row.computed.as_ref());
     let changes = changes.map(|(old, new)| {
-        let columns = columns(file, old, new);
+        let columns = columns(report, old, new);
         let change =
             |(column, old, new): (&str, &str, &str)| json!({"column": column, "old": old, "new": new});
         columns.map(change).collect::<Vec<_>>()

@@ -1,26 +1,23 @@
 //! Which fact, recorded later, explains a row: the changes of its case are made
-//! again one at a time, in the order of their recording.
+//! again one at a time, in the order of their recording. A serial that two
+//! units share follows from the changes of all units that had it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use anyhow::Result;
 
 use super::super::page::load_page;
-use crate::case::{Case, Evaluation, ExceptionCode, HoldKind};
+use super::feed::duplicate_serial;
+use super::set::{Row, Rows, SetKind};
+use crate::case::{ExceptionCode, HoldKind};
 use crate::policy::Instant;
-use crate::report::{Dialect, Format, Report, ReportName, RowDifference, Scope, read_rows};
-use crate::store::{self, Cut, FactChange, Tx};
+use crate::report::{
+    Dialect, Format, Report, ReportName, RowDifference, Scope, read_rows, unguarded,
+};
+use crate::store::{self, Cut, FactChange, SerialsReplaced, Tx};
 
-/// Reports whose rows are of one case each.
-const OF_CASES: [ReportName; 6] = [
-    ReportName::Deadlines,
-    ReportName::Overdue,
-    ReportName::Upcoming,
-    ReportName::Claims,
-    ReportName::Refunds,
-    ReportName::Exceptions,
-];
+/// What a serial that two units share follows from, and that a row was entered.
+const OF_SERIALS: [&str; 4] = ["", "serial", "withdrawn", "placed_at"];
 
 /// A change at which rows that differ change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,81 +25,201 @@ pub struct Explaining {
     /// What was recorded.
     pub change: FactChange,
     /// The files whose rows change at it.
-    pub files: Vec<String>,
+    pub files: BTreeSet<String>,
 }
 
-/// Rows that differ, by their order.
-pub(super) type Differing = BTreeMap<i64, BTreeSet<Row>>;
-
-/// A row of a report, by the fields that it is sorted by.
-pub(super) type Row = (String, Vec<String>);
-
-/// The order that a row hangs on; `None`: it is no row of a case.
-pub(super) async fn order_of(
-    tx: &mut Tx<'_>,
-    name: ReportName,
-    difference: &RowDifference,
-) -> Result<Option<i64>> {
-    // Each report of cases has its subject's name, or its claim's.
-    let column = match name {
-        ReportName::Claims => "claim_ref",
-        ReportName::Compliance | ReportName::Notices => return Ok(None),
-        _ => "ref",
-    };
-    let place = name.columns().iter().position(|found| *found == column);
-    let row = difference
-        .published
-        .as_ref()
-        .or(difference.computed.as_ref());
-    match row.zip(place).and_then(|(row, place)| row.get(place)) {
-        Some(found) => Ok(store::order_of(tx, found).await?),
-        None => Ok(None),
-    }
+/// A hold that was begun, or lifted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HoldChange {
+    /// When that was recorded.
+    pub recorded_at: Instant,
+    /// What is held.
+    pub kind: HoldKind,
+    /// Its name.
+    pub name: String,
+    /// By which command it was lifted; `None`: it was begun.
+    pub lifted_by: Option<String>,
 }
 
-/// The changes of an order's case, recorded after a time, at which rows that
-/// differ change.
-pub(super) async fn explain(
-    tx: &mut Tx<'_>,
-    order_id: i64,
-    differing: &BTreeSet<Row>,
-    dialect: Dialect,
-    scope: Scope<'_>,
-    known_at: Instant,
-) -> Result<Vec<Explaining>> {
-    let cut = Cut::at(known_at);
-    let mut before = rows_at(tx, order_id, cut, dialect, scope).await?;
-    let mut explaining = Vec::new();
-    for change in store::changes_after(tx, order_id, known_at).await? {
-        let after = rows_at(tx, order_id, change.place, dialect, scope).await?;
-        let moved = differing
-            .iter()
-            .filter(|row| before.get(*row) != after.get(*row));
-        let files: BTreeSet<String> = moved.map(|(name, _)| format!("{name}.csv")).collect();
-        before = after;
-        if !files.is_empty() {
-            explaining.push(Explaining {
-                change,
-                files: files.into_iter().collect(),
-            });
+/// Rows that differ.
+#[derive(Debug, Default)]
+pub(super) struct Differing {
+    /// Those of cases, by their order.
+    of_orders: BTreeMap<i64, BTreeSet<Row>>,
+    /// Those of serials, by their unit.
+    of_serials: BTreeMap<String, BTreeSet<Row>>,
+}
+
+impl Differing {
+    /// Adds a row of a file, if it is of a case or a serial.
+    pub async fn add(
+        &mut self,
+        tx: &mut Tx<'_>,
+        file: &str,
+        name: ReportName,
+        difference: &RowDifference,
+    ) -> Result<()> {
+        let row = difference.published.as_ref();
+        let row = row.or(difference.computed.as_ref());
+        let row = row.map_or(&[][..], Vec::as_slice);
+        let column = |column| {
+            let mut columns = name.columns().iter();
+            let place = columns.position(|found| *found == column);
+            place
+                .and_then(|place| row.get(place))
+                .map(|field| unguarded(field))
+        };
+        let duplicate: &str = ExceptionCode::DuplicateSerial.into();
+        let kind = match name {
+            ReportName::Compliance | ReportName::Notices => return Ok(()),
+            ReportName::Exceptions if column("code") == Some(duplicate) => {
+                let unit_ref = column("ref").unwrap_or_default().to_owned();
+                let of_unit = self.of_serials.entry(unit_ref).or_default();
+                of_unit.insert((file.to_owned(), difference.key.clone()));
+                return Ok(());
+            }
+            ReportName::Exceptions => column("subject").and_then(|subject| subject.parse().ok()),
+            ReportName::Refunds => match column("kind") {
+                Some("cancellation") => Some(HoldKind::Order),
+                _ => Some(HoldKind::Claim),
+            },
+            _ => Some(HoldKind::Order),
+        };
+        let named = column("order_ref").or(column("ref"));
+        let Some((kind, named)) = kind.zip(named) else {
+            return Ok(());
+        };
+        let orders = store::named(tx, named).await?;
+        for order_id in orders.get(&kind).into_iter().flatten() {
+            let of_order = self.of_orders.entry(*order_id).or_default();
+            of_order.insert((file.to_owned(), difference.key.clone()));
         }
+        Ok(())
     }
-    Ok(explaining)
 }
 
-/// Holds of an order, or of its customer, that somebody began or lifted after
-/// a time, where a row that differs tells of one.
-pub(super) async fn holds_after(
-    tx: &mut Tx<'_>,
-    order_id: i64,
-    differing: &BTreeSet<Row>,
-    known_at: Instant,
-) -> Result<Vec<HoldChange>> {
-    let on_hold: &str = ExceptionCode::OnHold.into();
-    let is_on_hold = |(_, key): &Row| key.first().is_some_and(|code| code == on_hold);
-    if !differing.iter().any(is_on_hold) {
-        return Ok(Vec::new());
+/// Makes changes again.
+pub(super) struct Explainer<'e> {
+    pub kind: &'e SetKind,
+    pub dialect: Dialect,
+    /// The rules and the time of the set.
+    pub scope: Scope<'e>,
+    /// What was recorded later may explain a row.
+    pub known_at: Instant,
+}
+
+impl Explainer<'_> {
+    /// The changes at which rows that differ change, in the order of their
+    /// recording.
+    pub async fn changes(&self, tx: &mut Tx<'_>, differing: &Differing) -> Result<Vec<Explaining>> {
+        // A unit that was replaced may belong to several orders' cases.
+        let mut found = BTreeMap::new();
+        for (order_id, rows) in &differing.of_orders {
+            let mut before = self.rows_at(tx, *order_id, Cut::at(self.known_at)).await?;
+            for change in store::changes_after(tx, *order_id, self.known_at).await? {
+                let after = self.rows_at(tx, *order_id, change.place).await?;
+                note(&mut found, change, rows, &before, &after);
+                before = after;
+            }
+        }
+        if differing.of_serials.is_empty() {
+            return Ok(found.into_values().collect());
+        }
+        for (kin, rows) in self.kin(tx, differing).await? {
+            let mut before = self.serials_at(tx, &kin, Cut::at(self.known_at)).await?;
+            for change in store::unit_changes_after(tx, &kin, self.known_at).await? {
+                if OF_SERIALS.contains(&change.field.as_str()) {
+                    let after = self.serials_at(tx, &kin, change.place).await?;
+                    note(&mut found, change, &rows, &before, &after);
+                    before = after;
+                }
+            }
+        }
+        Ok(found.into_values().collect())
     }
+
+    /// Units that had a serial together, with their rows that differ.
+    async fn kin(
+        &self,
+        tx: &mut Tx<'_>,
+        differing: &Differing,
+    ) -> Result<BTreeMap<Vec<i64>, BTreeSet<Row>>> {
+        let replaced = SerialsReplaced::after(tx, Cut::at(self.known_at)).await?;
+        let mut kin: BTreeMap<Vec<i64>, BTreeSet<Row>> = BTreeMap::new();
+        for (unit_ref, rows) in &differing.of_serials {
+            let units = replaced.kin(tx, unit_ref).await?;
+            kin.entry(units).or_default().extend(rows.iter().cloned());
+        }
+        Ok(kin)
+    }
+
+    /// The rows of a case in all files, as it was known at a place.
+    async fn rows_at(&self, tx: &mut Tx<'_>, order_id: i64, cut: Cut) -> Result<Rows> {
+        let mut rows = Rows::new();
+        for loaded in load_page(tx, &[order_id], Some(cut)).await? {
+            let found = loaded.evaluate(self.scope.rules, self.scope.at).found;
+            // What cannot be evaluated has no rows.
+            let Ok((case, evaluation)) = found else {
+                continue;
+            };
+            let (dialect, scope) = (self.dialect, self.scope);
+            rows.extend(self.kind.rows_of(&case, &evaluation, dialect, scope)?);
+        }
+        Ok(rows)
+    }
+
+    /// The rows of the serials that units share, as they were known at a place.
+    async fn serials_at(&self, tx: &mut Tx<'_>, unit_ids: &[i64], cut: Cut) -> Result<Rows> {
+        let name = ReportName::Exceptions;
+        let format = Format::Csv(self.dialect);
+        let mut report = Report::new(name, format, self.scope, Vec::new())?;
+        for found in store::duplicates_among(tx, unit_ids, self.scope.at, cut).await? {
+            report.add_exception(&duplicate_serial(found))?;
+        }
+        let text = report.finish()?.out;
+        let rows = read_rows(name, self.dialect, text.as_slice())?.into_iter();
+        let rows = rows.map(|(key, row)| ((format!("{name}.csv"), key), row));
+        Ok(rows.collect())
+    }
+
+    /// Holds of orders, or of their customers, that somebody began or lifted
+    /// later, where a row that differs tells of one.
+    pub async fn holds(&self, tx: &mut Tx<'_>, differing: &Differing) -> Result<Vec<HoldChange>> {
+        let on_hold: &str = ExceptionCode::OnHold.into();
+        let is_on_hold = |(_, key): &Row| key.first().is_some_and(|code| code == on_hold);
+        let orders = differing.of_orders.iter();
+        let orders = orders.filter(|(_, rows)| rows.iter().any(is_on_hold));
+        // A customer's is of all their orders.
+        let mut found = BTreeSet::new();
+        for (order_id, _) in orders {
+            found.extend(holds_after(tx, *order_id, self.known_at).await?);
+        }
+        Ok(found.into_iter().collect())
+    }
+}
+
+/// Keeps a change if rows that differ change at it.
+fn note(
+    found: &mut BTreeMap<Cut, Explaining>,
+    change: FactChange,
+    differing: &BTreeSet<Row>,
+    before: &Rows,
+    after: &Rows,
+) {
+    let moved = differing
+        .iter()
+        .filter(|row| before.get(*row) != after.get(*row));
+    let files: BTreeSet<String> = moved.map(|(file, _)| file.clone()).collect();
+    if !files.is_empty() {
+        let explaining = found.entry(change.place).or_insert_with(|| Explaining {
+            change,
+            files: BTreeSet::new(),
+        });
+        explaining.files.extend(files);
+    }
+}
+
+async fn holds_after(tx: &mut Tx<'_>, order_id: i64, known_at: Instant) -> Result<Vec<HoldChange>> {
     let mut found = Vec::new();
     for loaded in load_page(tx, &[order_id], None).await? {
         let Ok(case) = loaded.found else {
@@ -123,56 +240,4 @@ pub(super) async fn holds_after(
         }
     }
     Ok(found)
-}
-
-/// A hold that was begun, or lifted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HoldChange {
-    /// When that was recorded.
-    pub recorded_at: Instant,
-    /// What is held.
-    pub kind: HoldKind,
-    /// Its name.
-    pub name: String,
-    /// By which command it was lifted; `None`: it was begun.
-    pub lifted_by: Option<String>,
-}
-
-/// The rows of a case in all reports, as it was known at a place.
-async fn rows_at(
-    tx: &mut Tx<'_>,
-    order_id: i64,
-    cut: Cut,
-    dialect: Dialect,
-    scope: Scope<'_>,
-) -> Result<BTreeMap<Row, Vec<String>>> {
-    let mut rows = BTreeMap::new();
-    for loaded in load_page(tx, &[order_id], Some(cut)).await? {
-        let found = loaded.evaluate(scope.rules, scope.at).found;
-        // What cannot be evaluated has no rows.
-        let Ok((case, evaluation)) = found else {
-            continue;
-        };
-        for name in OF_CASES {
-            rows_add(&mut rows, name, &case, &evaluation, dialect, scope)?;
-        }
-    }
-    Ok(rows)
-}
-
-fn rows_add(
-    rows: &mut BTreeMap<Row, Vec<String>>,
-    name: ReportName,
-    case: &Case,
-    evaluation: &Evaluation,
-    dialect: Dialect,
-    scope: Scope<'_>,
-) -> io::Result<()> {
-    let mut report = Report::new(name, Format::Csv(dialect), scope, Vec::new())?;
-    report.add(case, evaluation)?;
-    let text = report.finish()?.out;
-    for (key, row) in read_rows(name, dialect, text.as_slice())? {
-        rows.insert((name.to_string(), key), row);
-    }
-    Ok(())
 }

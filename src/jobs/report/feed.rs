@@ -16,7 +16,9 @@ use crate::case::{
 };
 use crate::policy::{Audience, Instant, Step, Subject};
 use crate::report::{NoticeRow, OrderDeadlines, Source};
-use crate::store::{self, Cut, NoticeLine, ReportDeadline, ReportDeadlines, ReportOrder, Tx};
+use crate::store::{
+    self, Cut, DuplicateSerial, NoticeLine, ReportDeadline, ReportDeadlines, ReportOrder, Tx,
+};
 
 /// Orders, and notices, in a page.
 const ROWS_A_PAGE: i64 = 1_000;
@@ -263,18 +265,27 @@ impl Reader {
 
     /// Units that share a serial.
     async fn serials(&mut self) -> Result<()> {
-        let found =
-            store::duplicate_serials(&mut self.tx, self.as_of.at, self.as_of.known_at).await?;
-        let exception = |(unit_ref, first)| {
-            Item::Exception(Exception {
-                code: ExceptionCode::DuplicateSerial,
-                subject: Subject::Unit,
-                subject_ref: unit_ref,
-                detail: format!("the same serial as {first}"),
-            })
+        let AsOf { at, known_at } = self.as_of;
+        let found = match known_at {
+            None => store::duplicate_serials(&mut self.tx, at).await?,
+            Some(known_at) => {
+                let known = Cut::at(known_at);
+                store::duplicate_serials_known(&mut self.tx, at, known).await?
+            }
         };
+        let exception = |found| Item::Exception(duplicate_serial(found));
         let page = found.into_iter().map(exception).collect();
         self.send(move || Ok(page)).await
+    }
+}
+
+/// A serial that is not a unit's own.
+pub(super) fn duplicate_serial(found: DuplicateSerial) -> Exception {
+    Exception {
+        code: ExceptionCode::DuplicateSerial,
+        subject: Subject::Unit,
+        subject_ref: found.unit_ref,
+        detail: format!("the same serial as {}", found.first),
     }
 }
 

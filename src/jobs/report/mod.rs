@@ -2,11 +2,13 @@
 //! deadlines alone read what was recorded where an evaluation would find the
 //! same.
 
+mod chain;
 mod compliance;
 mod enclosed;
 mod explaining;
 mod feed;
 mod rule_changes;
+mod set;
 mod told;
 mod trial;
 mod verify;
@@ -32,11 +34,13 @@ use crate::store::{self, MessageKind, Tx};
 use enclosed::enclosed;
 use told::told;
 
+pub use chain::Broken;
 pub use compliance::compliance_report;
 pub use explaining::{Explaining, HoldChange};
-pub(super) use feed::{AsOf, Item, feed};
+pub use feed::AsOf;
+pub(super) use feed::{Item, feed};
 pub use trial::{Difference, Trial, policy_try};
-pub use verify::{Broken, FileCheck, Verdict, Verified, verify};
+pub use verify::{FileCheck, Verdict, Verified, verify};
 
 /// Days that the daily report looks ahead.
 pub const UPCOMING_DAYS: u16 = 7;
@@ -137,7 +141,11 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let as_of = AsOf::all_known(when.at);
     let mut outcome = set_fill(shop, tx, &in_force, as_of, &mut set).await?;
     let previous = Previous::find(reports, date)?;
-    let daily = set.finish(History { known_at, previous })?;
+    let daily = set.finish(History {
+        known_at,
+        previous,
+        ..History::default()
+    })?;
     outcome.count("files", daily.manifest.files.len() as u64 + 1);
     mail_managers(shop, &daily, &dir, date, when, &mut outcome).await?;
     Ok(outcome)

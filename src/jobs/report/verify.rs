@@ -1,23 +1,24 @@
-//! A published day again: whether its files are those that were published, and
+//! A published set again: whether its files are those that were published, and
 //! whether today's database gives the same, and if not, since when.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use chrono::NaiveDate;
 use strum::Display;
 
 use super::super::book::{InForce, Kept, rules, under};
 use super::super::{Refused, Shop};
-use super::explaining::{Differing, Explaining, HoldChange, explain, holds_after, order_of};
+use super::chain::{Broken, chain};
+use super::explaining::{Differing, Explainer, Explaining, HoldChange};
 use super::rule_changes::differences;
-use super::{AsOf, day_scope, set_fill};
+use super::set::{Hashes, PROMISES, SetKind};
+use super::{AsOf, day_scope};
 use crate::case::ExceptionCode;
-use crate::policy::{Instant, sha256_hex};
+use crate::policy::Instant;
 use crate::report::{
-    DailySet, FileEntry, History, MANIFEST_NAME, Manifest, ReportName, RowDifference,
-    RowDifferences, compare, file_sha256,
+    FileEntry, MANIFEST_NAME, Manifest, PROGRAM_VERSION, ReportName, RowDifference, RowDifferences,
+    compare, file_sha256,
 };
 
 /// Rows of a file that are told and explained one by one; all are counted.
@@ -54,11 +55,13 @@ pub enum Verdict {
     NotExplained,
 }
 
-/// A file of a published day.
+/// A file of a published set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileCheck {
     /// Its name.
     pub name: String,
+    /// In which report's columns it is; `None`: a page.
+    pub report: Option<ReportName>,
     /// Whether it is as it was published; `None`: it is not there.
     pub intact: Option<bool>,
     /// Whether today's database gives what was published.
@@ -67,21 +70,12 @@ pub struct FileCheck {
     pub rows: Option<RowDifferences>,
 }
 
-/// Where the chain of days ends early.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// The day's directory.
-    pub directory: String,
-    /// What is wrong with its manifest.
-    pub why: String,
-}
-
-/// What was found of a published day.
+/// What was found of a published set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Its files.
     pub files: Vec<FileCheck>,
-    /// The days before it whose manifests are as they were.
+    /// The days before a day whose manifests are as they were.
     pub days_before: u64,
     /// The first of them that is not.
     pub broken: Option<Broken>,
@@ -92,12 +86,12 @@ pub struct Verified {
     pub holds: Vec<HoldChange>,
     /// What differs between the rules of then and of now and moves a file.
     pub rules: Vec<String>,
+    /// The version of the program that published it, where it is another and
+    /// something is not explained.
+    pub written_by: Option<String>,
 }
 
-/// SHA-256 of files, by their names.
-type Hashes = BTreeMap<String, String>;
-
-/// Checks a published day against its manifest, the days before it and the
+/// Checks a published set against its manifest, the days before it and the
 /// database. Changes nothing.
 pub async fn verify(shop: &Shop, dir: &Path) -> Result<Verified> {
     let path = dir.join(MANIFEST_NAME);
@@ -105,23 +99,12 @@ pub async fn verify(shop: &Shop, dir: &Path) -> Result<Verified> {
     let text = std::fs::read(&path).with_context(|| {
         let name = named();
         Refused(format!(
-            "{name} cannot be read: expected the directory of a published day, \
-             `reports.dir/YYYY-MM-DD`"
+            "{name} cannot be read: expected the directory of a published day, week or month, \
+             such as `reports.dir/2026-01-31`"
         ))
     })?;
     let manifest = Manifest::parse(&text).with_context(named)?;
-    if !manifest
-        .files
-        .iter()
-        .any(|file| file.name == "deadlines.csv")
-    {
-        let name = named();
-        let why = format!(
-            "{name} is not a day's: expected `reports.dir/YYYY-MM-DD`; the sets of a week or a \
-             month cannot be verified"
-        );
-        return Err(Refused(why).into());
-    }
+    let kind = SetKind::of(&manifest, &named())?;
     let at = manifest.at().with_context(|| {
         format!(
             "{}: as_of: found `{}`, expected RFC 3339",
@@ -130,62 +113,28 @@ pub async fn verify(shop: &Shop, dir: &Path) -> Result<Verified> {
         )
     })?;
     let (days_before, broken) = chain(dir, &manifest)?;
-    let day = Day {
+    let set = Published {
         shop,
         dir,
         manifest: &manifest,
+        kind,
         at,
     };
-    let mut verified = day.compare().await?;
+    let mut verified = set.compare().await?;
     verified.days_before = days_before;
     verified.broken = broken;
     Ok(verified)
 }
 
-/// Follows the days back: how many are as they were, and the first that is not.
-fn chain(dir: &Path, manifest: &Manifest) -> Result<(u64, Option<Broken>)> {
-    // `.` has no parent of its own.
-    let dir = dir.canonicalize()?;
-    let reports = dir.parent().unwrap_or(&dir);
-    let mut before = manifest.previous.clone();
-    let mut days = 0;
-    while let Some(previous) = before {
-        let directory = previous.directory;
-        let broken = |why: &str| {
-            Some(Broken {
-                directory: directory.clone(),
-                why: why.to_owned(),
-            })
-        };
-        if directory.parse::<NaiveDate>().is_err() {
-            return Ok((days, broken("is not named as a day")));
-        }
-        let Ok(text) = std::fs::read(reports.join(&directory).join(MANIFEST_NAME)) else {
-            return Ok((days, broken("its manifest is missing")));
-        };
-        if sha256_hex(&text) != previous.sha256 {
-            return Ok((
-                days,
-                broken("its manifest was changed after it was published"),
-            ));
-        }
-        let Ok(found) = Manifest::parse(&text) else {
-            return Ok((days, broken("its manifest cannot be read")));
-        };
-        days += 1;
-        before = found.previous;
-    }
-    Ok((days, None))
-}
-
-struct Day<'d> {
-    shop: &'d Shop,
-    dir: &'d Path,
-    manifest: &'d Manifest,
+struct Published<'p> {
+    shop: &'p Shop,
+    dir: &'p Path,
+    manifest: &'p Manifest,
+    kind: SetKind,
     at: Instant,
 }
 
-impl Day<'_> {
+impl Published<'_> {
     async fn compare(&self) -> Result<Verified> {
         let computed = tempfile::tempdir()?;
         let now = self.in_force(None).await?;
@@ -197,6 +146,7 @@ impl Day<'_> {
             explaining: Vec::new(),
             holds: Vec::new(),
             rules: Vec::new(),
+            written_by: None,
         };
         for published in &self.manifest.files {
             verified
@@ -219,8 +169,7 @@ impl Day<'_> {
         let path = self.dir.join(name);
         let sha256 = path.exists().then(|| file_sha256(&path)).transpose()?;
         let is_equal = today.get(name) == Some(&published.sha256);
-        let report: Option<ReportName> =
-            name.strip_suffix(".csv").and_then(|name| name.parse().ok());
+        let report = self.kind.report_of(name);
         let rows = match report.filter(|_| sha256.is_some() && sha256.as_ref() != today.get(name)) {
             None => None,
             Some(report) => {
@@ -231,6 +180,7 @@ impl Day<'_> {
         };
         Ok(FileCheck {
             name: name.clone(),
+            report,
             intact: sha256.map(|sha256| sha256 == published.sha256),
             verdict: match is_equal {
                 true => Verdict::Equal,
@@ -264,7 +214,7 @@ impl Day<'_> {
                     (true, _) => Verdict::OtherRules,
                     (false, true) => Verdict::RecordedLaterAndOtherRules,
                 }
-            } else if self.is_moved_by_deliveries(name, dir_of_then.path())? {
+            } else if self.is_moved_by_deliveries(file, dir_of_then.path())? {
                 Verdict::Deliveries
             } else {
                 Verdict::NotExplained
@@ -285,15 +235,21 @@ impl Day<'_> {
             self.rules_that_move(now, &kept, today, &mut verified.rules)
                 .await?;
         }
-        self.explain(known_at, &of_then, verified).await
+        let is_unexplained = |file: &FileCheck| file.verdict == Verdict::NotExplained;
+        let version = &self.manifest.program_version;
+        if version != PROGRAM_VERSION && verified.files.iter().any(is_unexplained) {
+            verified.written_by = Some(version.clone());
+        }
+        let (then, now) = (dir_of_then.path(), scratch.path());
+        self.explain(known_at, &of_then, then, now, verified).await
     }
 
     /// Whether a file differs from what was known then in nothing but what
     /// deliveries and holds move.
-    fn is_moved_by_deliveries(&self, name: &str, dir_of_then: &Path) -> Result<bool> {
-        let report = name.strip_suffix(".csv").and_then(|name| name.parse().ok());
+    fn is_moved_by_deliveries(&self, file: &FileCheck, dir_of_then: &Path) -> Result<bool> {
+        let name = &file.name;
         let published = self.dir.join(name);
-        let Some(report) = report.filter(|_| published.exists()) else {
+        let Some(report) = file.report.filter(|_| published.exists()) else {
             return Ok(false);
         };
         let computed = dir_of_then.join(name);
@@ -307,48 +263,48 @@ impl Day<'_> {
         Ok(rows.first.iter().all(is_moved))
     }
 
-    /// Names the changes recorded later at which rows that differ change.
+    /// Names what was recorded later and changes rows that differ. The
+    /// directories have the files as known then and now, under the rules of
+    /// then.
     async fn explain(
         &self,
         known_at: Instant,
         of_then: &InForce,
+        then: &Path,
+        now: &Path,
         verified: &mut Verified,
     ) -> Result<()> {
         let mut tx = self.shop.store.read().await?;
-        let mut differing = Differing::new();
+        let mut differing = Differing::default();
         for file in &verified.files {
-            let rows = file.rows.iter().flat_map(|rows| &rows.first);
-            let Some(name) = file.name.strip_suffix(".csv") else {
+            let Some(report) = file.report else {
                 continue;
             };
-            let Ok(report) = name.parse::<ReportName>() else {
-                continue;
-            };
-            for row in rows {
-                if let Some(order_id) = order_of(&mut tx, report, row).await? {
-                    let of_order = differing.entry(order_id).or_default();
-                    of_order.insert((name.to_owned(), row.key.clone()));
-                }
+            for row in file.rows.iter().flat_map(|rows| &rows.first) {
+                differing.add(&mut tx, &file.name, report, row).await?;
             }
         }
-        let scope = day_scope(of_then, self.at);
         let dialect = self.manifest.dialect();
-        for (order_id, rows) in differing {
-            let found = explain(&mut tx, order_id, &rows, dialect, scope, known_at).await?;
-            verified.explaining.extend(found);
-            let holds = holds_after(&mut tx, order_id, &rows, known_at).await?;
-            verified.holds.extend(holds);
+        let file = "compliance.csv";
+        let mut files = verified.files.iter();
+        let differs = files.any(|found| found.name == file && found.verdict != Verdict::Equal);
+        if matches!(self.kind, SetKind::Period(_)) && differs {
+            // Nothing that is published names the promises that were kept.
+            let report = ReportName::Deadlines;
+            let (then, now) = (then.join(PROMISES), now.join(PROMISES));
+            let rows = compare(report, dialect, &then, &now, ROWS_TOLD)?;
+            for row in &rows.first {
+                differing.add(&mut tx, file, report, row).await?;
+            }
         }
-        // A customer's is of all their orders.
-        verified.holds.sort();
-        verified.holds.dedup();
-        let place = |found: &Explaining| {
-            let place = found.change.place;
-            (place.recorded_at, place.change_set, place.kind, place.row)
+        let explainer = Explainer {
+            kind: &self.kind,
+            dialect,
+            scope: day_scope(of_then, self.at),
+            known_at,
         };
-        verified.explaining.sort_by_key(place);
-        // A unit that was replaced may belong to several orders' cases.
-        verified.explaining.dedup_by_key(|found| place(found));
+        verified.explaining = explainer.changes(&mut tx, &differing).await?;
+        verified.holds = explainer.holds(&mut tx, &differing).await?;
         Ok(())
     }
 
@@ -362,23 +318,20 @@ impl Day<'_> {
         }
     }
 
-    /// The day's files as of then, written to a directory.
+    /// The set's files as of then, written to a directory.
     async fn hashes(
         &self,
         known_at: Option<Instant>,
         in_force: &InForce,
         dir: &Path,
     ) -> Result<Hashes> {
-        let tx = self.shop.store.read().await?;
         let as_of = AsOf {
             at: self.at,
             known_at,
         };
-        let scope = day_scope(in_force, self.at);
-        let mut set = DailySet::create(dir, scope, self.manifest.dialect())?;
-        set_fill(self.shop, tx, in_force, as_of, &mut set).await?;
-        let files = set.finish(History::default())?.manifest.files.into_iter();
-        Ok(files.map(|file| (file.name, file.sha256)).collect())
+        let dialect = self.manifest.dialect();
+        let written = self.kind.write(self.shop, as_of, in_force, dialect, dir);
+        written.await
     }
 
     /// The rules that the manifest names. A policy whose text is not there any
