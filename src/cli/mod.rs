@@ -18,6 +18,7 @@ mod forget;
 mod hold;
 mod import;
 mod init;
+mod log;
 mod mail;
 mod output;
 mod policy;
@@ -27,7 +28,7 @@ mod run;
 mod simulate;
 mod status;
 
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,6 +50,8 @@ struct Cli {
     /// The config [default: warrantyd.toml, then /etc/warrantyd/warrantyd.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    log: log::Args,
     #[command(subcommand)]
     command: Command,
 }
@@ -91,7 +94,7 @@ enum Command {
     CopyTo(copy_to::Args),
     /// Erase a customer's name and address everywhere; deadlines stay
     Forget(forget::Args),
-    /// Whether all is in place: policies, templates, mail, contacts
+    /// Whether all is in place, from the config to the mail server
     Doctor(doctor::Args),
     /// What runs, what is late, what is stuck
     Status(status::Args),
@@ -111,16 +114,17 @@ enum Done {
 /// Runs the program and gives its exit status.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(match cli.command {
+    let usual = match cli.command {
         Command::Daemon => "warn,warrantyd=info",
         // What goes wrong in the demo is meant to.
         Command::Demo(_) => "error",
         _ => "warn",
-    });
+    };
+    let log = log::start(&cli.log, usual);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start: {error}");
+            log::fail(log, format!("cannot start: {error}"));
             return ExitCode::from(1);
         }
     };
@@ -132,7 +136,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            log::fail(log, format!("{error:#}"));
             ExitCode::from(status_of(&error))
         }
     }
@@ -162,20 +166,9 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Bounce(args) => bounce::run(args, config).await,
         Command::CopyTo(args) => copy_to::run(args, open(config).await?).await,
         Command::Forget(args) => forget::run(args, open(config).await?).await,
-        Command::Doctor(args) => doctor::run(args, open(config).await?).await,
+        Command::Doctor(args) => doctor::run(args, load(config)?).await,
         Command::Status(args) => status::run(args, open(config).await?).await,
     }
-}
-
-/// Logs go to stderr; `RUST_LOG` chooses what is logged.
-fn start_log(default: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
 }
 
 fn load(path: Option<PathBuf>) -> Result<Config> {

@@ -76,7 +76,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
     for (text, expected) in [
         (
             "x = 1",
-            "4: x: unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, jobs",
+            "4: x: unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, metrics, jobs",
         ),
         (
             "[import]\nmaxage = \"1 day\"",

@@ -12,7 +12,10 @@
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).
 
+mod metrics;
+mod observe;
 mod planner;
+mod pulse;
 mod schedule;
 
 use std::sync::Arc;
@@ -23,6 +26,9 @@ use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
 pub use planner::schedule_of;
+use observe::Observer;
+use pulse::Pulse;
+
 pub use schedule::{Missed, Schedule};
 
 use crate::jobs::Shop;
@@ -35,12 +41,16 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     let lock = shop.store.file_lock("daemon").await?;
     let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
+    let pulse = Arc::new(Pulse::start());
+    let observer = Observer::start(shop.config.metrics_listen, Arc::clone(&pulse)).await?;
+    observer.opened(&shop);
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
     let stop = Arc::new(Notify::new());
     let mut worker = tokio::spawn(planner::work(
         shop.clone(),
         Arc::clone(&bell),
         Arc::clone(&stop),
+        pulse,
     ));
     tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {
@@ -55,6 +65,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
         None => worker.await??,
     }
     alarm.shutdown().await?;
+    drop(observer);
     shop.store.close().await;
     tracing::info!("stopped");
     Ok(())

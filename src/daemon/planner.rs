@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio::sync::Notify;
 
+use super::pulse::Pulse;
 use super::schedule::Schedule;
 use crate::clock;
 use crate::config::{Config, Expression};
@@ -24,25 +25,32 @@ pub fn schedule_of(config: &Config, job: &Job) -> Option<Schedule> {
 }
 
 /// Plans and works at each ring of the bell, until it is told to stop.
-pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Result<()> {
+pub(super) async fn work(
+    shop: Shop,
+    bell: Arc<Notify>,
+    stop: Arc<Notify>,
+    pulse: Arc<Pulse>,
+) -> Result<()> {
     let started_at = clock::now();
     loop {
         tokio::select! {
             biased;
             () = stop.notified() => return Ok(()),
-            () = bell.notified() => {}
+            () = bell.notified() => pulse.beat(None),
         }
         // A fault of the database passes: the next ring tries again.
         if let Err(error) = plan(&shop, started_at).await {
             tracing::error!(error = format!("{error:#}"), "cannot plan");
             continue;
         }
+        pulse.planned();
         let owed = jobs::slots_owed(&shop, clock::now()).await;
         let owed = owed.unwrap_or_else(|error| {
             tracing::error!(error = format!("{error:#}"), "cannot read what is planned");
             Vec::new()
         });
         for slot in in_turn(owed, |job| schedule_of(&shop.config, job).is_some()) {
+            pulse.beat(Some(slot.job));
             // A run that could not even be recorded is owed still, and one
             // that another node was faster to take is to be helped: later.
             if !work_on(&shop, slot).await {

@@ -6,6 +6,7 @@
 //! Invariant: a job takes no input but the time; it finds its work in the
 //! database. Start, rerun and catch-up are one path.
 
+mod backlog;
 mod book;
 mod bounce;
 mod compose;
@@ -29,9 +30,11 @@ mod run;
 mod simulate;
 mod slots;
 mod status;
+mod tally;
 mod watch;
 mod worklists;
 
+pub use backlog::{HELD_FOR, Measured, measure, reach};
 pub use book::{book, policy_texts};
 pub use bounce::{Taken, bounce, bounce_files};
 pub use copy::copy_to;
@@ -52,5 +55,6 @@ pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded
 pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};
+pub use tally::Tally;
 pub use watch::{ToldToEnd, Watch};
 pub use worklists::{Listed, worklists, worklists_planned};

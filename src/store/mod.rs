@@ -31,6 +31,7 @@
 //!   their rows.
 
 mod agenda;
+mod backlog;
 mod bounces;
 mod cases;
 mod commands;
@@ -52,11 +53,14 @@ mod runs;
 mod surge;
 
 pub use agenda::*;
+pub use backlog::*;
 pub use bounces::*;
 pub use cases::*;
 pub use commands::{Given, commands_on_message, commands_on_order};
 pub use delivery::*;
-pub use engine::{Ahead, Copied, Lock, ReadAhead, Reader, Session, Store, StoreError, Tx, copy};
+pub use engine::{
+    About, Ahead, Copied, Lock, ReadAhead, Reader, Schema, Session, Store, StoreError, Tx, copy,
+};
 pub use forget::*;
 pub use history::*;
 pub use holds::*;

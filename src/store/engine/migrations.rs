@@ -43,7 +43,7 @@ pub fn migrator(words: &Words) -> Migrator {
 }
 
 /// The newest version of the schema that this program knows.
-fn known() -> i64 {
+pub fn known() -> i64 {
     let versions = MIGRATIONS.iter().map(|migration| migration.version);
     versions.max().unwrap_or(0)
 }

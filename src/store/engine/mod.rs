@@ -11,6 +11,7 @@ mod copy;
 mod error;
 mod json;
 mod link;
+mod look;
 mod migrations;
 mod postgres;
 mod row;
@@ -27,6 +28,7 @@ pub(super) use cell::{Cell, Kind, Page};
 pub use copy::{Copied, copy};
 pub use error::StoreError;
 pub use link::{Session, Tx};
+pub use look::{About, Schema};
 pub(super) use row::{Row, Rows};
 pub(super) use statement::{Statement, select, write};
 
