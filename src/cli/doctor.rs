@@ -48,7 +48,10 @@ pub async fn run(args: Args, config: Config) -> Result<Done> {
 fn foretold(job: &Job, config: &Config, now: Instant) -> Check {
     let name = job.name;
     let Some(schedule) = schedule_of(config, job) else {
-        return Check::ok("schedule", format!("{name}: off: the daemon does not run it"));
+        return Check::ok(
+            "schedule",
+            format!("{name}: off: the daemon does not run it"),
+        );
     };
     let runs = successors(schedule.next(now), |at| schedule.next(*at));
     let local = |at: Instant| {

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 
 use clap::ValueEnum;
 use tracing_journald::{Priority, PriorityMappings};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
@@ -48,8 +48,11 @@ pub fn start(args: &Args, usual: &str) -> LogFormat {
         Ok(layer) => (wanted, layer, None),
         Err(problem) => (LogFormat::Text, text(), Some(problem)),
     };
+    // Not a filter of the layer's own: by that one an event was lost that came
+    // after others which were not wanted.
     tracing_subscriber::registry()
-        .with(layer.with_filter(filter))
+        .with(filter)
+        .with(layer)
         .init();
     if let Some(error) = problem {
         tracing::warn!(%error, "the journal cannot be reached: logs go to stderr");
@@ -57,7 +60,7 @@ pub fn start(args: &Args, usual: &str) -> LogFormat {
     format
 }
 
-type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
+type Boxed = Box<dyn Layer<Layered<EnvFilter, Registry>> + Send + Sync>;
 
 fn layer(format: LogFormat) -> std::io::Result<Boxed> {
     Ok(match format {
@@ -67,7 +70,8 @@ fn layer(format: LogFormat) -> std::io::Result<Boxed> {
             json.flatten_event(true).with_writer(stderr).boxed()
         }
         LogFormat::Journald => {
-            let journal = tracing_journald::layer()?.with_field_prefix(Some("WARRANTYD".to_owned()));
+            let journal =
+                tracing_journald::layer()?.with_field_prefix(Some("WARRANTYD".to_owned()));
             let priorities = PriorityMappings {
                 info: Priority::Informational,
                 debug: Priority::Debug,

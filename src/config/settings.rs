@@ -12,7 +12,8 @@ use strum::VariantArray;
 use super::job::timezone;
 use super::reader::Reader;
 use super::value::{
-    addresses, database, date, dates, delimiter, flag, lines, loopback, parsed, path, span, text, weekdays,
+    addresses, database, date, dates, delimiter, flag, lines, loopback, parsed, path, span, text,
+    weekdays,
 };
 use super::{ConfigError, Database, JobName, JobSettings, Mail};
 use crate::policy::Calendar;

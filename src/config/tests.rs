@@ -442,3 +442,28 @@ fn the_starter_file_is_loaded_as_it_is() {
     );
     assert_eq!(config.notices.live_from, Some(today()));
 }
+
+#[test]
+fn metrics_are_served_to_this_machine_alone() {
+    let listen = |address: &str| {
+        let text = format!("{LEAST}[metrics]\nlisten = \"{address}\"\n");
+        let config = parse(&text, &[]).map_err(|error| error.problem);
+        config.map(|config| config.metrics_listen.map(|address| address.to_string()))
+    };
+    for address in ["127.0.0.1:9464", "127.0.0.2:1", "[::1]:9464"] {
+        assert_eq!(listen(address), Ok(Some(address.to_owned())));
+    }
+    for (address, expected) in [
+        ("0.0.0.0:9464", "expected a loopback address such as"),
+        (
+            "192.0.2.1:9464",
+            "so put a proxy with TLS and a login in front of it",
+        ),
+        ("[::]:9464", "expected a loopback address such as"),
+        ("localhost:9464", "expected an address with a port such as"),
+        ("127.0.0.1", "expected an address with a port such as"),
+    ] {
+        let problem = listen(address).unwrap_err();
+        assert!(problem.contains(expected), "{address}: {problem}");
+    }
+}

@@ -102,7 +102,11 @@ impl Gauges {
         let help = "Whether customers' notices are held because of the clock, or of imports";
         self.numbers("guard_on", help, "guard", on);
         let is_paused = i64::from(measured.mail_is_paused);
-        self.number("mail_paused", "Whether the mail server cannot be used", is_paused);
+        self.number(
+            "mail_paused",
+            "Whether the mail server cannot be used",
+            is_paused,
+        );
         let undeliverable = i64::try_from(measured.contacts_undeliverable).unwrap_or(i64::MAX);
         let help = "Addresses of [contacts] that no mail goes to";
         self.number("contacts_undeliverable", help, undeliverable);

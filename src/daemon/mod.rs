@@ -25,8 +25,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
-pub use planner::schedule_of;
 use observe::Observer;
+pub use planner::schedule_of;
 use pulse::Pulse;
 
 pub use schedule::{Missed, Schedule};

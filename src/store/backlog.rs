@@ -37,7 +37,10 @@ pub async fn backlog(tx: &mut Tx<'_>, now: Instant) -> Result<Backlog, StoreErro
     let cases_due_since = row.time_if_known("cases_due_since")?;
     let messages_due_since = row.time_if_known("messages_due_since")?;
     let count = |state: &&'static str| Ok(((*state).to_owned(), row.get(state)?));
-    let messages = WAITING.iter().map(count).collect::<Result<_, StoreError>>()?;
+    let messages = WAITING
+        .iter()
+        .map(count)
+        .collect::<Result<_, StoreError>>()?;
     Ok(Backlog {
         cases_due,
         cases_due_since,

@@ -13,9 +13,9 @@ use crate::shop::{CONFIG, Engine, FILE_MAIL, Shop, named, one_unit};
 const REPORTS: &str = "[reports]\ndir = \"reports\"\n";
 
 /// A shop in which all is well.
-fn sound(engine: Engine) -> Shop {
+async fn sound(engine: Engine) -> Shop {
     let shop = Shop::on(engine, &format!("{FILE_MAIL}{REPORTS}"));
-    shop.run_to(0, &["status"]);
+    shop.open().await.store.close().await;
     shop
 }
 
@@ -49,9 +49,9 @@ fn assert_finds(output: &Output, expected: &[[&str; 3]]) {
     assert_eq!(output.status.code(), Some(fails.into()), "{output:?}");
 }
 
-#[test]
-fn all_is_looked_at_where_all_is_well() {
-    let shop = sound(Engine::of_this_run());
+#[tokio::test]
+async fn all_is_looked_at_where_all_is_well() {
+    let shop = sound(Engine::of_this_run()).await;
     let output = doctor(&shop).output().unwrap();
     assert_finds(&output, &[]);
     let found = lines(&output);
@@ -89,7 +89,9 @@ fn all_is_looked_at_where_all_is_well() {
     let found = lines(&doctor(&shop).envs(new_year).output().unwrap());
     let is_off = ["schedule", "ok", "import: off: the daemon does not run it"];
     assert!(found.contains(&is_off.map(str::to_owned)), "{found:?}");
-    let enforce = found.iter().find(|[_, _, text]| text.starts_with("enforce: "));
+    let enforce = found
+        .iter()
+        .find(|[_, _, text]| text.starts_with("enforce: "));
     let enforce = &enforce.unwrap()[2];
     assert_eq!(enforce.matches("-12-31 23:30").count(), 5, "{enforce}");
 }
@@ -122,16 +124,12 @@ const SETTINGS: [(&str, &str, [&str; 3]); 6] = [
         ["policies", "fail", "expected a directory with policy files"],
     ),
     // Its data of UTC is that of Tokyo.
-    (
-        "TZDIR",
-        "zones",
-        ["time zone", "warn", "UTC, by data 20"],
-    ),
+    ("TZDIR", "zones", ["time zone", "warn", "UTC, by data 20"]),
 ];
 
-#[test]
-fn each_setting_that_breaks_something_has_its_line() {
-    let shop = sound(Engine::of_this_run());
+#[tokio::test]
+async fn each_setting_that_breaks_something_has_its_line() {
+    let shop = sound(Engine::of_this_run()).await;
     fs::create_dir(shop.path("zones")).unwrap();
     fs::copy("/usr/share/zoneinfo/Asia/Tokyo", shop.path("zones/UTC")).unwrap();
     for (name, value, expected) in SETTINGS {
@@ -152,19 +150,35 @@ fn each_setting_that_breaks_something_has_its_line() {
 const ROWS: [(&[&str], [&str; 3]); 8] = [
     (
         &["UPDATE enforcement SET last_at = 4102444800000000"],
-        ["clock", "fail", "is before 2100-01-01 00:00:00 UTC, up to when was enforced: set the clock"],
+        [
+            "clock",
+            "fail",
+            "is before 2100-01-01 00:00:00 UTC, up to when was enforced: set the clock",
+        ],
     ),
     (
         &["UPDATE enforcement SET last_at = 1"],
-        ["clock", "warn", "`run enforce --at now` says that the clock is right"],
+        [
+            "clock",
+            "warn",
+            "`run enforce --at now` says that the clock is right",
+        ],
     ),
     (
         &["UPDATE enforcement SET held_since = 0, held_reason = 'the clock went wrong'"],
-        ["guards", "warn", "since 1970-01-01 00:00 UTC: the clock went wrong"],
+        [
+            "guards",
+            "warn",
+            "since 1970-01-01 00:00 UTC: the clock went wrong",
+        ],
     ),
     (
         &["UPDATE enforcement SET feed_died_at = 0"],
-        ["guards", "warn", "no import was completed for import.max_age"],
+        [
+            "guards",
+            "warn",
+            "no import was completed for import.max_age",
+        ],
     ),
     (
         &["UPDATE notices SET disposition = 'held', cause = 'surge'"],
@@ -185,13 +199,17 @@ const ROWS: [(&[&str], [&str; 3]); 8] = [
     ),
     (
         &["UPDATE _sqlx_migrations SET version = 9999 WHERE version = 4"],
-        ["migrations", "fail", "schema 9999 is from a newer version of warrantyd"],
+        [
+            "migrations",
+            "fail",
+            "schema 9999 is from a newer version of warrantyd",
+        ],
     ),
 ];
 
 #[tokio::test]
 async fn each_state_of_the_database_has_its_line() {
-    let shop = sound(Engine::of_this_run());
+    let shop = sound(Engine::of_this_run()).await;
     shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
     shop.enforce(named("2025-06-05T09:00:00Z")).await.unwrap();
     shop.execute("UPDATE enforcement SET last_at = NULL").await;
@@ -207,16 +225,19 @@ async fn each_state_of_the_database_has_its_line() {
     // A version that was used is not what is in its file.
     fs::create_dir(shop.path("policy")).unwrap();
     shop.write("policy/own.toml", format!("{STANDARD}\n"));
-    let output = doctor(&shop).env("WARRANTYD_POLICY__DIR", "policy").output();
+    let output = doctor(&shop)
+        .env("WARRANTYD_POLICY__DIR", "policy")
+        .output();
     let edited = "standard@2000-01-01 was used and its file was edited since";
     assert_finds(&output.unwrap(), &[["policies", "fail", edited]]);
 }
 
-#[test]
-fn a_database_that_cannot_be_opened_keeps_nothing_else_from_being_looked_at() {
-    let shop = sound(Engine::Sqlite);
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_keeps_nothing_else_from_being_looked_at() {
+    let shop = sound(Engine::Sqlite).await;
     let bytes = fs::read(shop.path("shop.db")).unwrap();
-    let broken = [&bytes[..8192], &vec![0xaa; bytes.len() - 8192][..]].concat();
+    let last_page = bytes.len() - 4096;
+    let broken = [&bytes[..last_page], &[0xaa; 4096][..]].concat();
     shop.write("shop.db", broken);
     let found = lines(&doctor(&shop).output().unwrap());
     let integrity = found.iter().find(|[what, ..]| what == "integrity").unwrap();
@@ -227,20 +248,25 @@ fn a_database_that_cannot_be_opened_keeps_nothing_else_from_being_looked_at() {
     assert_finds(&output, &[["database", "fail", "file is not a database"]]);
     fs::remove_file(shop.path("shop.db")).unwrap();
     let output = doctor(&shop).output().unwrap();
-    assert_finds(&output, &[["database", "warn", "shop.db: there is no such file"]]);
+    assert_finds(
+        &output,
+        &[["database", "warn", "shop.db: there is no such file"]],
+    );
     assert!(!shop.path("shop.db").exists());
     let away = "postgres://shop:secret@127.0.0.1:1/shop";
     let output = doctor(&shop).env("WARRANTYD_DATABASE__URL", away).output();
     let refused = "postgres://shop@127.0.0.1:1/shop: cannot open the database: Connection refused";
     assert_finds(&output.unwrap(), &[["database", "fail", refused]]);
     // A config that cannot be read is no config to look at.
-    let output = doctor(&shop).env("WARRANTYD_BUSINESS__TIMEZONE", "Mars").output();
+    let output = doctor(&shop)
+        .env("WARRANTYD_BUSINESS__TIMEZONE", "Mars")
+        .output();
     assert_eq!(output.unwrap().status.code(), Some(2));
 }
 
-#[test]
-fn what_others_may_read_or_change_is_said() {
-    let shop = sound(Engine::Sqlite);
+#[tokio::test]
+async fn what_others_may_read_or_change_is_said() {
+    let shop = sound(Engine::Sqlite).await;
     let mode = |name: &str, mode| {
         fs::set_permissions(shop.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
@@ -252,12 +278,20 @@ fn what_others_may_read_or_change_is_said() {
     let config = fs::read_to_string(shop.path("warrantyd.toml")).unwrap();
     shop.write("warrantyd.toml", config.replace("sqlite://shop.db", away));
     let refused = ["database", "fail", "Connection refused"];
-    let readable = ["config", "warn", "everybody can read the password in database.url"];
+    let readable = [
+        "config",
+        "warn",
+        "everybody can read the password in database.url",
+    ];
     assert_finds(&doctor(&shop).output().unwrap(), &[readable, refused]);
     mode("warrantyd.toml", 0o640);
     assert_finds(&doctor(&shop).output().unwrap(), &[refused]);
-    let login = FILE_MAIL.replace("\"file\"\ndir", "\"smtp\"\nusername = \"shop\"\nurl")
-        .replace("\"outbox\"", "\"smtp://127.0.0.1:1\"\npassword_file = \"secret\"");
+    let login = FILE_MAIL
+        .replace("\"file\"\ndir", "\"smtp\"\nusername = \"shop\"\nurl")
+        .replace(
+            "\"outbox\"",
+            "\"smtp://127.0.0.1:1\"\npassword_file = \"secret\"",
+        );
     shop.write("warrantyd.toml", format!("{CONFIG}{login}{REPORTS}"));
     shop.write("secret", "secret\n");
     let refused = ["mail", "fail", "Connection refused"];
@@ -268,9 +302,9 @@ fn what_others_may_read_or_change_is_said() {
     assert_finds(&doctor(&shop).output().unwrap(), &[refused]);
 }
 
-#[test]
-fn root_is_told_to_be_somebody_else() {
-    let shop = sound(Engine::Sqlite);
+#[tokio::test]
+async fn root_is_told_to_be_somebody_else() {
+    let shop = sound(Engine::Sqlite).await;
     let file = shop.path("shop.db");
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let as_root = |args: &[&str]| {
@@ -288,13 +322,28 @@ fn root_is_told_to_be_somebody_else() {
     assert_finds(&output.unwrap(), &[user]);
 }
 
-#[test]
-fn a_disk_without_room_is_told() {
-    let shop = sound(Engine::Sqlite);
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_told() {
+    let shop = sound(Engine::Sqlite).await;
+    let read_only = r#"mount --bind shop.db shop.db && mount -o remount,ro,bind shop.db &&
+        exec "$@""#;
+    let by = ["unshare", "-rm", "bash", "-c", read_only, "bash"];
+    let output = shop
+        .command_by(&by, &["doctor", "--format", "json"])
+        .output();
+    let told = "this user may not write the file";
+    assert_finds(&output.unwrap(), &[["database", "fail", told]]);
+}
+
+#[tokio::test]
+async fn a_disk_without_room_is_told() {
+    let shop = sound(Engine::Sqlite).await;
     let small = r#"mkdir small && mount -t tmpfs -o size=8m none small &&
         cp shop.db warrantyd.toml small && cd small && exec "$@""#;
     let by = ["unshare", "-rm", "bash", "-c", small, "bash"];
-    let output = shop.command_by(&by, &["doctor", "--format", "json"]).output();
+    let output = shop
+        .command_by(&by, &["doctor", "--format", "json"])
+        .output();
     let full = ["disk", "fail", "MiB free beside a database of"];
     assert_finds(&output.unwrap(), &[full]);
 }

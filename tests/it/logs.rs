@@ -36,8 +36,14 @@ async fn a_line_of_json_is_an_event() {
         .collect();
     let ran = events.iter().find(|event| event["message"] == "ran");
     let ran = ran.unwrap_or_else(|| panic!("{events:?}"));
-    assert_eq!((&ran["job"], &ran["state"]), (&"enforce".into(), &"done".into()));
-    assert_eq!((&ran["level"], &ran["target"]), (&"INFO".into(), &"warrantyd::jobs::run".into()));
+    assert_eq!(
+        (&ran["job"], &ran["state"]),
+        (&"enforce".into(), &"done".into())
+    );
+    assert_eq!(
+        (&ran["level"], &ran["target"]),
+        (&"INFO".into(), &"warrantyd::jobs::run".into())
+    );
     assert!(ran["timestamp"].is_string());
     // The last word is an event, too.
     let output = shop.run_to(2, &["--log", "json", "run", "enforce", "--at", "soon"]);
@@ -131,7 +137,11 @@ async fn the_journal_gets_fields_and_priorities() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert_eq!(std::fs::read_to_string(shop.path("log")).unwrap(), "");
     let taken = entries(&journal);
-    assert_eq!((taken.len(), taken[0]["PRIORITY"].as_str()), (1, "3"), "{taken:?}");
+    assert_eq!(
+        (taken.len(), taken[0]["PRIORITY"].as_str()),
+        (1, "3"),
+        "{taken:?}"
+    );
 }
 
 #[tokio::test]
@@ -142,5 +152,8 @@ async fn without_a_journal_logs_go_to_stderr() {
     let enforce = [&ENFORCE[..], &["--log", "journald"]].concat();
     let output = shop.command_by(&by, &enforce).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(stderr(&output).contains("the journal cannot be reached"), "{output:?}");
+    assert!(
+        stderr(&output).contains("the journal cannot be reached"),
+        "{output:?}"
+    );
 }

@@ -35,7 +35,10 @@ pub fn get(address: &str, path: &str) -> (u16, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     if path == "/metrics" {
-        assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+        assert!(
+            head.contains("application/openmetrics-text; version=1.0.0"),
+            "{head}"
+        );
     }
     (status, body.to_owned())
 }
@@ -88,7 +91,10 @@ impl Metrics {
                 "info" => "_info",
                 _ => "",
             };
-            let labels = found.samples.iter().flat_map(|(_, labels, _)| labels.keys());
+            let labels = found
+                .samples
+                .iter()
+                .flat_map(|(_, labels, _)| labels.keys());
             let labels: BTreeSet<String> = labels
                 .filter(|label| *label != "le")
                 .map(|label| format!("`{label}`"))
@@ -101,14 +107,22 @@ impl Metrics {
 }
 
 /// Waits until a sample has a value.
-fn until(address: &str, name: &str, labels: &[(&str, &str)], is_it: impl Fn(f64) -> bool) -> Metrics {
+fn until(
+    address: &str,
+    name: &str,
+    labels: &[(&str, &str)],
+    is_it: impl Fn(f64) -> bool,
+) -> Metrics {
     let since = Stopwatch::start();
     loop {
         let metrics = Metrics::of(address);
         if metrics.get(name, labels).is_some_and(&is_it) {
             return metrics;
         }
-        assert!(since.elapsed() < PATIENCE, "{name} {labels:?}: {metrics:#?}");
+        assert!(
+            since.elapsed() < PATIENCE,
+            "{name} {labels:?}: {metrics:#?}"
+        );
         std::thread::sleep(LOOK_AGAIN);
     }
 }
@@ -137,27 +151,59 @@ async fn what_the_daemon_does_can_be_measured() {
     }
     assert_eq!(get(&address, "/").0, 404);
     let sent = [("outcome", "delivered")];
-    let metrics = until(&address, "warrantyd_mail_outcomes_total", &sent, |n| n >= 1.0);
+    let metrics = until(&address, "warrantyd_mail_outcomes_total", &sent, |n| {
+        n >= 1.0
+    });
     let enforce = ("job", "enforce");
     let all = |name, labels: &[(&str, &str)]| metrics.get(name, labels).unwrap();
     assert_eq!(all("warrantyd_database_up", &[]), 1.0);
     assert!(all("warrantyd_runs_total", &[enforce, ("state", "done")]) >= 1.0);
     assert!(all("warrantyd_run_duration_seconds_count", &[enforce]) >= 1.0);
     assert!(all("warrantyd_run_lag_seconds_count", &[enforce]) >= 1.0);
-    assert_eq!(all("warrantyd_items_total", &[enforce, ("kind", "found")]), 1.0);
+    assert_eq!(
+        all("warrantyd_items_total", &[enforce, ("kind", "found")]),
+        1.0
+    );
     assert_eq!(all("warrantyd_cases_due", &[]), 0.0);
     let newest = all("warrantyd_job_last_success_timestamp_seconds", &[enforce]);
     let enforced = all("warrantyd_enforced_until_timestamp_seconds", &[]);
-    assert!((0.0..60.0).contains(&(newest - enforced)), "{newest} {enforced}");
+    assert!(
+        (0.0..60.0).contains(&(newest - enforced)),
+        "{newest} {enforced}"
+    );
     assert!(all("warrantyd_job_late_seconds", &[enforce]) < 60.0);
     // What is off is not late.
     let import = [("job", "import")];
     assert_eq!(metrics.get("warrantyd_job_late_seconds", &import), None);
     // The shop's history begins with the import's own time.
-    assert_eq!(all("warrantyd_last_import_timestamp_seconds", &[]), 1_735_689_600.0);
+    assert_eq!(
+        all("warrantyd_last_import_timestamp_seconds", &[]),
+        1_735_689_600.0
+    );
     assert_eq!(metrics.listed(), documented());
     daemon.terminate();
     daemon.ended();
+}
+
+/// The names of metrics in a text.
+fn named(text: &str) -> BTreeSet<&str> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+    let words = text.split(|c| !is_name(c));
+    words
+        .filter(|word| word.starts_with("warrantyd_"))
+        .collect()
+}
+
+#[test]
+fn alerts_are_on_metrics_that_there_are() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let manual = fs::read_to_string(manual).unwrap();
+    let alerts = rows(&manual, "| condition | it means | do |");
+    assert!(alerts.len() > 10);
+    let known: BTreeSet<String> = documented().into_iter().map(|[name, ..]| name).collect();
+    for name in alerts.iter().flat_map(|cells| named(&cells[0])) {
+        assert!(known.contains(name.trim_end_matches("_bucket")), "{name}");
+    }
 }
 
 /// The manual's table of metrics.
@@ -183,7 +229,11 @@ async fn what_waits_and_what_guards_is_measured() {
     let shop = busy().await;
     shop.write(
         "warrantyd.toml",
-        format!("{}{LISTEN}{FILE_MAIL}{}", crate::shop::CONFIG, all_off_but(&[])),
+        format!(
+            "{}{LISTEN}{FILE_MAIL}{}",
+            crate::shop::CONFIG,
+            all_off_but(&[])
+        ),
     );
     shop.execute(
         "INSERT INTO messages (message_id, kind, audience, recipient, subject, state, composed_at, \
@@ -204,7 +254,9 @@ async fn what_waits_and_what_guards_is_measured() {
         shop.execute(sql).await;
     }
     let mut daemon = Daemon::start(&shop);
-    let metrics = Metrics::of(&address(&mut daemon));
+    let metrics = until(&address(&mut daemon), "warrantyd_database_up", &[], |up| {
+        up == 1.0
+    });
     for (name, labels, expected) in [
         ("warrantyd_cases_due", &[][..], 1.0),
         // A fact that changed has no time.
@@ -223,9 +275,16 @@ async fn what_waits_and_what_guards_is_measured() {
             2.0,
         ),
     ] {
-        assert_eq!(metrics.get(name, labels), Some(expected), "{name} {labels:?}");
+        assert_eq!(
+            metrics.get(name, labels),
+            Some(expected),
+            "{name} {labels:?}"
+        );
     }
-    assert_eq!(metrics.get("warrantyd_messages", &[("state", "sent")]), None);
+    assert_eq!(
+        metrics.get("warrantyd_messages", &[("state", "sent")]),
+        None
+    );
     let oldest = metrics.get("warrantyd_messages_oldest_due_seconds", &[]);
     assert!(oldest > Some(1e9), "{oldest:?}");
 }
@@ -240,7 +299,9 @@ async fn a_database_that_does_not_answer_is_not_waited_for() {
         assert!(since.elapsed() < PATIENCE);
     }
     let mut holder = shop.connection().await;
-    holder.rows("BEGIN; LOCK TABLE enforcement IN ACCESS EXCLUSIVE MODE").await;
+    holder
+        .rows("BEGIN; LOCK TABLE enforcement IN ACCESS EXCLUSIVE MODE")
+        .await;
     let metrics = Metrics::of(&address);
     assert_eq!(metrics.get("warrantyd_database_up", &[]), Some(0.0));
     assert_eq!(metrics.get("warrantyd_cases_due", &[]), None);
@@ -258,7 +319,10 @@ async fn a_database_that_does_not_answer_is_not_waited_for() {
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
-    let shop = Shop::on(Engine::Sqlite, &format!("[metrics]\nlisten = \"{listen}\"\n"));
+    let shop = Shop::on(
+        Engine::Sqlite,
+        &format!("[metrics]\nlisten = \"{listen}\"\n"),
+    );
     let told = stderr(&shop.run_to(1, &["daemon"]));
     let expected = format!("error: metrics.listen: {listen}: cannot listen there");
     assert!(told.contains(&expected), "{told}");

@@ -61,7 +61,10 @@ impl Run<'_> {
         for (message, tried) in all {
             let header = &message.draft.message_id;
             if !written.contains(&message.id) {
-                tracing::warn!(message_id = header, "another node has it by now: nothing kept");
+                tracing::warn!(
+                    message_id = header,
+                    "another node has it by now: nothing kept"
+                );
                 self.count("lost", 1);
             } else if tried.counts {
                 tracing::info!(message_id = header, state = %tried.state, "tried");

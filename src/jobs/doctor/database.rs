@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use chrono::TimeDelta;
+use rustix::fs::Access;
 
 use super::Check;
 use crate::clock;
@@ -47,13 +48,23 @@ pub(super) async fn database(config: &Config, now: Instant) -> (Vec<Check>, Opti
                 return (vec![Check::warn("database", found)], None);
             }
             Ok(Some(store)) => (Ok(store), Some(path.as_path())),
-            Err(error) => (Err(error), None),
+            Err(error) => (Err(error), Some(path.as_path())),
         },
         Database::Postgres(url) => (Store::look_postgres(url).await, None),
     };
     match looked(store, file, now).await {
         Ok(found) => found,
-        Err(error) => (vec![Check::fail("database", error.to_string())], None),
+        Err(error) => {
+            let expected = match file {
+                Some(_) => {
+                    "expected a file of warrantyd that this user can read, in a directory \
+                            that it can write"
+                }
+                None => "start the server, or mend database.url",
+            };
+            let found = format!("{error}: {expected}");
+            (vec![Check::fail("database", found)], None)
+        }
     }
 }
 
@@ -72,6 +83,10 @@ async fn looked(
     let (name, size) = (store.name(), mib(about.bytes));
     let found = format!("{name}: {}, {size}{standby}", about.engine);
     let mut checks = vec![Check::ok("database", found), migrations(schema)];
+    if file.is_some_and(|file| rustix::fs::access(file, Access::WRITE_OK).is_err()) {
+        let found = format!("{name}: this user may not write the file: give it the right to");
+        checks[0] = Check::fail("database", found);
+    }
     match file {
         Some(file) => {
             checks.push(integrity(&store, &about).await);

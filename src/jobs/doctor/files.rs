@@ -74,10 +74,7 @@ fn user(config: &Config) -> Option<Check> {
         return None;
     };
     let uid = |found: io::Result<Metadata>| found.ok().map(|found| found.uid());
-    let (ours, owner) = (
-        uid(fs::metadata("/proc/self"))?,
-        uid(fs::metadata(path))?,
-    );
+    let (ours, owner) = (uid(fs::metadata("/proc/self"))?, uid(fs::metadata(path))?);
     (ours == 0 && owner != 0).then(|| {
         let found = format!(
             "the database belongs to user {owner} and this is root, who may do anything: run \

@@ -1,7 +1,7 @@
 //! The way of the mail: letters, the server, addresses inside the shop.
 
 use super::Check;
-use crate::config::{Config, Contacts};
+use crate::config::{Config, Contacts, Transport};
 use crate::jobs::postbox::{letters, shop as letterhead, transport};
 use crate::mail::samples;
 
@@ -36,7 +36,7 @@ pub(super) fn templates(config: &Config) -> Vec<Check> {
 /// Connects to the mail server and logs in, or writes a file and removes it.
 pub(super) async fn mail(config: &Config) -> Check {
     let Some(mail) = &config.mail else {
-        let found = "mail.transport is not set: nothing is sent";
+        let found = "mail.transport is not set: nothing is sent until it is";
         return Check::warn("mail", found);
     };
     let mut transport = match transport(mail) {
@@ -47,7 +47,13 @@ pub(super) async fn mail(config: &Config) -> Check {
     transport.close().await;
     match checked {
         Ok(()) => Check::ok("mail", "messages can be sent"),
-        Err(problem) => Check::fail("mail", problem),
+        Err(problem) => {
+            let expected = match mail.transport {
+                Transport::Smtp { .. } => "a server that answers at mail.url and takes the login",
+                Transport::File { .. } => "a directory mail.dir that this user can write",
+            };
+            Check::fail("mail", format!("{problem}: expected {expected}"))
+        }
     }
 }
 
@@ -65,7 +71,10 @@ pub(super) fn contacts(contacts: &Contacts) -> Check {
         true => Check::ok("contacts", "everybody has an address"),
         false => Check::warn(
             "contacts",
-            format!("nobody is told in place of: {}", empty.join(", ")),
+            format!(
+                "nobody is told in place of: {}; name them in [contacts]",
+                empty.join(", ")
+            ),
         ),
     }
 }

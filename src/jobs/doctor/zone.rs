@@ -45,7 +45,10 @@ pub(super) fn zone(zone: Tz, now: Instant) -> Check {
 
 fn version(dir: &Path) -> String {
     let text = std::fs::read_to_string(dir.join("tzdata.zi")).unwrap_or_default();
-    let version = text.lines().next().and_then(|line| line.strip_prefix("# version "));
+    let version = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("# version "));
     version.map_or_else(String::new, |version| format!(" of {version}"))
 }
 
@@ -65,7 +68,10 @@ fn system_offsets(file: &Path, at: &[Instant]) -> Option<Vec<i32>> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let lines: String = at.iter().map(|at| format!("@{}\n", at.timestamp())).collect();
+    let lines: String = at
+        .iter()
+        .map(|at| format!("@{}\n", at.timestamp()))
+        .collect();
     // What it answers to all of it fits into a pipe.
     let written = date.stdin.take()?.write_all(lines.as_bytes());
     let output = date.wait_with_output().ok()?;
