@@ -351,7 +351,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "SHOP__NAME",
             "x",
-            "unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, jobs",
+            "unknown key, expected one of database, business, policy, contacts, notices, mail, import, reports, metrics, jobs",
         ),
         (
             "BUSINESS__TIMEZONE",
