@@ -33,7 +33,7 @@ pub struct Measured {
 
 /// Looks at the database.
 pub async fn measure(shop: &Shop, now: Instant) -> Result<Measured> {
-    let mut tx = shop.store.read().await?;
+    let mut tx = shop.store.look().await?;
     let jobs: Vec<String> = JobName::VARIANTS.iter().map(ToString::to_string).collect();
     let keys: Vec<String> = shop.config.contacts.all().map(address_key).collect();
     let keys = keys.iter().map(String::as_str);
@@ -49,7 +49,7 @@ pub async fn measure(shop: &Shop, now: Instant) -> Result<Measured> {
 
 /// Fails where the database cannot be read.
 pub async fn reach(shop: &Shop) -> Result<()> {
-    let mut tx = shop.store.read().await?;
+    let mut tx = shop.store.look().await?;
     store::guard_load(&mut tx).await?;
     Ok(())
 }

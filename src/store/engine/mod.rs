@@ -151,6 +151,18 @@ impl Store {
         })
     }
 
+    /// The same for whoever does not wait long: on PostgreSQL a statement of
+    /// more than 2 seconds fails.
+    pub async fn look(&self) -> Result<Tx<'static>, StoreError> {
+        match &self.db {
+            Db::Sqlite(_) => self.read().await,
+            Db::Postgres(pool) => Ok(Tx {
+                of: TxOf::Postgres(pool.begin_with(postgres::LOOK).await?),
+                reads_only: true,
+            }),
+        }
+    }
+
     /// Another transaction that sees what one of [`Store::read`] does, to read
     /// beside it. `None`: there is none, as on SQLite.
     pub async fn read_beside(&self, tx: &mut Tx<'_>) -> Result<Option<Tx<'static>>, StoreError> {
