@@ -38,11 +38,11 @@ fi
 for component in rustfmt clippy; do
     cargo "${component#rust}" --version >/dev/null 2>&1 || rustup component add "$component"
 done
-if ! target/venv/bin/python -c 'import aiosmtpd, cryptography, pandas, pypdf' 2>/dev/null; then
+if ! target/venv/bin/python -c 'import aiosmtpd, cryptography, pandas, prometheus_client, pypdf' 2>/dev/null; then
     mkdir -p target
     python3 -m venv --clear target/venv
     target/venv/bin/pip install -q --disable-pip-version-check \
-        aiosmtpd==1.4.6 cryptography pandas==3.1.1 pypdf==7.1.0
+        aiosmtpd==1.4.6 cryptography pandas==3.1.1 prometheus_client==0.26.0 pypdf==7.1.0
 fi
 
 # Postfix is unpacked, not installed: it would take the place of the machine's

@@ -19,6 +19,7 @@ mod forget;
 mod hold;
 mod import;
 mod init;
+mod log;
 mod mail;
 mod output;
 mod policy;
@@ -29,7 +30,7 @@ mod run;
 mod simulate;
 mod status;
 
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,6 +52,8 @@ struct Cli {
     /// The config [default: warrantyd.toml, then /etc/warrantyd/warrantyd.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    log: log::Args,
     #[command(subcommand)]
     command: Command,
 }
@@ -97,7 +100,7 @@ enum Command {
     Restore(restore::Args),
     /// Erase a customer's name and address everywhere; deadlines stay
     Forget(forget::Args),
-    /// Whether all is in place: policies, templates, mail, contacts
+    /// Whether all is in place, from the config to the mail server
     Doctor(doctor::Args),
     /// What runs, what is late, what is stuck
     Status(status::Args),
@@ -117,16 +120,17 @@ enum Done {
 /// Runs the program and gives its exit status.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(match cli.command {
+    let usual = match cli.command {
         Command::Daemon => "warn,warrantyd=info",
         // What goes wrong in the demo is meant to.
         Command::Demo(_) => "error",
         _ => "warn",
-    });
+    };
+    let log = log::start(&cli.log, usual);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: cannot start: {error}");
+            log::fail(log, format!("cannot start: {error}"));
             return ExitCode::from(1);
         }
     };
@@ -138,7 +142,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            log::fail(log, format!("{error:#}"));
             ExitCode::from(status_of(&error))
         }
     }
@@ -170,20 +174,9 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Backup(args) => backup::run(args, open(config).await?).await,
         Command::Restore(args) => restore::run(args, config).await,
         Command::Forget(args) => forget::run(args, open(config).await?).await,
-        Command::Doctor(args) => doctor::run(args, open(config).await?).await,
+        Command::Doctor(args) => doctor::run(args, load(config)?).await,
         Command::Status(args) => status::run(args, open(config).await?).await,
     }
-}
-
-/// Logs go to stderr; `RUST_LOG` chooses what is logged.
-fn start_log(default: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
 }
 
 fn load(path: Option<PathBuf>) -> Result<Config> {

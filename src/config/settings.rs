@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use chrono::{NaiveDate, TimeDelta, Weekday};
@@ -13,7 +14,8 @@ use super::job::timezone;
 use super::mail::keep_days;
 use super::reader::Reader;
 use super::value::{
-    addresses, database, date, dates, delimiter, flag, lines, parsed, path, span, text, weekdays,
+    addresses, database, date, dates, delimiter, flag, lines, loopback, parsed, path, span, text,
+    weekdays,
 };
 use super::{Alarms, ConfigError, Database, JobName, JobSettings, Mail};
 use crate::case::{Dialects, Entity};
@@ -35,6 +37,8 @@ const DELIMITER: &str = "\",\", \";\" or \"tab\"";
 /// directory of the configuration file.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file that it was read from.
+    pub file: PathBuf,
     /// Where the database is.
     pub database: Database,
     /// Who the shop is.
@@ -65,6 +69,8 @@ pub struct Config {
     pub dialects: Dialects,
     /// The daily reports.
     pub reports: Reports,
+    /// Where the daemon answers those who measure it.
+    pub metrics_listen: Option<SocketAddr>,
     /// Every job, as written or as left to itself.
     pub jobs: BTreeMap<JobName, JobSettings>,
 }
@@ -155,10 +161,11 @@ impl Config {
         let secrets = credentials.as_deref().unwrap_or(base);
         let name = file.display().to_string();
         let reader = Reader::new(&name, text, &env, &known_keys())?;
-        Self::read(&reader, base, secrets)
+        Self::read(&reader, file, secrets)
     }
 
-    fn read(reader: &Reader, base: &Path, secrets: &Path) -> Result<Self, ConfigError> {
+    fn read(reader: &Reader, file: &Path, secrets: &Path) -> Result<Self, ConfigError> {
+        let base = file.parent().unwrap_or(Path::new(""));
         let directory = |key| {
             let found = reader.optional(key, path)?;
             Ok(found.map(|dir| base.join(dir)))
@@ -169,6 +176,7 @@ impl Config {
         let jobs = JobName::VARIANTS.iter();
         let jobs = jobs.map(|job| Ok((*job, JobSettings::read(reader, *job, zone)?)));
         Ok(Self {
+            file: file.to_owned(),
             database: database.below(base),
             business: Business::read(reader)?,
             calendar: calendar(reader, zone)?,
@@ -193,6 +201,7 @@ impl Config {
                     .optional("reports.csv_delimiter", parsed(DELIMITER, delimiter))?
                     .unwrap_or(b','),
             },
+            metrics_listen: reader.optional("metrics.listen", loopback)?,
             jobs: jobs.collect::<Result<_, ConfigError>>()?,
         })
     }
@@ -266,6 +275,18 @@ fn calendar(reader: &Reader, zone: Tz) -> Result<Calendar, ConfigError> {
 }
 
 impl Contacts {
+    /// Every address, some perhaps twice.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let lists = [
+            &self.lead,
+            &self.finance,
+            &self.manager,
+            &self.director,
+            &self.ops,
+        ];
+        lists.into_iter().flatten().map(String::as_str)
+    }
+
     const KEYS: [&str; 5] = ["lead", "finance", "manager", "director", "ops"];
 
     fn read(reader: &Reader) -> Result<Self, ConfigError> {
@@ -315,14 +336,21 @@ pub(super) fn known_keys() -> Vec<String> {
     let sections = sections.map(|(section, keys)| (section.to_owned(), keys));
     let dialects = Entity::VARIANTS.iter();
     let dialects = dialects.map(|entity| (format!("import.{entity}"), dialect::KEYS.as_slice()));
-    let reports: &[&str] = &["dir", "recipients", "csv_bom", "csv_delimiter"];
+    let others: [(&str, &[&str]); 2] = [
+        (
+            "reports",
+            &["dir", "recipients", "csv_bom", "csv_delimiter"],
+        ),
+        ("metrics", &["listen"]),
+    ];
+    let others = others.map(|(section, keys)| (section.to_owned(), keys));
     let jobs = JobName::VARIANTS
         .iter()
         .map(|job| (format!("jobs.{job}"), JobSettings::KEYS.as_slice()));
     sections
         .into_iter()
         .chain(dialects)
-        .chain([("reports".to_owned(), reports)])
+        .chain(others)
         .chain(jobs)
         .flat_map(|(section, keys)| keys.iter().map(move |key| format!("{section}.{key}")))
         .collect()

@@ -80,7 +80,7 @@ fn what_cannot_be_meant_is_refused_with_its_place() {
     for (text, expected) in [
         (
             "x = 1",
-            "4: x: unknown key, expected one of database, business, policy, contacts, notices, alarms, mail, import, reports, jobs",
+            "4: x: unknown key, expected one of database, business, policy, contacts, notices, alarms, mail, import, reports, metrics, jobs",
         ),
         (
             "[import]\nmaxage = \"1 day\"",
@@ -371,7 +371,7 @@ fn a_variable_that_cannot_be_meant_is_named() {
         (
             "SHOP__NAME",
             "x",
-            "unknown key, expected one of database, business, policy, contacts, notices, alarms, mail, import, reports, jobs",
+            "unknown key, expected one of database, business, policy, contacts, notices, alarms, mail, import, reports, metrics, jobs",
         ),
         (
             "BUSINESS__TIMEZONE",
@@ -461,4 +461,29 @@ fn the_starter_file_is_loaded_as_it_is() {
         Database::Sqlite(dir.path().join("warrantyd.db"))
     );
     assert_eq!(config.notices.live_from, Some(today()));
+}
+
+#[test]
+fn metrics_are_served_to_this_machine_alone() {
+    let listen = |address: &str| {
+        let text = format!("{LEAST}[metrics]\nlisten = \"{address}\"\n");
+        let config = parse(&text, &[]).map_err(|error| error.problem);
+        config.map(|config| config.metrics_listen.map(|address| address.to_string()))
+    };
+    for address in ["127.0.0.1:9464", "127.0.0.2:1", "[::1]:9464"] {
+        assert_eq!(listen(address), Ok(Some(address.to_owned())));
+    }
+    for (address, expected) in [
+        ("0.0.0.0:9464", "expected a loopback address such as"),
+        (
+            "192.0.2.1:9464",
+            "so put a proxy with TLS and a login in front of it",
+        ),
+        ("[::]:9464", "expected a loopback address such as"),
+        ("localhost:9464", "expected an address with a port such as"),
+        ("127.0.0.1", "expected an address with a port such as"),
+    ] {
+        let problem = listen(address).unwrap_err();
+        assert!(problem.contains(expected), "{address}: {problem}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What a value of the configuration may be: from TOML to the program's types.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -198,6 +199,19 @@ pub(super) fn database(value: &Value) -> Read<Database> {
             wrong_kind: false,
         }),
         _ => Err(refused(value, Database::EXPECTED)),
+    }
+}
+
+/// A port of this machine that nobody else can reach.
+pub(super) fn loopback(value: &Value) -> Read<SocketAddr> {
+    let address = named::<SocketAddr>("an address with a port such as \"127.0.0.1:9464\"")(value)?;
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => Err(refused(
+            value,
+            "a loopback address such as \"127.0.0.1:9464\": what is served there is for \
+             everybody who can reach it, so put a proxy with TLS and a login in front of it",
+        )),
     }
 }
 

@@ -16,7 +16,10 @@
 //! slot over if its node dies or freezes ([`crate::jobs`]).
 
 mod alarms;
+mod metrics;
+mod observe;
 mod planner;
+mod pulse;
 mod ring;
 mod schedule;
 
@@ -30,7 +33,10 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_cron_scheduler::{Job, JobScheduler};
 
+use observe::Observer;
 pub use planner::schedule_of;
+use pulse::Pulse;
+
 pub use schedule::{Missed, Schedule};
 
 use crate::jobs::Shop;
@@ -46,6 +52,9 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     let lock = shop.store.file_lock("daemon").await?;
     let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
+    let pulse = Arc::new(Pulse::start());
+    let observer = Observer::start(shop.config.metrics_listen, Arc::clone(&pulse)).await?;
+    observer.opened(&shop);
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
     let mut beside = JoinSet::new();
     beside.spawn(second_bell(Arc::clone(&bell)));
@@ -55,6 +64,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
         shop.clone(),
         Arc::clone(&bell),
         Arc::clone(&stop),
+        pulse,
     ));
     tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {
@@ -70,6 +80,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     }
     beside.shutdown().await;
     alarm.shutdown().await?;
+    drop(observer);
     shop.store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio::sync::Notify;
 
+use super::pulse::Pulse;
 use super::ring::Ring;
 use super::schedule::Schedule;
 use crate::clock;
@@ -30,7 +31,12 @@ pub fn schedule_of(config: &Config, job: &Job) -> Option<Schedule> {
 }
 
 /// Plans and works at each ring of the bell, until it is told to stop.
-pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Result<()> {
+pub(super) async fn work(
+    shop: Shop,
+    bell: Arc<Notify>,
+    stop: Arc<Notify>,
+    pulse: Arc<Pulse>,
+) -> Result<()> {
     // Nothing is owed for the time before the first start.
     let mut owed_since = clock::now();
     let mut ring = Ring::now();
@@ -38,7 +44,7 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
         tokio::select! {
             biased;
             () = stop.notified() => return Ok(()),
-            () = bell.notified() => {}
+            () = bell.notified() => pulse.beat(None),
         }
         ring = ring.next();
         // It may have begun with a clock that was ahead.
@@ -48,11 +54,13 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
             tracing::error!(error = format!("{error:#}"), "cannot plan");
             continue;
         }
+        pulse.planned();
         let owed = slots_due(&shop).await.unwrap_or_else(|error| {
             tracing::error!(error = format!("{error:#}"), "cannot read what is planned");
             Vec::new()
         });
         for slot in in_turn(owed) {
+            pulse.beat(Some(slot.job));
             // A run that could not even be recorded is owed still, and one
             // that another node was faster to take is to be helped: later.
             if !work_on(&shop, slot).await {

@@ -7,6 +7,7 @@
 //! database. Start, rerun and catch-up are one path.
 
 mod alarms;
+mod backlog;
 mod backup;
 mod book;
 mod bounce;
@@ -33,11 +34,13 @@ mod run;
 mod simulate;
 mod slots;
 mod status;
+mod tally;
 mod watch;
 mod worklists;
 
 pub use alarms::alarms;
 pub use alarms::monitor::tell_alarms;
+pub use backlog::{HELD_FOR, Measured, measure, reach};
 pub use backup::backup;
 pub use book::{book, policy_texts};
 pub use bounce::{Taken, bounce, bounce_files};
@@ -63,5 +66,6 @@ pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded
 pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{GivenUp, Owed, give_up, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
 pub use status::{Status, status};
+pub use tally::Tally;
 pub use watch::{ToldToEnd, Watch};
 pub use worklists::{Listed, worklists, worklists_planned};

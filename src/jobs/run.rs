@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::alarms::monitor::tell_run;
 use super::deliver::Pace;
+use super::tally::Tally;
 use super::watch::{ToldToEnd, Watch};
 use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
@@ -25,6 +26,8 @@ pub struct Shop {
     pub(super) pace: Pace,
     /// How far the run at work is, and the word to end it.
     pub watch: Watch,
+    /// What this process did so far.
+    pub tally: Tally,
     /// Who gave the command, as the operating system knows them; `None`: no
     /// person did.
     pub person: Option<String>,
@@ -37,14 +40,20 @@ impl Shop {
             Database::Sqlite(path) => Store::sqlite(path).await?,
             Database::Postgres(url) => Store::postgres(url).await?,
         };
+        Ok(Self::of(store, config))
+    }
+
+    /// With a database that is open.
+    pub(super) fn of(store: Store, config: Config) -> Self {
         let mail = config.mail.as_ref();
-        Ok(Self {
+        Self {
             store,
             pace: Pace::per_minute(mail.and_then(|mail| mail.max_per_minute)),
             config: std::sync::Arc::new(config),
             watch: Watch::default(),
+            tally: Tally::default(),
             person: None,
-        })
+        }
     }
 
     /// A command as the history names it.
@@ -298,7 +307,10 @@ pub(super) async fn keep(
     let is_ours = store::run_finish(&mut tx, held, state, &counts, error, clock::now()).await?;
     tx.commit().await?;
     match is_ours {
-        true => tracing::info!(job = %name, %state, counts, error, "ran"),
+        true => {
+            shop.tally.ended(name, state.into());
+            tracing::info!(job = %name, %state, counts, error, "ran");
+        }
         false => tracing::warn!(job = %name, "another node has taken the run over: nothing kept"),
     }
     Ok(())

@@ -133,15 +133,20 @@ async fn take_and_run(shop: &Shop, owed: Owed) -> Result<Option<Outcome>> {
         renewing.spawn(renew(shop.clone(), taken.held, taken.lease / RENEWALS));
     }
     let when = When::of_slot(job(owed.job), owed.slot_at, taken.started_at, now);
+    shop.tally.began(owed.job, now - owed.slot_at);
+    let since = Stopwatch::start();
     let ran = within_limit(shop, owed.job, run(shop, owed.job, when)).await;
+    shop.tally.worked(owed.job, since.elapsed(), &ran);
     match &ran {
         Err(error) if lost_the_database(error) => {
+            shop.tally.ended(owed.job, "given_back");
             drop(tokio::spawn(give_back(shop.clone(), taken)));
         }
         // Another node goes on with it, or this one when it starts again.
         Ok(outcome) if outcome.ended_early => {
             keep_share(shop, owed.run_id, outcome).await?;
             given_back(shop, taken.held).await?;
+            shop.tally.ended(owed.job, "given_back");
             tracing::info!(job = %owed.job, "told to end: the rest is left to the next");
         }
         _ => keep(shop, owed.job, taken.held, &ran).await?,
@@ -209,6 +214,7 @@ pub async fn help_slot(shop: &Shop, owed: Owed) -> Result<()> {
     if helped.counts.is_empty() {
         return Ok(());
     }
+    shop.tally.counted(owed.job, &helped.counts);
     tracing::info!(job = %owed.job, counts = ?helped.counts, "helped");
     let kept = keep_share(shop, owed.run_id, &helped).await;
     kept.context("what this node did of a run")

@@ -16,7 +16,8 @@ pub struct Envelope {
 /// What came of one try to deliver a message. The texts hold no addresses.
 ///
 #[doc = include_str!("faults.md")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Delivery {
     /// The server took the message over.
     Delivered {

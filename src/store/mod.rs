@@ -32,6 +32,7 @@
 
 mod agenda;
 mod alarms;
+mod backlog;
 mod bounces;
 mod cases;
 mod commands;
@@ -56,12 +57,14 @@ mod surge;
 
 pub use agenda::*;
 pub use alarms::*;
+pub use backlog::*;
 pub use bounces::*;
 pub use cases::*;
 pub use commands::{Given, commands_on_message, commands_on_order};
 pub use delivery::*;
 pub use engine::{
-    Ahead, Backup, Copied, Lock, Manifest, ReadAhead, Reader, Session, Store, StoreError, Tx, copy,
+    About, Ahead, Backup, Copied, Lock, Manifest, ReadAhead, Reader, Schema, Session, Store,
+    StoreError, Tx, copy,
 };
 pub use forget::*;
 pub use history::*;

@@ -44,7 +44,7 @@ fn manual() -> String {
 }
 
 /// The cells of the first table behind a place.
-fn rows(text: &str, head: &str) -> Vec<Vec<String>> {
+pub fn rows(text: &str, head: &str) -> Vec<Vec<String>> {
     let (_, table) = text
         .split_once(head)
         .unwrap_or_else(|| panic!("no table {head}"));

@@ -111,11 +111,9 @@ async fn logs_and_reports_hold_no_customer_s_name_or_address() {
     for state in ["|sent|", "|failed|", "|ready|"] {
         assert!(tried.contains(state), "{tried}");
     }
-    run(
-        &shop,
-        0,
-        &["run", "deliver", "--at", "2025-06-05T10:10:00Z"],
-    );
+    let json = ["--log", "json"];
+    let again = ["run", "deliver", "--at", "2025-06-05T10:10:00Z"];
+    run(&shop, 0, &[&json[..], &again].concat());
     server.stop();
     // Nobody is there any more.
     run(

@@ -214,6 +214,7 @@ async fn reports(shop: &Shop) {
         assert!(explained.is_some());
     }
     jobs::status(&open, when.at).await.unwrap();
+    jobs::measure(&open, when.at).await.unwrap();
     assert_ne!(jobs::messages(&open, None, 10).await.unwrap(), []);
     open.store.close().await;
 }

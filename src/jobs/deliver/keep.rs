@@ -25,6 +25,7 @@ impl Run<'_> {
             let (tried, fault) = match delivery {
                 Some(delivery) => {
                     self.health().learn(&delivery);
+                    self.shop.tally.tried(&delivery);
                     self.settled(&message, delivery)
                 }
                 None => (given_back(&message), None),
@@ -60,10 +61,13 @@ impl Run<'_> {
         for (message, tried) in all {
             let header = &message.draft.message_id;
             if !written.contains(&message.id) {
-                tracing::warn!(message = header, "another node has it by now: nothing kept");
+                tracing::warn!(
+                    message_id = header,
+                    "another node has it by now: nothing kept"
+                );
                 self.count("lost", 1);
             } else if tried.counts {
-                tracing::info!(message = header, state = %tried.state, "tried");
+                tracing::info!(message_id = header, state = %tried.state, "tried");
                 let counted = match tried.state {
                     MessageState::Ready => "later",
                     state => state.into(),

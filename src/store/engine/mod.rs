@@ -12,6 +12,7 @@ mod copy;
 mod error;
 mod json;
 mod link;
+mod look;
 mod migrations;
 mod postgres;
 mod row;
@@ -29,6 +30,7 @@ pub(super) use cell::{Cell, Kind, Page};
 pub use copy::{Copied, copy};
 pub use error::StoreError;
 pub use link::{Session, Tx};
+pub use look::{About, Schema};
 pub(super) use row::{Row, Rows};
 pub(super) use statement::{Statement, select, write};
 
@@ -149,6 +151,18 @@ impl Store {
             of,
             reads_only: true,
         })
+    }
+
+    /// The same for whoever does not wait long: on PostgreSQL a statement of
+    /// more than 2 seconds fails.
+    pub async fn look(&self) -> Result<Tx<'static>, StoreError> {
+        match &self.db {
+            Db::Sqlite(_) => self.read().await,
+            Db::Postgres(pool) => Ok(Tx {
+                of: TxOf::Postgres(pool.begin_with(postgres::LOOK).await?),
+                reads_only: true,
+            }),
+        }
     }
 
     /// Another transaction that sees what one of [`Store::read`] does, to read

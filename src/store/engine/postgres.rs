@@ -29,6 +29,11 @@ pub const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_
 /// How a transaction begins that sees one state and writes nothing.
 pub const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
+/// The same for whoever does not wait long: the server gives up by itself, so
+/// that no connection is left behind.
+pub const LOOK: &str =
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '2s'";
+
 /// Connections of one node: a job's pages, its sessions of mail, the planner.
 const CONNECTIONS: u32 = 8;
 

@@ -73,8 +73,9 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
     let migrated = migrator.run(&writer).await;
     migrations::checked(migrated, &path.display().to_string())?;
     drop(lock);
+    // Work that reads beside its reading, and whoever looks at it meanwhile.
     let readers = SqlitePoolOptions::new()
-        .max_connections(2)
+        .max_connections(3)
         .connect_lazy_with(options.read_only(true).pragma("cache_size", "-32000"));
     Ok(Pools {
         writer,

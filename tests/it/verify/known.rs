@@ -120,7 +120,7 @@ async fn import(shop: &Shop, open: &jobs::Shop, now: &str, batch: Vec<Change>) {
         shop.path(&name)
     };
     let names: Vec<PathBuf> = batch.into_iter().enumerate().map(named).collect();
-    let files = files(&names, None, None).unwrap();
+    let files = files(&open.config.dialects, &names, None, None).unwrap();
     import_files(open, &files, at(now), &mut |_| {})
         .await
         .unwrap();
