@@ -308,3 +308,29 @@ async fn deliver_dies_between_handing_over_and_noting_it() {
     shop.mends().await;
     delivered_in_the_end(&shop, &expected, "died between").await;
 }
+
+#[tokio::test]
+async fn pages_of_letters_that_sqlite_read_before_somebody_else_wrote_are_read_again() {
+    let mail = format!("{FILE_MAIL}surge_limit = 2500\n");
+    let shop = with_notices(Shop::on(Engine::Sqlite, &mail), 2_500).await;
+    let mut command = shop.command(&DELIVER);
+    command.env("RUST_LOG", "warrantyd=info");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    // The first of five pages is being sent: for as long as nobody reads on,
+    // the log is full before the last is in the outbox.
+    let tried = log.any(|line| line.unwrap().contains("tried"));
+    assert!(tried);
+    let carried = "EXISTS (SELECT 1 FROM notices AS n JOIN message_notices AS c \
+                    ON c.notice_id = n.id WHERE n.order_id = orders.id)";
+    let withdraw = format!("UPDATE orders SET withdrawn = TRUE WHERE NOT {carried}");
+    shop.execute(&withdraw).await;
+    log.for_each(|line| drop(line.unwrap()));
+    assert!(child.wait().unwrap().success());
+    let told = format!(
+        "SELECT count(*) FILTER (WHERE withdrawn) > 0, \
+           count(*) FILTER (WHERE withdrawn AND {carried}), \
+           count(*) FILTER (WHERE NOT withdrawn AND NOT {carried}) FROM orders"
+    );
+    assert_eq!(shop.rows(&told).await, ["1|0|0"]);
+}
