@@ -3,8 +3,9 @@
 //!
 //! First goes what is due in the outbox ([`due`]). Then what is ready is
 //! composed page by page ([`compose`]), each page beside the sending of those
-//! before and, on SQLite, read and written beside their way into the outbox. The sessions ([`sessions`]) hand over what is taken, and what came
-//! of it is kept in batches ([`keep`]).
+//! before and, on SQLite, read and written beside their way into the outbox.
+//! The sessions ([`sessions`]) hand over what is taken, and what came of it is
+//! kept in batches ([`keep`]).
 
 mod admit;
 mod compose;
@@ -271,6 +272,7 @@ impl Run<'_> {
                 self.count("at_limit", 1);
                 return Ok(false);
             }
+            // So that no bytes are read back of what is taken next.
             while due.composed() < belt.room()
                 && let Ok(page) = composed.try_recv()
             {
