@@ -62,6 +62,9 @@ pub(super) fn wrap(text: &str, indent: usize) -> String {
 /// Where a text of more than `width` characters is broken: at the last space
 /// that leaves no more of them before it, or else at the first.
 fn last_space(text: &str, width: usize) -> Option<usize> {
+    if text.len() <= width {
+        return None;
+    }
     let (end, character) = text.char_indices().nth(width)?;
     let lead = text.len() - text.trim_start_matches(' ').len();
     if character == ' ' {

@@ -393,3 +393,26 @@ async fn deliver_killed_in_each_phase_of_a_conversation() {
         assert!(listener.accept().is_err(), "{silent_at}");
     }
 }
+
+#[tokio::test]
+async fn pages_of_letters_that_sqlite_read_before_somebody_else_wrote_are_read_again() {
+    let mail = format!("{FILE_MAIL}surge_limit = 2500\n");
+    let shop = with_notices(Shop::on(Engine::Sqlite, &mail), 2_500).await;
+    let mut command = shop.command(&DELIVER);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    // The first of five pages is in the outbox. The next was read before, and
+    // is there soon: this does not wait to look again.
+    let mut other = shop.connection().await;
+    while other.rows("SELECT count(*) > 0 FROM messages").await != ["1"] {}
+    let carried = "EXISTS (SELECT 1 FROM notices AS n JOIN message_notices AS c \
+                    ON c.notice_id = n.id WHERE n.order_id = orders.id)";
+    let withdraw = format!("UPDATE orders SET withdrawn = TRUE WHERE NOT {carried}");
+    other.rows(&withdraw).await;
+    assert!(child.wait().unwrap().success());
+    let told = format!(
+        "SELECT count(*) FILTER (WHERE withdrawn) > 0, \
+           count(*) FILTER (WHERE withdrawn AND {carried}), \
+           count(*) FILTER (WHERE NOT withdrawn AND NOT {carried}) FROM orders"
+    );
+    assert_eq!(shop.rows(&told).await, ["1|0|0"]);
+}

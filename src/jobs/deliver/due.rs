@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Run;
 use super::compose::Composed;
 use super::sessions::{Lease, Outgoing};
-use super::standing::Standing;
+use super::standing::{Standing, Standings};
 use crate::case::Disposition;
 use crate::clock::Stopwatch;
 use crate::mail::{Envelope, redirected};
@@ -20,7 +20,7 @@ use crate::store::{self, CarriedNotice, Message, MessageKind, Tx};
 pub(super) struct Due {
     /// The last message that was looked at, in the order of times and numbers.
     after: Option<(Instant, i64)>,
-    /// The bytes of those that were composed last.
+    /// The bytes of those that were composed by this run and not taken yet.
     composed: Composed,
     is_over: bool,
 }
@@ -31,11 +31,19 @@ impl Due {
         self.is_over
     }
 
-    /// Messages that were composed are due. What is left of those before is
-    /// not to be sent by this run. All are looked for anew: another node's may
-    /// have lower numbers and come later.
+    /// How many messages are due whose bytes are here.
+    pub fn composed(&self) -> usize {
+        self.composed.len()
+    }
+
+    /// Messages that were composed are due. All are looked for anew: another
+    /// node's may have lower numbers and come later.
     pub fn add(&mut self, composed: Composed) {
-        self.composed = composed;
+        if self.is_over {
+            // What is left of those before is not to be sent by this run.
+            self.composed.clear();
+        }
+        self.composed.extend(composed);
         self.after = None;
         self.is_over = false;
     }
@@ -64,7 +72,7 @@ impl Run<'_> {
     ) -> Result<(Vec<Outgoing>, Lease)> {
         loop {
             let since = Stopwatch::start();
-            let mut tx = self.shop.store.write().await?;
+            let mut tx = self.ahead.write_beside().await?;
             let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
             let (now, after) = (self.now, due.after);
             let found = store::messages_due(&mut tx, now, self.customers_too, after, limit).await?;
@@ -78,7 +86,7 @@ impl Run<'_> {
             let ids: Vec<i64> = standing.iter().map(|message| message.id).collect();
             let taken = store::messages_take(&mut tx, &ids).await?;
             let mut bodies = due.bodies(&mut tx, &taken.ids).await?;
-            tx.commit().await?;
+            self.ahead.commit(tx).await?;
             due.after = last.or(after);
             due.is_over = is_last;
             let messages = standing.into_iter().filter_map(|mut message| {
@@ -137,11 +145,12 @@ impl Run<'_> {
         }
         self.lock(tx, &order_ids).await?;
         let standings = self.standings(tx, &order_ids).await?;
-        let recipients = self.recipients(tx, standings.values()).await?;
+        let cases = &standings.cases;
+        let recipients = self.recipients(tx, cases.values()).await?;
         due.retain(|message| {
             let notices = carried.remove(&message.id).unwrap_or_default();
             let stands = notices.iter().all(|notice| {
-                let standing = standings.get(&notice.order_id);
+                let standing = cases.get(&notice.order_id);
                 standing.is_some_and(|standing| {
                     stands(standing, notice.id, |recorded| {
                         let to = recipients.of(standing, recorded);
@@ -157,7 +166,9 @@ impl Run<'_> {
             stands
         });
         // Nobody can tell now.
-        if !self.is_doubted && !own.is_empty() {
+        if self.is_doubted || own.is_empty() {
+            self.count("skipped", standings.skipped);
+        } else {
             self.take_apart(tx, standings, own).await?;
         }
         Ok(due)
@@ -169,7 +180,7 @@ impl Run<'_> {
     async fn take_apart(
         &self,
         tx: &mut Tx<'_>,
-        standings: HashMap<i64, Standing>,
+        standings: Standings,
         fallen: HashMap<i64, Vec<CarriedNotice>>,
     ) -> Result<()> {
         let ids: Vec<i64> = fallen.keys().copied().collect();
@@ -177,6 +188,7 @@ impl Run<'_> {
         self.count("dropped", ids.len() as u64);
         let own = fallen.into_values().flatten().map(|notice| notice.id);
         let letters = self.letters(tx, standings, &own.collect()).await?;
+        let letters = letters.written().await?;
         self.put(tx, letters).await.map(drop)
     }
 }

@@ -10,7 +10,7 @@ use super::sessions::Answered;
 use super::settle::{given_back, settled};
 use crate::mail::Delivery;
 use crate::policy::Instant;
-use crate::store::{self, Message, MessageState, Store, StoreError, Try};
+use crate::store::{self, Ahead, Message, MessageState, StoreError, Try};
 
 /// How long a database that cannot be written is left alone.
 const WAIT: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl Run<'_> {
     }
 
     async fn write(&self, all: &[(Message, Try)]) -> Result<()> {
-        let written = insist(&self.shop.store, all, self.now).await?;
+        let written = insist(&self.ahead, all, self.now).await?;
         for (message, tried) in all {
             let header = &message.draft.message_id;
             if !written.contains(&message.id) {
@@ -82,12 +82,12 @@ impl Run<'_> {
 /// Writes what tries left. The server has answered: this must be written,
 /// however long another process holds the database or its server is away.
 async fn insist(
-    store: &Store,
+    ahead: &Ahead,
     all: &[(Message, Try)],
     now: Instant,
 ) -> Result<HashSet<i64>, StoreError> {
     loop {
-        match tried(store, all, now).await {
+        match tried(ahead, all, now).await {
             Err(
                 error @ (StoreError::Locked
                 | StoreError::Full
@@ -103,12 +103,12 @@ async fn insist(
 }
 
 async fn tried(
-    store: &Store,
+    ahead: &Ahead,
     all: &[(Message, Try)],
     now: Instant,
 ) -> Result<HashSet<i64>, StoreError> {
-    let mut tx = store.write().await?;
+    let mut tx = ahead.write_beside().await?;
     let written = store::messages_tried(&mut tx, all, now).await?;
-    tx.commit().await?;
+    ahead.commit(tx).await?;
     Ok(written)
 }

@@ -3,8 +3,9 @@
 //!
 //! First goes what is due in the outbox ([`due`]). Then what is ready is
 //! composed page by page ([`compose`]), each page beside the sending of those
-//! before. The sessions ([`sessions`]) hand over what is taken, and what came
-//! of it is kept in batches ([`keep`]).
+//! before and, on SQLite, read and written beside their way into the outbox.
+//! The sessions ([`sessions`]) hand over what is taken, and what came of it is
+//! kept in batches ([`keep`]).
 
 mod admit;
 mod compose;
@@ -42,7 +43,7 @@ use crate::clock::Stopwatch;
 use crate::config::{Mail, OnUncertain};
 use crate::mail::Delivery;
 use crate::policy::Instant;
-use crate::store::{self, MailPause, Message, MessageState, Try};
+use crate::store::{self, Ahead, MailPause, Message, MessageState, Try};
 
 /// Interrupted messages that are settled in one transaction.
 const SETTLED_A_PAGE: i64 = 500;
@@ -83,6 +84,7 @@ pub async fn deliver(shop: &Shop, when: When) -> Result<Outcome> {
         mail,
         rules,
         writer: Writer::new(&shop.config, mail, today, now)?,
+        ahead: shop.store.ahead(shop.store.write().await?).await?,
         now,
         context: plan_context(&shop.config, &guarded),
         is_doubted,
@@ -119,6 +121,8 @@ struct Run<'s> {
     mail: &'s Mail,
     rules: Rules,
     writer: Writer,
+    /// What is composed is read ahead of what is written.
+    ahead: Ahead,
     now: Instant,
     context: PlanContext,
     /// Whether nobody has confirmed the time: then nothing is given up, and
@@ -247,7 +251,7 @@ impl Run<'_> {
         let mut tx = self.shop.store.read().await?;
         let (waiting, _) = store::messages_expected(&mut tx, now, customers_too).await?;
         let mut has_work = waiting > 0;
-        for stage in stages(&self.shop.config.contacts, customers_too, 0) {
+        for stage in stages(&self.shop.config.contacts, customers_too) {
             has_work |= stage.is_ready(&mut tx, now).await?;
         }
         Ok(has_work)
@@ -269,16 +273,16 @@ impl Run<'_> {
                 self.count("at_limit", 1);
                 return Ok(false);
             }
-            if due.is_over() {
-                let is_idle = belt.at_hand().is_empty();
-                let next = match is_idle {
-                    true => composed.recv().await,
-                    false => composed.try_recv().ok(),
-                };
-                match next {
+            // So that no bytes are read back of what is taken next.
+            while due.composed() < belt.room()
+                && let Ok(page) = composed.try_recv()
+            {
+                due.add(page);
+            }
+            if due.is_over() && belt.at_hand().is_empty() {
+                match composed.recv().await {
                     Some(page) => due.add(page),
-                    None if is_idle => return Ok(true),
-                    None => {}
+                    None => return Ok(true),
                 }
             }
             if belt.room() > 0 && !due.is_over() {
@@ -302,10 +306,10 @@ impl Run<'_> {
             return Ok(true);
         };
         let since = Stopwatch::start();
-        let mut tx = self.shop.store.write().await?;
+        let mut tx = self.ahead.write_beside().await?;
         let held = belt.at_hand().iter().map(|(id, fence)| (*id, *fence));
         let renewed = store::messages_renew(&mut tx, held).await?;
-        tx.commit().await?;
+        self.ahead.commit(tx).await?;
         belt.renewed(Lease { since, ..lease });
         Ok(renewed == belt.at_hand().len() as u64)
     }

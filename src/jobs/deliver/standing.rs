@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use anyhow::Result;
 
 use super::Run;
-use super::group::{Group, Groups, Recipients};
+use super::group::{Groups, Recipients};
 use crate::case::{Case, Disposition, Evaluation, Fate, RecordedNotice, overruled};
 use crate::jobs::page::evaluate_page;
 use crate::mail::address_key;
@@ -21,6 +21,29 @@ pub(super) struct Standing {
     pub overruled: Vec<(i64, Fate)>,
 }
 
+/// Cases by the numbers of their orders.
+pub(super) struct Standings {
+    pub cases: HashMap<i64, Standing>,
+    /// How many cannot be evaluated: their notices wait until they can.
+    pub skipped: u64,
+}
+
+impl Standing {
+    /// Takes out the notices that are held or no longer stand; gives what
+    /// becomes of those of them that wait.
+    pub fn overrule(&mut self) -> Vec<(i64, Fate)> {
+        let gone: HashMap<i64, Fate> = self.overruled.drain(..).collect();
+        let waiting = self.notices.iter();
+        let waiting = waiting.filter(|notice| notice.disposition.is_waiting());
+        let changed = waiting.filter_map(|notice| Some((notice.id, *gone.get(&notice.id)?)));
+        let changed = changed.collect();
+        self.notices.retain(|notice| {
+            notice.disposition != Disposition::Held && !gone.contains_key(&notice.id)
+        });
+        changed
+    }
+}
+
 impl Run<'_> {
     /// Keeps the cases of orders as they are until the transaction ends.
     pub(super) async fn lock(&self, tx: &mut Tx<'_>, order_ids: &BTreeSet<i64>) -> Result<()> {
@@ -28,16 +51,16 @@ impl Run<'_> {
         Ok(store::agenda_lock(tx, &order_ids).await?)
     }
 
-    /// Cases by the numbers of their orders, which the caller has locked. One
-    /// that cannot be evaluated is left out: its notices wait until it can.
+    /// Cases of orders, which the caller has locked.
     pub(super) async fn standings(
         &self,
         tx: &mut Tx<'_>,
         order_ids: &BTreeSet<i64>,
-    ) -> Result<HashMap<i64, Standing>> {
+    ) -> Result<Standings> {
         let order_ids: Vec<i64> = order_ids.iter().copied().collect();
         let mut recorded = store::recorded_notices(tx, &order_ids).await?;
-        let mut all = HashMap::with_capacity(order_ids.len());
+        let mut cases = HashMap::with_capacity(order_ids.len());
+        let mut skipped = 0;
         for found in evaluate_page(tx, &order_ids, &self.rules, self.now).await? {
             let notices = recorded.remove(&found.order_id).unwrap_or_default();
             match found.found {
@@ -48,7 +71,7 @@ impl Run<'_> {
                         case,
                         evaluation,
                     };
-                    all.insert(found.order_id, standing);
+                    cases.insert(found.order_id, standing);
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -57,11 +80,11 @@ impl Run<'_> {
                         "a case cannot be evaluated"
                     );
                     // `enforce` counts it as failed, and says so.
-                    self.count("skipped", 1);
+                    skipped += 1;
                 }
             }
         }
-        Ok(all)
+        Ok(Standings { cases, skipped })
     }
 
     /// Whoever may be told of cases.
@@ -93,39 +116,12 @@ impl Run<'_> {
         Ok(recipients)
     }
 
-    /// Keeps what became of notices that wait and no longer stand; leaves those
-    /// that stand and are not held.
-    pub(super) async fn overrule(&self, tx: &mut Tx<'_>, standings: &mut [Standing]) -> Result<()> {
-        let mut changed = Vec::new();
-        for standing in standings {
-            let gone: HashMap<i64, Fate> = standing.overruled.drain(..).collect();
-            let waiting = standing.notices.iter();
-            let waiting = waiting.filter(|notice| notice.disposition.is_waiting());
-            changed.extend(waiting.filter_map(|notice| Some((notice.id, *gone.get(&notice.id)?))));
-            standing.notices.retain(|notice| {
-                notice.disposition != Disposition::Held && !gone.contains_key(&notice.id)
-            });
-        }
-        if self.is_doubted {
-            return Ok(());
-        }
-        store::notices_write(tx, &changed).await?;
-        for (_, fate) in changed {
-            self.count(fate.disposition.into(), 1);
-        }
-        Ok(())
-    }
-
     /// What stands of cases, by the recipients who were not told.
-    pub(super) async fn groups(
-        &self,
-        tx: &mut Tx<'_>,
-        standings: &[Standing],
-    ) -> Result<Vec<Group>> {
+    pub(super) async fn groups(&self, tx: &mut Tx<'_>, standings: &[Standing]) -> Result<Groups> {
         let notices = standings.iter().flat_map(|standing| &standing.notices);
         let ids: Vec<i64> = notices.map(|notice| notice.id).collect();
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Groups::default());
         }
         let told = store::message_recipients(tx, &ids).await?;
         let told: HashSet<(i64, String)> = told.into_iter().collect();
@@ -135,10 +131,6 @@ impl Run<'_> {
             let calendar = &self.rules.calendar;
             groups.add(standing, &recipients, &told, calendar, self.now);
         }
-        if !self.is_doubted {
-            let failed = store::notices_left_out(tx, &groups.left_out).await?;
-            self.count("failed", failed);
-        }
-        Ok(groups.into_vec())
+        Ok(groups)
     }
 }

@@ -1,7 +1,7 @@
 //! Pages that are read while those before are written.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::link::TxOf;
 use super::{Db, Store, StoreError, Tx, sqlite};
@@ -15,7 +15,8 @@ pub struct Ahead {
     store: Store,
     reads_only: bool,
     others: Others,
-    mark: sqlite::Mark,
+    /// As of what was written last.
+    mark: Mutex<sqlite::Mark>,
 }
 
 /// Reads the pages of an [`Ahead`].
@@ -56,11 +57,11 @@ impl Store {
     /// Commits a transaction and goes on page by page. If that reads only, the
     /// pages do, too.
     pub async fn ahead(&self, tx: Tx<'_>) -> Result<Ahead, StoreError> {
-        let mut ahead = Ahead {
+        let ahead = Ahead {
             store: self.clone(),
             reads_only: tx.reads_only,
             others: Arc::default(),
-            mark: sqlite::Mark::default(),
+            mark: Mutex::default(),
         };
         ahead.commit(tx).await?;
         Ok(ahead)
@@ -108,6 +109,12 @@ impl Ahead {
         }
     }
 
+    /// Whether a page can be read while the one before is written though both
+    /// keep others out.
+    pub fn reads_snapshots(&self) -> bool {
+        matches!(self.store.db, Db::Sqlite(_))
+    }
+
     /// Goes on to write a page, and says whether what was read holds. If not,
     /// it must be read again in the transaction given.
     pub async fn write(&self, read: ReadAhead) -> Result<(Tx<'static>, bool), StoreError> {
@@ -117,17 +124,25 @@ impl Ahead {
         if self.reads_only {
             return Ok((self.store.read().await?, true));
         }
-        let mut tx = self.store.write().await?;
-        if mark(&mut tx).await? != self.mark {
-            self.others.fetch_add(1, Ordering::SeqCst);
-        }
+        let tx = self.write_beside().await?;
         Ok((tx, self.others.load(Ordering::SeqCst) == read.others))
     }
 
+    /// Begins to write what no page is read from: whatever was read ahead holds
+    /// as before.
+    pub async fn write_beside(&self) -> Result<Tx<'static>, StoreError> {
+        let mut tx = self.store.write().await?;
+        if mark(&mut tx).await? != *self.mark.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.others.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(tx)
+    }
+
     /// Makes what was written last.
-    pub async fn commit(&mut self, mut tx: Tx<'_>) -> Result<(), StoreError> {
+    pub async fn commit(&self, mut tx: Tx<'_>) -> Result<(), StoreError> {
         if !self.reads_only {
-            self.mark = mark(&mut tx).await?;
+            let mark = mark(&mut tx).await?;
+            *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = mark;
         }
         tx.commit().await
     }
@@ -165,7 +180,7 @@ mod tests {
         let store = Store::sqlite(&path).await.unwrap();
         let other_process = Store::sqlite(&path).await.unwrap();
         let begun = store.write().await.unwrap();
-        let mut ahead = store.ahead(begun).await.unwrap();
+        let ahead = store.ahead(begun).await.unwrap();
         let others = [None, Some(&store), None, Some(&other_process), None];
         for other in others {
             // Two are read ahead; the other writes between them.
@@ -180,6 +195,9 @@ mod tests {
                 assert_eq!(holds, other.is_none());
                 change(&mut tx).await;
                 ahead.commit(tx).await.unwrap();
+                let mut beside = ahead.write_beside().await.unwrap();
+                change(&mut beside).await;
+                ahead.commit(beside).await.unwrap();
             }
         }
     }
