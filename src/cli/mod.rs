@@ -145,7 +145,7 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Init(args) => init::run(args, config).await,
         Command::Policy(args) => policy::run(args, config).await,
         Command::Daemon => {
-            crate::daemon::daemon(open(config).await?).await?;
+            crate::daemon::daemon(load(config)?).await?;
             Ok(Done::Well)
         }
         Command::Run(args) => run::run(args, open(config).await?).await,

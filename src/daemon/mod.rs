@@ -12,8 +12,10 @@
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).
 
+mod opening;
 mod planner;
 mod schedule;
+mod systemd;
 
 use std::sync::Arc;
 
@@ -25,13 +27,20 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 pub use planner::schedule_of;
 pub use schedule::{Missed, Schedule};
 
-use crate::jobs::Shop;
+use self::systemd::Service;
+use crate::config::Config;
 
-/// Runs until SIGTERM or SIGINT. `enforce` and `deliver` at work end where
+/// Runs until SIGTERM or SIGINT. A database that cannot be reached is waited
+/// for. `enforce` and `deliver` at work end where
 /// their work is whole, an import and what is made of figures are given up;
 /// `housekeeping` is finished first.
-pub async fn daemon(shop: Shop) -> Result<()> {
+pub async fn daemon(config: Config) -> Result<()> {
     let mut signals = Signals::listen()?;
+    let service = Service::new(config.calendar.zone);
+    let Some(shop) = opening::open(config, &service, &mut signals).await? else {
+        tracing::info!("stopped");
+        return Ok(());
+    };
     let lock = shop.store.file_lock("daemon").await?;
     let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
@@ -41,7 +50,9 @@ pub async fn daemon(shop: Shop) -> Result<()> {
         shop.clone(),
         Arc::clone(&bell),
         Arc::clone(&stop),
+        service.clone(),
     ));
+    let petting = tokio::spawn(Service::pet(shop.watch.clone()));
     tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {
         ended = &mut worker => Some(ended),
@@ -49,11 +60,13 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     };
     stop.notify_one();
     shop.watch.end();
+    service.stopping();
     tracing::info!("stopping: the job at work ends first");
     match ended {
         Some(ended) => ended??,
         None => worker.await??,
     }
+    petting.abort();
     alarm.shutdown().await?;
     shop.store.close().await;
     tracing::info!("stopped");

@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokio::sync::Notify;
 
 use super::schedule::Schedule;
+use super::systemd::Service;
 use crate::clock;
 use crate::config::{Config, Expression};
 use crate::jobs::{self, JOBS, Job, Owed, Shop};
@@ -24,19 +25,28 @@ pub fn schedule_of(config: &Config, job: &Job) -> Option<Schedule> {
 }
 
 /// Plans and works at each ring of the bell, until it is told to stop.
-pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Result<()> {
+pub(super) async fn work(
+    shop: Shop,
+    bell: Arc<Notify>,
+    stop: Arc<Notify>,
+    service: Service,
+) -> Result<()> {
     let started_at = clock::now();
+    let mut is_told = false;
     loop {
         tokio::select! {
             biased;
             () = stop.notified() => return Ok(()),
-            () = bell.notified() => {}
+            () = bell.notified() => shop.watch.beat(),
         }
         // A fault of the database passes: the next ring tries again.
         if let Err(error) = plan(&shop, started_at).await {
             tracing::error!(error = format!("{error:#}"), "cannot plan");
+            service.wrong("cannot plan", format!("{error:#}"));
+            is_told = false;
             continue;
         }
+        service.ready();
         let owed = jobs::slots_owed(&shop, clock::now()).await;
         let owed = owed.unwrap_or_else(|error| {
             tracing::error!(error = format!("{error:#}"), "cannot read what is planned");
@@ -45,6 +55,8 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
         for slot in in_turn(owed, |job| schedule_of(&shop.config, job).is_some()) {
             // A run that could not even be recorded is owed still, and one
             // that another node was faster to take is to be helped: later.
+            service.at_work(slot.job, clock::now());
+            is_told = false;
             if !work_on(&shop, slot).await {
                 break;
             }
@@ -53,7 +65,22 @@ pub(super) async fn work(shop: Shop, bell: Arc<Notify>, stop: Arc<Notify>) -> Re
                 return Ok(());
             }
         }
+        if !is_told {
+            // Without the database, the next ring says so.
+            is_told = tell_idle(&shop, &service).await.is_ok();
+        }
     }
+}
+
+/// Tells systemd what comes next, and what failed last.
+async fn tell_idle(shop: &Shop, service: &Service) -> Result<()> {
+    let now = clock::now();
+    let is_on = JOBS
+        .iter()
+        .filter_map(|job| Some((job, schedule_of(&shop.config, job)?)));
+    let next = is_on.filter_map(|(job, schedule)| Some((schedule.next(now)?, job.name)));
+    service.idle(next.min(), &jobs::failed(shop).await?);
+    Ok(())
 }
 
 /// The slots that a node can work on now, of jobs that are on. What looks for

@@ -48,9 +48,9 @@ pub use report::{
     Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial, UPCOMING_DAYS,
     Verdict, Verified, compliance_report, daily_report, one_report, policy_try, verify,
 };
-pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
+pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, may_pass, run_recorded};
 pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{Owed, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
-pub use status::{Status, status};
+pub use status::{Status, failed, status};
 pub use watch::{ToldToEnd, Watch};
 pub use worklists::{Listed, worklists, worklists_planned};

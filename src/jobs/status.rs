@@ -54,6 +54,19 @@ pub async fn status(shop: &Shop, now: Instant) -> Result<Status> {
     })
 }
 
+/// The jobs whose newest run failed, and why; what is switched off is not
+/// looked for.
+pub async fn failed(shop: &Shop) -> Result<Vec<(String, String)>> {
+    let is_on = |job: &str| {
+        let settings = job.parse().ok().and_then(|job| shop.config.jobs.get(&job));
+        settings.is_some_and(|settings| settings.enabled)
+    };
+    let mut tx = shop.store.read().await?;
+    let runs = store::runs_latest(&mut tx).await?.into_iter();
+    let failed = runs.filter_map(|run| Some((run.job, run.error?)));
+    Ok(failed.filter(|(job, _)| is_on(job)).collect())
+}
+
 impl Status {
     /// What there is to say beside the jobs: name and value.
     pub fn lines(&self, local: impl Fn(Instant) -> String) -> Vec<(&'static str, String)> {

@@ -1,7 +1,7 @@
 //! The run at work, seen from beside it: how far it is, and the word to end it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ pub struct Watch(Arc<Watched>);
 #[derive(Debug, Default)]
 struct Watched {
     is_watched: AtomicBool,
+    beats: AtomicU64,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     is_ending: watch::Sender<bool>,
 }
@@ -34,8 +35,20 @@ impl Watch {
         self.0.is_watched.load(Ordering::Relaxed)
     }
 
+    /// Work goes on. Jobs say so at each page, where they count or ask
+    /// whether to end.
+    pub fn beat(&self) {
+        self.0.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often work went on: a number that stands still is no progress.
+    pub fn beats(&self) -> u64 {
+        self.0.beats.load(Ordering::Relaxed)
+    }
+
     /// Adds to what is shown.
     pub(super) fn count(&self, name: &'static str, by: u64) {
+        self.beat();
         *self.counts().entry(name).or_default() += by;
     }
 
@@ -56,6 +69,7 @@ impl Watch {
 
     /// Whether jobs were told to end.
     pub(super) fn is_ending(&self) -> bool {
+        self.beat();
         *self.0.is_ending.borrow()
     }
 

@@ -39,6 +39,7 @@ mod staging;
 mod standby;
 mod statements;
 mod surge;
+mod systemd;
 mod tables;
 mod verify;
 mod work;

@@ -13,13 +13,13 @@ use crate::postgres::{Database, Server};
 use crate::shop::{FILE_MAIL, Shop, assert_same, many_units, stderr};
 
 /// A server that one test at a time may stop.
-async fn server() -> MutexGuard<'static, Arc<Server>> {
+pub async fn server() -> MutexGuard<'static, Arc<Server>> {
     static SERVER: LazyLock<Mutex<Arc<Server>>> =
         LazyLock::new(|| Mutex::new(Arc::new(Server::started())));
     SERVER.lock().await
 }
 
-fn shop_on(server: &Arc<Server>, more: &str) -> Shop {
+pub fn shop_on(server: &Arc<Server>, more: &str) -> Shop {
     Shop::with(Some(Database::empty(Arc::clone(server))), more)
 }
 
