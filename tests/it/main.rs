@@ -23,6 +23,7 @@ mod import;
 mod letters;
 mod nodes;
 mod outbox;
+mod package;
 mod page;
 mod postfix;
 mod postgres;
