@@ -1,16 +1,19 @@
 # Installs, upgrades, removes and purges the Debian package in a root that is
 # thrown away. It needs root, to be another system's.
 #
-# package.sh PROGRAM: packages it, and lets lintian, systemd and dpkg judge.
+# package.sh DEB PROGRAM: lintian, systemd and dpkg judge the package, and the
+# manual's steps without one are typed in.
 set -euo pipefail
-[ "$(id -u)" = 0 ] || exec sudo -n --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME bash "$0" "$@"
+[ "$(id -u)" = 0 ] || exec sudo -n bash "$0" "$@"
+# What is mounted goes with the script.
+[ -n "${APART-}" ] || APART=1 exec unshare --mount bash "$0" "$@"
 cd "$(dirname "$0")/.."
 
-program=$1
+first=$1 program=$2
 base=target/debian-root
 work=$(mktemp -d)
 root=$work/root
-trap 'rm -rf "$work"' EXIT
+trap 'umount "$root/proc" || true; rm -rf --one-file-system "$work"' EXIT
 
 # Whatever fails says where.
 trap 'echo "tests/package.sh:$LINENO: $BASH_COMMAND" >&2' ERR
@@ -26,7 +29,7 @@ fails() {
 }
 
 inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C chroot "$root" "$@"; }
-as_warrantyd() { env -i PATH=/usr/bin:/bin chroot --userspec=warrantyd:warrantyd "$root" "$@"; }
+as_warrantyd() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot --userspec=warrantyd:warrantyd "$root" "$@"; }
 mode() { inside stat -c '%A %U:%G' "$1"; }
 is() {
     if [ "$1" != "$2" ]; then
@@ -42,8 +45,8 @@ files() {
 
 [ -d "$base" ] || { echo "there is no $base: run \`bash tests/run.sh\`" >&2; exit 1; }
 cp -a "$base" "$root"
+mount -t proc proc "$root/proc"
 
-first=$(bash templates/system/package.sh "$program")
 lintian --allow-root --fail-on error,warning,info "$first"
 
 # The next version, which is the same but for its number.
@@ -68,18 +71,21 @@ grep -qx 'transport = "file"' "$config"
 grep -qx "live_from = $(date -u +%F)" "$config"
 wants=$root/etc/systemd/system/multi-user.target.wants/warrantyd.service
 [ -L "$wants" ]
-for unit in warrantyd.service warrantyd@shop.service; do
-    systemd-analyze --root="$root" --man=no verify "$unit" 2>&1 |
-        fails "systemd-analyze verify $unit" grep -i warrantyd
+for unit in warrantyd.service warrantyd@.service; do
+    # On this machine the program is elsewhere.
+    of_root=$work/${unit/@/@shop}
+    sed "s|=/usr/bin/|=$root/usr/bin/|" "$root/lib/systemd/system/$unit" >"$of_root"
+    is "$(systemd-analyze --man=no verify "$of_root" 2>&1 | grep warrantyd)" ""
 done
 
 # == It works as its user, who cannot touch the config; others see nothing.
-as_warrantyd warrantyd init | grep -qx 'the database is /var/lib/warrantyd/warrantyd.db'
+as_warrantyd warrantyd --config /etc/warrantyd/warrantyd.toml init |
+    grep -qx 'the database is /var/lib/warrantyd/warrantyd.db'
 as_warrantyd warrantyd status >/dev/null
 as_warrantyd warrantyd doctor >"$work/doctor" || { cat "$work/doctor" >&2; exit 1; }
 as_warrantyd warrantyd run deliver
 fails "the service writes its config" as_warrantyd sh -c 'echo >>/etc/warrantyd/warrantyd.toml' 2>"$work/log"
-fails "others read the state" env -i chroot --userspec=nobody:nogroup "$root" \
+fails "others read the state" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot --userspec=nobody:nogroup "$root" \
     /bin/ls /var/lib/warrantyd >"$work/log" 2>&1
 is "$(mode /var/lib/warrantyd/warrantyd.db | cut -d' ' -f2)" warrantyd:warrantyd
 inside test -d /var/lib/warrantyd/outbox
@@ -128,3 +134,21 @@ rm -r "$root/var/lib/warrantyd"
 install first
 inside dpkg -P warrantyd >"$work/log" 2>&1
 fails "an empty state directory is left" test -e "$root/var/lib/warrantyd"
+
+# == The manual's steps without a package, as they are written there.
+mkdir -p "$root/root/.cargo/bin" "$root/src"
+cp "$program" "$root/root/.cargo/bin/warrantyd"
+cp -r templates "$root/src/"
+inside userdel warrantyd
+steps=$(sed -n '/^Without a package, from a checkout:$/,/^From cron/s/^    # //p' README.md)
+[ "$(wc -l <<<"$steps")" -ge 10 ]
+# There is no systemd to be told.
+inside env HOME=/root PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    sh -ec "cd /src; $(grep -v '^systemctl' <<<"$steps")" >"$work/log" 2>&1 ||
+    { cat "$work/log" >&2; exit 1; }
+of_root=$work/warrantyd.service
+sed "s|=/usr/local/bin/|=$root/usr/local/bin/|" "$root/etc/systemd/system/warrantyd.service" >"$of_root"
+is "$(systemd-analyze --man=no verify "$of_root" 2>&1 | grep warrantyd)" ""
+is "$(mode /etc/warrantyd/warrantyd.toml)" "-rw-r----- root:warrantyd"
+as_warrantyd /usr/local/bin/warrantyd --config /etc/warrantyd/warrantyd.toml init >"$work/log"
+as_warrantyd /usr/local/bin/warrantyd doctor >"$work/log"

@@ -20,8 +20,9 @@ as_root() {
 
 # The packages that the build and the tests need: a C compiler for SQLite,
 # Python for a mail server and readers that are not ours, a spreadsheet that
-# reads the reports, a browser for the letters, and PostgreSQL's server, which
-# the tests start for themselves. Postfix needs root: the tests ask sudo for it.
+# reads the reports, a browser for the letters, PostgreSQL's server, which the
+# tests start for themselves, and what judges the units and the Debian package.
+# Postfix and the package need root: the tests ask sudo for it.
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
@@ -29,6 +30,11 @@ command -v chromium >/dev/null || missing+=(chromium)
 command -v soffice >/dev/null || missing+=(libreoffice-calc-nogui)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
     missing+=(postgresql)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
+for program in lintian debootstrap man; do
+    command -v "$program" >/dev/null || [ -x "/usr/sbin/$program" ] ||
+        missing+=("${program/%man/man-db}")
+done
 if [ "${#missing[@]}" -gt 0 ]; then
     echo "installing ${missing[*]}"
     as_root apt-get update -q
@@ -53,6 +59,19 @@ if [ ! -x target/postfix/usr/sbin/smtp-sink ]; then
     (cd target/postfix && apt-get download -q postfix && dpkg -x postfix_*.deb .)
     libraries=$(dpkg-deb -f target/postfix/postfix_*.deb Depends | tr ',' '\n' | grep '^ *lib')
     as_root apt-get satisfy -yq --no-install-recommends "$(paste -sd, <<<"$libraries")"
+fi
+
+# What the package is made with, and a root that it is installed in.
+if [ ! -x target/tools/bin/cargo-deb ]; then
+    cargo install --quiet --locked --root target/tools cargo-deb
+fi
+if [ ! -d target/debian-root ]; then
+    echo "making a Debian of its own to install the package in"
+    rm -rf target/debian-root.part
+    as_root debootstrap --variant=minbase \
+        --include=systemd-standalone-sysusers,systemd-standalone-tmpfiles \
+        bookworm target/debian-root.part
+    as_root mv target/debian-root.part target/debian-root
 fi
 
 step() { printf '\n== %s\n' "$*"; }

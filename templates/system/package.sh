@@ -19,4 +19,5 @@ fi
 rm -rf target/package
 "$program" generate target/package
 strip --remove-section=.comment --remove-section=.note -o target/package/warrantyd "$program"
+gzip -9n <templates/system/debian/changelog >target/package/changelog.Debian.gz
 "$deb" --no-build --no-strip --no-dbgsym --quiet "${fast[@]}"

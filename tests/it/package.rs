@@ -63,15 +63,20 @@ fn it_is_given_longer_to_stop_than_its_longest_wait() {
     assert!(answer.as_secs() < 60 * watchdog, "{answer:?}");
 }
 
-#[test]
-fn the_package_is_installed_upgraded_removed_and_purged() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/package.sh");
-    let done = Command::new("bash")
-        .arg(script)
-        .arg(env!("CARGO_BIN_EXE_warrantyd"))
-        .output()
-        .unwrap();
+/// Runs a script of the sources', which must end well; gives what it printed.
+fn script(name: &str, args: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("bash");
+    let done = command.arg(root.join(name)).args(args).output().unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (said(&done.stdout), said(&done.stderr));
-    assert!(done.status.success(), "{out}\n{err}");
+    assert!(done.status.success(), "{name}: {out}\n{err}");
+    out
+}
+
+#[test]
+fn the_package_is_installed_upgraded_removed_and_purged() {
+    let program = env!("CARGO_BIN_EXE_warrantyd");
+    let built = script("templates/system/package.sh", &[program]);
+    script("tests/package.sh", &[built.trim(), program]);
 }
