@@ -8,6 +8,8 @@
 //! runs one job at a time, so that no job overlaps itself and `enforce` comes
 //! before `deliver`.
 //!
+//! Systemd is told what it does ([`systemd`]).
+//!
 //! Several nodes on one PostgreSQL: each plans, one takes a slot and holds it
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).
@@ -31,9 +33,9 @@ use self::systemd::Service;
 use crate::config::Config;
 
 /// Runs until SIGTERM or SIGINT. A database that cannot be reached is waited
-/// for. `enforce` and `deliver` at work end where
-/// their work is whole, an import and what is made of figures are given up;
-/// `housekeeping` is finished first.
+/// for. `enforce` and `deliver` at work end where their work is whole, an
+/// import and what is made of figures are given up; `housekeeping` is finished
+/// first.
 pub async fn daemon(config: Config) -> Result<()> {
     let mut signals = Signals::listen()?;
     let service = Service::new(config.calendar.zone);

@@ -53,10 +53,10 @@ pub(super) async fn work(
             Vec::new()
         });
         for slot in in_turn(owed, |job| schedule_of(&shop.config, job).is_some()) {
-            // A run that could not even be recorded is owed still, and one
-            // that another node was faster to take is to be helped: later.
             service.at_work(slot.job, clock::now());
             is_told = false;
+            // A run that could not even be recorded is owed still, and one
+            // that another node was faster to take is to be helped: later.
             if !work_on(&shop, slot).await {
                 break;
             }

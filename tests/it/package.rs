@@ -47,7 +47,7 @@ fn a_business_of_several_is_served_as_one_alone() {
             "StateDirectory=warrantyd\n",
             "StateDirectory=warrantyd/%i\n",
         )
-        .replace("/smtp-password", "/%i.smtp-password");
+        .replace("smtp-password", "%i.smtp-password");
     assert_eq!(fs::read_to_string(unit(UNITS[1])).unwrap(), several);
 }
 
