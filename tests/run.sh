@@ -91,4 +91,4 @@ step cargo test, with shops on PostgreSQL
 # wait for the server.
 WARRANTYD_TEST_ENGINE=postgres cargo test --locked --test it -- \
     --test-threads $((2 * $(nproc))) \
-    --skip case:: --skip demo:: --skip letters::no_letter --skip page:: --skip readers::others --skip reconnect:: --skip standby:: --skip work:: --skip sqlite
+    --skip case:: --skip demo:: --skip letters::no_letter --skip package:: --skip page:: --skip readers::others --skip reconnect:: --skip standby:: --skip work:: --skip sqlite

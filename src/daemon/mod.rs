@@ -8,7 +8,7 @@
 //! runs one job at a time, so that no job overlaps itself and `enforce` comes
 //! before `deliver`.
 //!
-//! Systemd is told what it does ([`systemd`]).
+//! Systemd is told what it does: `systemd.rs`.
 //!
 //! Several nodes on one PostgreSQL: each plans, one takes a slot and holds it
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
