@@ -21,7 +21,9 @@ as_root() {
 # The packages that the build and the tests need: a C compiler for SQLite,
 # Python for a mail server and readers that are not ours, a spreadsheet that
 # reads the reports, a browser for the letters, another clock for the daemon,
-# and PostgreSQL's server, which the tests start for themselves. Postfix needs root: the tests ask sudo for it.
+# PostgreSQL's server, which the tests start for themselves, and what judges the
+# units and the Debian package. Postfix and the package need root: the tests ask
+# sudo for it.
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
@@ -30,6 +32,11 @@ compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || missing+=(libfak
 command -v soffice >/dev/null || missing+=(libreoffice-calc-nogui)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ||
     missing+=(postgresql)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
+for program in lintian debootstrap man; do
+    command -v "$program" >/dev/null || [ -x "/usr/sbin/$program" ] ||
+        missing+=("${program/%man/man-db}")
+done
 if [ "${#missing[@]}" -gt 0 ]; then
     echo "installing ${missing[*]}"
     as_root apt-get update -q
@@ -56,6 +63,19 @@ if [ ! -x target/postfix/usr/sbin/smtp-sink ]; then
     as_root apt-get satisfy -yq --no-install-recommends "$(paste -sd, <<<"$libraries")"
 fi
 
+# What the package is made with, and a root that it is installed in.
+if [ ! -x target/tools/bin/cargo-deb ]; then
+    cargo install --quiet --locked --root target/tools cargo-deb
+fi
+if [ ! -d target/debian-root ]; then
+    echo "making a Debian of its own to install the package in"
+    rm -rf target/debian-root.part
+    as_root debootstrap --variant=minbase \
+        --include=systemd-standalone-sysusers,systemd-standalone-tmpfiles \
+        bookworm target/debian-root.part
+    as_root mv target/debian-root.part target/debian-root
+fi
+
 step() { printf '\n== %s\n' "$*"; }
 
 step cargo fmt --check
@@ -73,4 +93,4 @@ step cargo test, with shops on PostgreSQL
 # wait for the server.
 WARRANTYD_TEST_ENGINE=postgres cargo test --locked --test it -- \
     --test-threads $((2 * $(nproc))) \
-    --skip case:: --skip demo:: --skip letters::no_letter --skip page:: --skip readers::others --skip reconnect:: --skip standby:: --skip work:: --skip sqlite
+    --skip case:: --skip demo:: --skip letters::no_letter --skip package:: --skip page:: --skip readers::others --skip reconnect:: --skip standby:: --skip work:: --skip sqlite

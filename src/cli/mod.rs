@@ -16,6 +16,7 @@ mod doctor;
 mod ending;
 mod explain;
 mod forget;
+mod generate;
 mod hold;
 mod import;
 mod init;
@@ -104,6 +105,9 @@ enum Command {
     Doctor(doctor::Args),
     /// What runs, what is late, what is stuck
     Status(status::Args),
+    /// Write the manual pages and the shells' completions into a directory
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 /// Done, or done with rejected rows or failed items.
@@ -154,8 +158,9 @@ async fn dispatch(cli: Cli) -> Result<Done> {
         Command::Demo(args) => demo::run(args).await,
         Command::Init(args) => init::run(args, config).await,
         Command::Policy(args) => policy::run(args, config).await,
+        Command::Generate(args) => generate::run(args),
         Command::Daemon => {
-            crate::daemon::daemon(open(config).await?).await?;
+            crate::daemon::daemon(load(config)?).await?;
             Ok(Done::Well)
         }
         Command::Run(args) => run::run(args, open(config).await?).await,

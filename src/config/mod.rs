@@ -24,7 +24,7 @@ pub use database::Database;
 pub use job::{CatchUp, Expression, ExpressionError, JobName, JobSettings};
 pub use mail::{Login, Mail, OnUncertain, SendingHours, Transport};
 pub use settings::{Business, Config, Contacts, Notices, Reports};
-pub use starter::starter;
+pub use starter::{starter, starter_below};
 pub use value::delimiter;
 
 /// Why a configuration was refused.

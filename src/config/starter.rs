@@ -1,5 +1,7 @@
 //! The configuration that a shop starts with.
 
+use std::path::Path;
+
 use chrono::NaiveDate;
 
 /// The commented configuration that `warrantyd init` writes. `today` becomes
@@ -7,6 +9,26 @@ use chrono::NaiveDate;
 /// past (spec, section 5, rule 4).
 pub fn starter(today: NaiveDate) -> String {
     include_str!("../../templates/system/warrantyd.toml").replace("{{today}}", &today.to_string())
+}
+
+/// The same, with what the program writes below a directory, and not beside
+/// the config.
+pub fn starter_below(today: NaiveDate, dir: &Path) -> String {
+    let below = |name: &str| toml::Value::from(dir.join(name).display().to_string()).to_string();
+    let url = format!("sqlite://{}", dir.join("warrantyd.db").display());
+    starter(today)
+        .replace(
+            "\"sqlite://warrantyd.db\"",
+            &toml::Value::from(url).to_string(),
+        )
+        .replace(
+            "\ndir = \"outbox\"",
+            &format!("\ndir = {}", below("outbox")),
+        )
+        .replace(
+            "\ndir = \"reports\"",
+            &format!("\ndir = {}", below("reports")),
+        )
 }
 
 #[cfg(test)]
@@ -42,6 +64,18 @@ mod tests {
             }
         }
         assert_eq!(found, known_keys());
+    }
+
+    #[test]
+    fn what_is_written_can_be_below_a_directory() {
+        let text = starter_below(today(), Path::new("/var/lib/it's"));
+        let config = parse(&text, &[]).unwrap();
+        let dir = Path::new("/var/lib/it's");
+        let database = super::super::Database::Sqlite(dir.join("warrantyd.db"));
+        assert_eq!(config.database, database);
+        assert_eq!(config.reports.dir, Some(dir.join("reports")));
+        let transport = config.mail.unwrap().transport;
+        assert!(matches!(transport, Transport::File { dir: to } if to == dir.join("outbox")));
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! Two bells wake the planner: one goes by the system's clock, one by elapsed
 //! time, so that a clock which was set back silences nobody.
 //!
+//! Systemd is told what it does: `systemd.rs`.
+//!
 //! Several nodes on one PostgreSQL: each plans, one takes a slot and holds it
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).
@@ -18,10 +20,12 @@
 mod alarms;
 mod metrics;
 mod observe;
+mod opening;
 mod planner;
 mod pulse;
 mod ring;
 mod schedule;
+mod systemd;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,37 +37,45 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_cron_scheduler::{Job, JobScheduler};
 
-use observe::Observer;
 pub use planner::schedule_of;
-use pulse::Pulse;
-
 pub use schedule::{Missed, Schedule};
 
-use crate::jobs::Shop;
+use self::observe::Observer;
+use self::pulse::Pulse;
+use self::systemd::Service;
+use crate::config::Config;
 
 /// How often the second bell rings.
 const SECOND_BELL: Duration = Duration::from_secs(5);
 
-/// Runs until SIGTERM or SIGINT. `enforce` and `deliver` at work end where
-/// their work is whole, an import and what is made of figures are given up;
-/// `housekeeping` is finished first.
-pub async fn daemon(shop: Shop) -> Result<()> {
+/// Runs until SIGTERM or SIGINT. A database that cannot be reached is waited
+/// for. `enforce` and `deliver` at work end where their work is whole, an
+/// import and what is made of figures are given up; `housekeeping` is finished
+/// first.
+pub async fn daemon(config: Config) -> Result<()> {
     let mut signals = Signals::listen()?;
+    let service = Service::new(config.calendar.zone);
+    let pulse = Arc::new(Pulse::default());
+    let observer = Observer::start(config.metrics_listen, Arc::clone(&pulse)).await?;
+    let Some(shop) = opening::open(config, &service, &mut signals).await? else {
+        tracing::info!("stopped");
+        return Ok(());
+    };
     let lock = shop.store.file_lock("daemon").await?;
     let _lock = lock.context("another daemon runs on this database file: one is enough")?;
     let bell = Arc::new(Notify::new());
-    let pulse = Arc::new(Pulse::start());
-    let observer = Observer::start(shop.config.metrics_listen, Arc::clone(&pulse)).await?;
     observer.opened(&shop);
     let mut alarm = alarm_clock(Arc::clone(&bell)).await?;
     let mut beside = JoinSet::new();
     beside.spawn(second_bell(Arc::clone(&bell)));
+    beside.spawn(Service::pet(shop.watch.clone()));
     beside.spawn(alarms::watch(shop.clone(), alarms::EVERY));
     let stop = Arc::new(Notify::new());
     let mut worker = tokio::spawn(planner::work(
         shop.clone(),
         Arc::clone(&bell),
         Arc::clone(&stop),
+        service.clone(),
         pulse,
     ));
     tracing::info!(database = shop.store.name(), "started");
@@ -73,6 +85,7 @@ pub async fn daemon(shop: Shop) -> Result<()> {
     };
     stop.notify_one();
     shop.watch.end();
+    service.stopping();
     tracing::info!("stopping: the job at work ends first");
     match ended {
         Some(ended) => ended??,

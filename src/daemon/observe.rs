@@ -92,7 +92,8 @@ type Asked = State<Arc<Observed>>;
 
 /// Whether the process lives and gets on.
 async fn healthz(State(observed): Asked) -> (StatusCode, String) {
-    answer(observed.pulse.problem())
+    let silent = observed.shop.get().map(|shop| shop.watch.silent_for());
+    answer(silent.and_then(|silent| observed.pulse.problem(silent)))
 }
 
 /// Whether all is in place for jobs to run.

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use super::pulse::Pulse;
 use super::ring::Ring;
 use super::schedule::Schedule;
+use super::systemd::Service;
 use crate::clock;
 use crate::config::{Config, Expression, JobName};
 use crate::jobs::{self, GivenUp, JOBS, Job, Owed, Shop};
@@ -35,32 +36,41 @@ pub(super) async fn work(
     shop: Shop,
     bell: Arc<Notify>,
     stop: Arc<Notify>,
+    service: Service,
     pulse: Arc<Pulse>,
 ) -> Result<()> {
     // Nothing is owed for the time before the first start.
     let mut owed_since = clock::now();
     let mut ring = Ring::now();
+    let mut is_told = false;
     loop {
         tokio::select! {
             biased;
             () = stop.notified() => return Ok(()),
-            () = bell.notified() => pulse.beat(None),
+            () = bell.notified() => {}
         }
+        shop.watch.beat();
+        pulse.at(None);
         ring = ring.next();
         // It may have begun with a clock that was ahead.
         owed_since = owed_since.min(ring.at);
         // A fault of the database passes: the next ring tries again.
         if let Err(error) = plan(&shop, owed_since).await {
             tracing::error!(error = format!("{error:#}"), "cannot plan");
+            service.wrong("cannot plan", format!("{error:#}"));
+            is_told = false;
             continue;
         }
+        service.ready();
         pulse.planned();
         let owed = slots_due(&shop).await.unwrap_or_else(|error| {
             tracing::error!(error = format!("{error:#}"), "cannot read what is planned");
             Vec::new()
         });
         for slot in in_turn(owed) {
-            pulse.beat(Some(slot.job));
+            service.at_work(slot.job, clock::now());
+            pulse.at(Some(slot.job));
+            is_told = false;
             // A run that could not even be recorded is owed still, and one
             // that another node was faster to take is to be helped: later.
             if !work_on(&shop, slot).await {
@@ -71,7 +81,22 @@ pub(super) async fn work(
                 return Ok(());
             }
         }
+        if !is_told {
+            // Without the database, the next ring says so.
+            is_told = tell_idle(&shop, &service).await.is_ok();
+        }
     }
+}
+
+/// Tells systemd what comes next, and what failed last.
+async fn tell_idle(shop: &Shop, service: &Service) -> Result<()> {
+    let now = clock::now();
+    let is_on = JOBS
+        .iter()
+        .filter_map(|job| Some((job, schedule_of(&shop.config, job)?)));
+    let next = is_on.filter_map(|(job, schedule)| Some((schedule.next_start(now)?, job.name)));
+    service.idle(next.min(), &jobs::failed(shop).await?);
+    Ok(())
 }
 
 /// The slots that are owed, and which of them this node may work on.

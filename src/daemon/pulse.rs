@@ -3,42 +3,30 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Stopwatch;
 use crate::config::JobName;
 
 /// The alarm clock rings every second: a planner that is silent for longer
 /// than this is stuck.
 const MAY_BE_SILENT: Duration = Duration::from_secs(60);
 
-/// A run that takes longer is taken for stuck.
-const MAY_WORK: Duration = Duration::from_secs(3_600);
+/// The merge of a very large import is silent for as long as it takes; what is
+/// for longer is stuck. The units' `WatchdogSec` is the same.
+const MAY_WORK_SILENTLY: Duration = Duration::from_secs(1_800);
 
 /// What the planner is at, and whether it has planned.
-#[derive(Debug)]
-pub struct Pulse(Mutex<Beat>);
+#[derive(Debug, Default)]
+pub struct Pulse(Mutex<Doing>);
 
-#[derive(Debug, Clone, Copy)]
-struct Beat {
-    since: Stopwatch,
+#[derive(Debug, Clone, Copy, Default)]
+struct Doing {
     job: Option<JobName>,
     has_planned: bool,
 }
 
 impl Pulse {
-    /// Of a planner that begins.
-    pub fn start() -> Self {
-        Self(Mutex::new(Beat {
-            since: Stopwatch::start(),
-            job: None,
-            has_planned: false,
-        }))
-    }
-
     /// The planner looks for work, or begins with a job.
-    pub fn beat(&self, job: Option<JobName>) {
-        let mut beat = self.lock();
-        beat.since = Stopwatch::start();
-        beat.job = job;
+    pub fn at(&self, job: Option<JobName>) {
+        self.lock().job = job;
     }
 
     /// All slots until now are planned.
@@ -51,27 +39,23 @@ impl Pulse {
         self.lock().has_planned
     }
 
-    /// What is wrong: the planner is silent, or a job at work for too long.
-    pub fn problem(&self) -> Option<String> {
-        let Beat { since, job, .. } = *self.lock();
-        too_long(since.elapsed(), job)
+    /// What is wrong where nothing went on for so long: the planner is stuck,
+    /// or a job.
+    pub fn problem(&self, silent: Duration) -> Option<String> {
+        let seconds = silent.as_secs();
+        match self.lock().job {
+            None if silent > MAY_BE_SILENT => {
+                Some(format!("the planner was last seen {seconds} s ago"))
+            }
+            Some(job) if silent > MAY_WORK_SILENTLY => {
+                Some(format!("the job {job} was last seen {seconds} s ago"))
+            }
+            _ => None,
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Beat> {
+    fn lock(&self) -> MutexGuard<'_, Doing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn too_long(silent: Duration, job: Option<JobName>) -> Option<String> {
-    let seconds = silent.as_secs();
-    match job {
-        None if silent > MAY_BE_SILENT => {
-            Some(format!("the planner was last seen {seconds} s ago"))
-        }
-        Some(job) if silent > MAY_WORK => {
-            Some(format!("the job {job} has been at work for {seconds} s"))
-        }
-        _ => None,
     }
 }
 
@@ -80,18 +64,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_may_take_longer_than_the_planner() {
+    fn a_job_may_be_silent_for_longer_than_the_planner() {
         for (seconds, job, expected) in [
             (60, None, None),
             (61, None, Some("the planner was last seen 61 s ago")),
             (61, Some(JobName::Import), None),
             (
-                3_601,
+                1_801,
                 Some(JobName::Import),
-                Some("the job import has been at work for 3601 s"),
+                Some("the job import was last seen 1801 s ago"),
             ),
         ] {
-            let found = too_long(Duration::from_secs(seconds), job);
+            let pulse = Pulse::default();
+            pulse.at(job);
+            let found = pulse.problem(Duration::from_secs(seconds));
             assert_eq!(found.as_deref(), expected);
         }
     }

@@ -50,6 +50,7 @@ async fn bodies(shop: &Shop, of: Bodies, before: Instant) -> Result<u64> {
         let erased = store::bodies_forget(&mut tx, of, before, BODIES_A_PAGE).await?;
         tx.commit().await?;
         all += erased;
+        shop.watch.beat();
         if erased == 0 {
             return Ok(all);
         }

@@ -62,10 +62,10 @@ pub use report::{
     verify,
 };
 pub use restore::restore;
-pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, run_recorded};
+pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, may_pass, run_recorded};
 pub use simulate::{Coming, Simulated, simulate};
 pub use slots::{GivenUp, Owed, give_up, help_slot, plan_slots, run_slot, slot_latest, slots_owed};
-pub use status::{Status, status};
+pub use status::{Status, failed, status};
 pub use tally::Tally;
 pub use watch::{ToldToEnd, Watch};
 pub use worklists::{Listed, worklists, worklists_planned};

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::config::{CatchUp, Config, Database, JobName};
 use crate::policy::Instant;
 use crate::report::Period;
-use crate::store::{self, Held, RunState, Store, Tx};
+use crate::store::{self, Held, RunState, Store, StoreError, Tx};
 
 /// What every job works on: the database and the settings of one business.
 #[derive(Debug, Clone)]
@@ -71,6 +71,17 @@ impl Shop {
             false => self.store.write().await?,
         })
     }
+}
+
+/// Whether what keeps a database from being opened may pass without anybody
+/// doing something about this program: a server that is down, a disk that is
+/// not mounted, another process that migrates.
+pub fn may_pass(error: &anyhow::Error) -> bool {
+    use StoreError::{Again, Full, Gone, Lock, Locked, Open, ReadOnly};
+    matches!(
+        error.downcast_ref(),
+        Some(Open { .. } | Gone(_) | Again(_) | Locked | Lock { .. } | ReadOnly | Full)
+    )
 }
 
 /// When a run is.

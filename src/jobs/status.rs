@@ -79,6 +79,17 @@ fn given_up(runs: Vec<JobRun>) -> Result<BTreeMap<String, GivenUp>> {
     Ok(all)
 }
 
+/// The jobs that are on and whose last run failed, and why.
+pub async fn failed(shop: &Shop) -> Result<Vec<(String, String)>> {
+    let jobs = shop.config.jobs.iter();
+    let on = jobs.filter(|(_, settings)| settings.enabled);
+    let on: Vec<String> = on.map(|(job, _)| job.to_string()).collect();
+    let mut tx = shop.store.read().await?;
+    let standings = store::job_standings(&mut tx, &on).await?.into_iter();
+    let failed = standings.filter_map(|standing| Some((standing.job, standing.failing?.1)));
+    Ok(failed.collect())
+}
+
 impl Status {
     /// What waits for the next runs: notices to be composed.
     pub fn queued(&self) -> i64 {

@@ -1,10 +1,13 @@
 //! The run at work, seen from beside it: how far it is, and the word to end it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+
+use crate::clock::Stopwatch;
 
 /// Work that can be left as it was when it is told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,12 +16,27 @@ pub struct ToldToEnd;
 
 /// What a run tells whoever watches it, and what it is told. All copies are
 /// one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Watch(Arc<Watched>);
 
-#[derive(Debug, Default)]
+impl Default for Watch {
+    fn default() -> Self {
+        Self(Arc::new(Watched {
+            is_watched: AtomicBool::default(),
+            since: Stopwatch::start(),
+            beat_at: AtomicU64::default(),
+            counts: Mutex::default(),
+            told: watch::Sender::default(),
+        }))
+    }
+}
+
+#[derive(Debug)]
 struct Watched {
     is_watched: AtomicBool,
+    since: Stopwatch,
+    /// Microseconds after `since`.
+    beat_at: AtomicU64,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     told: watch::Sender<Told>,
 }
@@ -45,8 +63,24 @@ impl Watch {
         self.0.is_watched.load(Ordering::Relaxed)
     }
 
+    /// Work goes on. The planner says so at each ring, jobs at each page, where
+    /// they count or ask whether to end.
+    pub fn beat(&self) {
+        let micros = self.0.since.elapsed().as_micros();
+        let micros = u64::try_from(micros).unwrap_or(u64::MAX);
+        self.0.beat_at.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long ago work went on.
+    pub fn silent_for(&self) -> Duration {
+        let beat_at = self.0.beat_at.load(Ordering::Relaxed);
+        let beat_at = Duration::from_micros(beat_at);
+        self.0.since.elapsed().saturating_sub(beat_at)
+    }
+
     /// Adds to what is shown.
     pub(super) fn count(&self, name: &'static str, by: u64) {
+        self.beat();
         *self.counts().entry(name).or_default() += by;
     }
 
@@ -90,6 +124,7 @@ impl Watch {
 
     /// Whether jobs were told to end.
     pub(super) fn is_ending(&self) -> bool {
+        self.beat();
         *self.0.told.borrow() != Told::GoOn
     }
 

@@ -32,9 +32,15 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(shop: &Shop) -> Self {
+        Self::start_with(shop, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn start_with(shop: &Shop, env: &[(&str, &str)]) -> Self {
         let mut child = shop
             .command_by(&["timeout", "-k", "5", "60"], &["daemon"])
             .env("RUST_LOG", "warrantyd=debug")
+            .envs(env.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
