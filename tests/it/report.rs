@@ -8,7 +8,7 @@ use warrantyd::jobs::{self, ReportRequest};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 
-use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, at, named, one_unit, stderr};
+use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, UNITS, at, in_pieces, named, one_unit, stderr};
 
 /// A report's bytes as of a time.
 async fn report(shop: &Shop, name: ReportName, time: &str) -> String {
@@ -291,7 +291,7 @@ async fn the_managers_get_the_top_of_the_page_and_every_file_as_it_was_written()
         let subject = "Warranty report of Monday 3 February 2025: 1 overdue";
         assert_eq!(mail.subject(), Some(subject));
         for body in [mail.body_text(0), mail.body_html(0)] {
-            let body = body.unwrap();
+            let body = in_pieces(&body.unwrap());
             let body = body.split_whitespace().collect::<Vec<_>>().join(" ");
             for told in [
                 "1 overdue now",

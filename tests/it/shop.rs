@@ -421,3 +421,9 @@ pub fn assert_same(found: &[String], expected: &[String], what: &str) {
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+/// A page's words, without what keeps a word in one piece.
+pub fn in_pieces(html: &str) -> String {
+    html.replace("<span class=\"whole\">", "")
+        .replace("</span>", "")
+}
