@@ -86,12 +86,13 @@ impl Service {
         let Some(patience) = sd_notify::watchdog_enabled() else {
             return;
         };
-        let look = patience / LOOKS;
+        let mut seen = None;
         loop {
-            tokio::time::sleep(look).await;
-            if watch.silent_for() < look {
+            let beat_at = watch.beat_at();
+            if seen.replace(beat_at) != Some(beat_at) {
                 notify(NotifyState::Watchdog);
             }
+            tokio::time::sleep(patience / LOOKS).await;
         }
     }
 

@@ -71,11 +71,14 @@ impl Watch {
         self.0.beat_at.store(micros, Ordering::Relaxed);
     }
 
-    /// How long ago work went on.
+    /// When work went on last: so long after the start.
+    pub fn beat_at(&self) -> Duration {
+        Duration::from_micros(self.0.beat_at.load(Ordering::Relaxed))
+    }
+
+    /// How long ago that was.
     pub fn silent_for(&self) -> Duration {
-        let beat_at = self.0.beat_at.load(Ordering::Relaxed);
-        let beat_at = Duration::from_micros(beat_at);
-        self.0.since.elapsed().saturating_sub(beat_at)
+        self.0.since.elapsed().saturating_sub(self.beat_at())
     }
 
     /// Adds to what is shown.
