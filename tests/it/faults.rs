@@ -8,6 +8,7 @@ use warrantyd::store::{self, MailPause};
 
 use crate::crash::{ANSWERS, heard};
 use crate::deliver::{Server, configure, customers, customers_of, mail, recipients, taken};
+use crate::postfix::free_port;
 use crate::shop::{Engine, Shop, at, by_clock, named};
 
 const TABLE: &str = include_str!("../../src/mail/faults.md");
@@ -231,8 +232,7 @@ async fn a_node_ends_a_pause_while_another_finds_a_fault() {
         // On SQLite one run delivers at a time.
         let shop = customers_of(Shop::on(Engine::Postgres, ""), &["ada", "bob"]).await;
         let server = Server::start(&shop, &[]);
-        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let closed = closed.local_addr().unwrap().port();
+        let closed = free_port();
         shop.execute(&format!(
             "INSERT INTO mail_pause VALUES (1, {since}, 'down', 3, {next}); \
              UPDATE notices SET disposition = 'held', cause = 'feed' WHERE ref = 'U-bob'"
