@@ -37,7 +37,7 @@ const SAYS: [Says; 2] = [
     },
 ];
 
-fn unescaped(html: &str) -> String {
+pub(super) fn unescaped(html: &str) -> String {
     [
         ("&#x27;", "'"),
         ("&#x2f;", "/"),

@@ -180,3 +180,82 @@ impl Letters {
         about_one(&scribe, section)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::letter_tests::{letters, shop};
+    use super::super::locale_tests::unescaped;
+    use super::super::{ToShop, samples};
+    use super::*;
+
+    /// What is given must be told, in both parts.
+    fn given(trouble: &Trouble) -> Vec<String> {
+        match trouble {
+            Trouble::Clock { reason } => vec![reason.clone()],
+            Trouble::Feed => Vec::new(),
+            Trouble::Restored { at, backup_at } => vec![at.clone(), backup_at.clone()],
+            Trouble::Surge { limit, held } => vec![limit.to_string(), held.to_string()],
+            Trouble::Paused {
+                since,
+                until,
+                cause,
+            } => vec![since.clone(), until.clone(), cause.clone()],
+            Trouble::Alarms { lasting, over } => {
+                let lasting = lasting.iter();
+                let lasting = lasting.flat_map(|alarm| {
+                    [&alarm.name, &alarm.since, &alarm.detail].map(|text| plain(text))
+                });
+                let over = over.iter();
+                let over =
+                    over.flat_map(|alarm| [&alarm.name, &alarm.ended_at].map(|text| plain(text)));
+                lasting.chain(over).collect()
+            }
+            Trouble::AddressGone(gone) => {
+                let told = gone.told.iter().map(|(_, name)| name.clone());
+                let known = [&gone.status, &gone.customer_ref, &gone.address];
+                let mut known = known.into_iter().flatten().cloned().collect::<Vec<_>>();
+                if gone.address.is_some() {
+                    known.retain(|one| Some(one) != gone.customer_ref.as_ref());
+                }
+                known.extend(gone.told.is_empty().then(|| gone.message_subject.clone()));
+                known.extend(told);
+                known.push(gone.id.to_string());
+                known
+            }
+        }
+    }
+
+    /// As it is read: without the marks of a command.
+    fn plain(text: &str) -> String {
+        text.replace('`', "")
+    }
+
+    #[test]
+    fn all_that_is_known_is_told_in_the_shop_s_language() {
+        for (locale, greeting) in [("en", "Hello,"), ("vi", "Xin chào,")] {
+            let shop = Shop {
+                locale: locale.into(),
+                ..shop()
+            };
+            let mut names = std::collections::BTreeSet::new();
+            for sample in samples(locale) {
+                let Some(ToShop::Trouble(trouble)) = &sample.to_shop else {
+                    continue;
+                };
+                names.insert(sample.letter);
+                let letter = letters().trouble(&shop, trouble).unwrap();
+                assert!(letter.text.starts_with(greeting), "{}", letter.text);
+                let text = [&letter.subject, " ", &letter.text].concat();
+                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                let html = super::super::unbroken::read(&letter.html);
+                let html = unescaped(&html.replace("<code>", "").replace("</code>", ""));
+                for known in given(trouble) {
+                    for part in [&plain(&text), &html] {
+                        assert!(part.contains(&known), "{locale} {known}\n{part}");
+                    }
+                }
+            }
+            assert_eq!(names.len(), 7, "{locale}");
+        }
+    }
+}

@@ -99,7 +99,12 @@ async fn a_forgotten_customer_is_nowhere_and_their_deadlines_stay() {
     );
     // What lies in files may be anybody's by now: somebody has to look.
     let left = said.split_once("yours to clean:\n").unwrap().1;
-    for place in ["written into outbox", "spool/done", "spool/rejected", "backups"] {
+    for place in [
+        "written into outbox",
+        "spool/done",
+        "spool/rejected",
+        "backups",
+    ] {
         assert!(left.contains(place), "{place}: {left}");
     }
     // Who did it stays, and of what it was no more than that it is gone.
