@@ -19,5 +19,9 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         "erased from {} orders and {} messages; keep them out of the next import, too",
         forgotten.orders, forgotten.messages
     );
+    println!("not looked through, and yours to clean:");
+    for place in jobs::not_forgotten(&shop.config) {
+        println!("  {place}");
+    }
     Ok(Done::Well)
 }

@@ -13,7 +13,9 @@ use chrono::TimeDelta;
 use super::compose::addresses;
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Refused, Shop};
-use crate::mail::{self, Bounce, Bounced, Mailbox, Returned, Severity, address_key};
+use crate::mail::{
+    self, AddressGone, Bounce, Bounced, Mailbox, Returned, Severity, Trouble, address_key,
+};
 use crate::policy::{Audience, Instant, sha256_hex};
 use crate::store::{self, BounceDraft, BounceKind, Message, MessageKind, MessageState, Told, Tx};
 
@@ -164,8 +166,8 @@ async fn tell_lead(
         return Ok(());
     };
     let told = store::message_tells(tx, message.id).await?;
-    let (title, lines) = words(message, draft, &told);
-    let letter = letters(config)?.ops(&letterhead(config), &title, &lines)?;
+    let gone = Trouble::AddressGone(address_gone(message, draft, &told));
+    let letter = letters(config)?.trouble(&letterhead(config), &gone)?;
     let leads = addresses(&config.contacts, Audience::Lead, None);
     let keys: Vec<String> = leads.iter().map(|lead| address_key(lead)).collect();
     let gone = store::undeliverable(tx, keys.iter().map(String::as_str)).await?;
@@ -190,38 +192,21 @@ async fn tell_lead(
     Ok(())
 }
 
-/// What the lead is told: a title and lines. A customer's address is in none.
-fn words(message: &Message, draft: &BounceDraft, told: &[Told]) -> (String, [String; 4]) {
-    let id = message.id;
+/// What the lead is told. A customer's address is not in it.
+fn address_gone(message: &Message, draft: &BounceDraft, told: &[Told]) -> AddressGone {
     let is_customers = message.draft.audience == Audience::Customer.to_string();
-    let whom = match (is_customers, told.first()) {
-        (true, Some(told)) => format!("customer {}", told.customer_ref),
-        (true, None) => "a customer".to_owned(),
-        (false, _) => message.draft.recipient.clone(),
-    };
+    let customer = told.first().filter(|_| is_customers);
     let about = told.iter();
-    let about = about.map(|one| format!("{} {}", one.subject, one.subject_ref));
-    let about: Vec<String> = about.collect();
-    let about = match about.is_empty() {
-        true => message.draft.subject.clone(),
-        false => about.join(", "),
-    };
-    let what = match is_customers {
-        true => "Set the customer_email of their latest order right",
-        false => "Set it right in the config, or where it is the assignee of a claim",
-    };
-    let status = draft.status.as_deref().unwrap_or("none");
-    let lines = [
-        format!("Message {id} came back: there is no such address (status {status})."),
-        format!("What it told did not arrive: {about}."),
-        "No more notices go to this address; what is not sent is in the report `exceptions`."
-            .to_owned(),
-        format!(
-            "{what}, then run `warrantyd mail retry {id}`: it sends what failed and is still \
-             true. If the address works after all, run it at once."
-        ),
-    ];
-    (format!("Mail to {whom} comes back"), lines)
+    AddressGone {
+        id: message.id,
+        status: draft.status.clone(),
+        customer_ref: customer.map(|told| told.customer_ref.clone()),
+        address: (!is_customers).then(|| message.draft.recipient.clone()),
+        told: about
+            .map(|one| (one.subject.to_string(), one.subject_ref.clone()))
+            .collect(),
+        message_subject: message.draft.subject.clone(),
+    }
 }
 
 /// The mail in a directory, or in a maildir, by name.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{Refused, Shop};
+use crate::config::{Config, Transport};
 use crate::policy::Instant;
 use crate::store::{self, Forgotten};
 
@@ -21,4 +22,24 @@ pub async fn forget(shop: &Shop, customer_ref: &str, now: Instant) -> Result<For
     // What was erased stands in SQLite's log until it is emptied.
     shop.store.tidy().await?;
     Ok(forgotten)
+}
+
+/// Where a customer's name and address may still stand after [`forget`]: the
+/// program cannot tell whose those files are by now. For people to read.
+pub fn not_forgotten(config: &Config) -> Vec<String> {
+    let mut places = Vec::new();
+    if let Some(mail) = &config.mail
+        && let Transport::File { dir } = &mail.transport
+    {
+        places.push(format!("messages that were written into {}", dir.display()));
+    }
+    if let Some(dir) = &config.import_dir {
+        let (dir, done, rejected) = (dir.display(), dir.join("done"), dir.join("rejected"));
+        let (done, rejected) = (done.display(), rejected.display());
+        places.push(format!("import files in {dir}, {done} and {rejected}"));
+    }
+    places.push("files that were imported by hand, and the rejects files beside them".to_owned());
+    places.push("backups and copies of the database".to_owned());
+    places.push("reasons of holds, as somebody worded them".to_owned());
+    places
 }

@@ -50,7 +50,7 @@ pub use demo::{Count, Demo, demo};
 pub use doctor::{Check, Health, doctor};
 pub use enforce::{Enforced, Moved, enforce};
 pub use explain::{Explained, explain};
-pub use forget::forget;
+pub use forget::{forget, not_forgotten};
 pub use hold::{Holding, customer_of_message, hold, opt_in, opt_out, unhold};
 pub use outbox::{
     LetGo, commands_on, discard, kept_back, message, message_retry, messages, release,

@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 
 use super::Shop;
 use super::text::wrap;
-use super::unbroken::unbroken;
+use super::unbroken::{unbroken, with_commands};
 
 /// What a letter says, whatever it looks like. All texts are clean.
 pub(super) struct Page<'s> {
@@ -19,6 +19,8 @@ pub(super) struct Page<'s> {
     pub closing: Vec<String>,
     pub shop: &'s Shop,
     pub footnote: Vec<String>,
+    /// Whether it is read inside the shop: a customer's own words mark nothing.
+    pub is_inside: bool,
     /// What no line of the HTML part breaks in.
     pub unbroken: BTreeSet<String>,
 }
@@ -106,10 +108,16 @@ impl Page<'_> {
             is_numbered,
             closing,
             footnote,
+            is_inside,
             unbroken: kept,
             ..
         } = self;
-        let html = |text: &str| Value::from_safe_string(unbroken(text, kept));
+        let html = |text: &str| {
+            Value::from_safe_string(match is_inside {
+                true => with_commands(text, kept),
+                false => unbroken(text, kept),
+            })
+        };
         let all = |texts: &[String]| Value::from_iter(texts.iter().map(|text| html(text)));
         let sections: Vec<Value> = sections
             .iter()

@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use chrono::NaiveDate;
-use minijinja::context;
 
 use crate::policy::{Audience, Step};
 
 use super::layout::Section;
 use super::notice::{Addressee, NoticeText, Shop};
 use super::scribe::Scribe;
-use super::templates::{FALLBACK, TemplateError, Templates};
+use super::templates::{TemplateError, Templates};
 use super::text::one_line;
 
 /// The most notices that one letter tells: more would grow past the 100 kB at
@@ -105,22 +104,6 @@ impl Letters {
             _ => scribe.digest_subject(notices)?,
         };
         scribe.lay_out(addressee, subject, sections)
-    }
-
-    /// A mail to ops: what happened and what to do, a line each.
-    pub fn ops(&self, shop: &Shop, title: &str, lines: &[String]) -> Result<Letter, ComposeError> {
-        let scribe = self.scribe(FALLBACK, shop);
-        let values = context! { title => one_line(title) };
-        let (title, paragraphs) = scribe.letter("ops", &values)?;
-        about_one(
-            &scribe,
-            Section {
-                title,
-                paragraphs,
-                lines: clean_lines(lines),
-                ..Section::default()
-            },
-        )
     }
 
     pub(super) fn scribe(&self, wanted: &str, shop: &Shop) -> Scribe<'_> {

@@ -7,7 +7,9 @@ use crate::policy::{Audience, Money, Outcome, Step, Subject, Window};
 
 use super::samples::REASONS;
 use super::unbroken::read;
-use super::{Addressee, ComposeError, Letter, Letters, NOTICES_PER_LETTER, NoticeText, Shop};
+use super::{
+    Addressee, ComposeError, Letter, Letters, NOTICES_PER_LETTER, NoticeText, Shop, Trouble,
+};
 
 pub(super) fn letters() -> Letters {
     Letters::load(None).unwrap()
@@ -402,18 +404,14 @@ fn the_managers_read_the_worst_first() {
 
 #[test]
 fn ops_mails_list_what_they_are_given() {
-    let letters = letters();
-    let lines = [
-        "600 messages wait.".to_owned(),
-        "Run `warrantyd mail release`\nor <b>.".to_owned(),
-    ];
-    let ops = letters
-        .ops(&shop(), "Customer mail\nis held", &lines)
-        .unwrap();
-    assert_eq!(ops.subject, "Customer mail is held");
-    assert!(
-        ops.text
-            .contains("- 600 messages wait.\n- Run `warrantyd mail release` or <b>.\n")
-    );
-    assert!(ops.html.contains("<li>600 messages wait.</li>") && ops.html.contains("&lt;b&gt;"));
+    let trouble = Trouble::Clock {
+        reason: "it went\non, or <b>".into(),
+    };
+    let ops = letters().trouble(&shop(), &trouble).unwrap();
+    let subject = "Customers' messages are held: the clock has jumped";
+    assert_eq!(ops.subject, subject);
+    let list = "- Why: it went on, or <b>.\n- Customers' messages are held; those";
+    assert!(ops.text.contains(list), "{}", ops.text);
+    let item = "<li>Why: it went on, or &lt;b&gt;.</li>";
+    assert!(ops.html.contains(item), "{}", ops.html);
 }

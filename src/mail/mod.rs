@@ -34,10 +34,13 @@ mod session;
 mod stream;
 mod templates;
 mod text;
+mod trouble;
 mod unbroken;
 mod wire;
 mod worklist;
 
+#[cfg(test)]
+mod client_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
@@ -70,4 +73,5 @@ pub use samples::{Sample, ToShop, samples};
 pub use server::{Login, Server, ServerError, Tls};
 pub use session::{SmtpSettings, SmtpTransport, Timeouts};
 pub use templates::TemplateError;
+pub use trouble::{AddressGone, EndedAlarm, LastingAlarm, Trouble};
 pub use worklist::{WORK_PER_LETTER, WorkLine, WorkPart, Worklist};

@@ -144,6 +144,7 @@ impl<'t> Scribe<'t> {
             closing: self.paragraphs("closing", &frame)?,
             shop: &self.shop,
             footnote,
+            is_inside: matches!(addressee, Addressee::Inside),
             unbroken: self.unbroken.borrow().clone(),
         };
         let values = page.values(self.locale, self.shop_values.clone());

@@ -17,9 +17,10 @@ use super::text::{capfirst, paragraphs, shorten};
 
 macro_rules! built_in {
     ($($locale:literal)*) => {
-        [$(($locale, files!($locale: "closing" "compliance" "compliance_facts" "date" "declined" "digest" "exchange_due" "facts" "files"
+        [$(($locale, files!($locale: "address_gone" "closing" "compliance" "compliance_facts" "date" "declined" "digest" "exchange_due" "facts" "files"
             "fix_ended" "fix_started" "footnote" "greeting" "inside_late" "inside_outcome"
-            "inside_reminder" "inside_right" "inside_started" "inside_withdrawn" "money" "ops"
+            "inside_reminder" "inside_right" "inside_started" "inside_withdrawn" "money"
+            "ops_alarms" "ops_clock" "ops_feed" "ops_paused" "ops_restored" "ops_surge"
             "promise_reminder" "refund_due" "refund_late" "refund_started" "repair_late"
             "repair_started" "report" "report_figures" "report_late" "report_on_time" "report_words" "return_due" "right_ended" "right_ends" "right_started"
             "warranty_ended" "warranty_ends" "warranty_started" "withdrawn" "words" "worklist"
@@ -33,8 +34,8 @@ macro_rules! files {
     };
 }
 
-/// The locale that every other falls back to, and that ops are written in.
-pub(super) const FALLBACK: &str = "en";
+/// The locale that every other falls back to.
+const FALLBACK: &str = "en";
 
 const LOCALES: [(&str, &[(&str, &str)]); 2] = built_in!("en" "vi");
 

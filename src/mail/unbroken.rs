@@ -23,13 +23,40 @@ pub(super) fn unbroken(text: &str, pieces: &BTreeSet<String>) -> String {
     let mut html = String::with_capacity(text.len() + 64);
     let mut done = 0;
     for whole in places(text, pieces) {
-        html += &escaped(&text[done..whole.start]);
+        html += &breaking(&text[done..whole.start]);
         html += OPEN;
         html += &escaped(&text[whole.clone()]);
         html += CLOSE;
         done = whole.end;
     }
-    html + &escaped(&text[done..])
+    html + &breaking(&text[done..])
+}
+
+/// The same of a text of the program's: what stands between backticks is a
+/// command to type. Its options are not parted from their hyphens.
+pub(super) fn with_commands(text: &str, pieces: &BTreeSet<String>) -> String {
+    let html = |text| unbroken(text, pieces);
+    let command_html = |command: &str| {
+        let options = command.split(' ').filter(|word| word.starts_with('-'));
+        let mut pieces = pieces.clone();
+        pieces.extend(options.map(str::to_owned));
+        unbroken(command, &pieces)
+    };
+    let mut marked = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`') {
+        let Some((command, after)) = after.split_once('`') else {
+            break;
+        };
+        marked += &[&html(before), "<code>", &command_html(command), "</code>"].concat();
+        rest = after;
+    }
+    marked + &html(rest)
+}
+
+/// An address that is too long for a line is broken where a reader expects it.
+fn breaking(text: &str) -> String {
+    escaped(text).replace('@', "@<wbr>")
 }
 
 fn escaped(text: &str) -> String {
@@ -66,7 +93,9 @@ fn places(text: &str, pieces: &BTreeSet<String>) -> Vec<Range<usize>> {
 /// A text as it is read, whatever its lines break in.
 #[cfg(test)]
 pub(super) fn read(html: &str) -> String {
-    html.replace(OPEN, "").replace(CLOSE, "")
+    ["<wbr>", OPEN, CLOSE]
+        .iter()
+        .fold(html.to_owned(), |text, tag| text.replace(tag, ""))
 }
 
 #[cfg(test)]
@@ -74,11 +103,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn commands_stand_out() {
+        for (text, expected) in [
+            (
+                "run `a <b`, `c`.",
+                "run <code>a &lt;b</code>, <code>c</code>.",
+            ),
+            ("a ` is one", "a ` is one"),
+            ("`a` or `", "<code>a</code> or `"),
+            (
+                "`retry O-1 --at now`",
+                "<code>retry [O-1] [--at] now</code>",
+            ),
+        ] {
+            let expected = expected.replace('[', OPEN).replace(']', CLOSE);
+            let pieces = BTreeSet::from(["O-1".to_owned()]);
+            assert_eq!(with_commands(text, &pieces), expected);
+        }
+    }
+
+    #[test]
     fn pieces_are_kept_whole_with_what_adjoins_them() {
         let pieces = ["EUR 12.50", "O-1", "+00 <0>", "\u{111}-2"];
         let pieces: BTreeSet<String> = pieces.map(str::to_owned).into();
         for (text, expected) in [
             ("", ""),
+            ("an@a.example", "an@<wbr>a.example"),
             ("a < b", "a &lt; b"),
             ("O-1", "[O-1]"),
             ("Pay (EUR 12.50).", "Pay [(EUR 12.50).]"),

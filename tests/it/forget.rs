@@ -4,6 +4,8 @@ use std::fs;
 
 use super::outbox::NO_SERVER;
 use super::shop::{CLAIMS, Engine, FILE_MAIL, ORDERS, Shop, UNITS, named};
+use crate::bounce;
+use crate::bounce::command::pipe_into;
 use warrantyd::config::JobName;
 use warrantyd::jobs;
 
@@ -72,6 +74,13 @@ const PROOF: [&str; 2] = [
 #[tokio::test]
 async fn a_forgotten_customer_is_nowhere_and_their_deadlines_stay() {
     let shop = shop().await;
+    let first = "SELECT min(id) FROM messages WHERE recipient = 'ada@example.com'";
+    let id = shop.rows(first).await.remove(0).parse().unwrap();
+    let report = bounce::about(&shop, "postfix-delayed", id).await;
+    let piped = pipe_into(shop.command(&["bounce"]), report.as_bytes());
+    assert!(piped.status.success(), "{piped:?}");
+    let bounces = "SELECT count(*) FROM bounces";
+    assert_eq!(shop.rows(bounces).await, ["1"]);
     let before = stored(&shop).await;
     for personal in ADA {
         assert!(before.contains(personal), "{personal}");
@@ -81,17 +90,29 @@ async fn a_forgotten_customer_is_nowhere_and_their_deadlines_stay() {
         proof.push(shop.rows(sql).await);
     }
     let mut forget = shop.command(&["forget", "K-1"]);
+    forget.env("WARRANTYD_IMPORT__DIR", "spool");
     let output = forget.env("SUDO_USER", "ann").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
         said.starts_with("erased from 1 orders and 2 messages"),
         "{said}"
     );
+    // What lies in files may be anybody's by now: somebody has to look.
+    let left = said.split_once("yours to clean:\n").unwrap().1;
+    for place in [
+        "written into outbox",
+        "spool/done",
+        "spool/rejected",
+        "backups",
+    ] {
+        assert!(left.contains(place), "{place}: {left}");
+    }
     // Who did it stays, and of what it was no more than that it is gone.
     let history = "SELECT s.source, f.field, f.old, f.\"new\" FROM fact_changes AS f \
          JOIN change_sets AS s ON s.id = f.change_set WHERE s.source LIKE 'forget%'";
     let kept = ["forget K-1 by ann|customer_email|-|"];
     assert_eq!(shop.rows(history).await, kept);
+    assert_eq!(shop.rows(bounces).await, ["0"]);
     let after = stored(&shop).await;
     for personal in ADA {
         assert!(!after.contains(personal), "{personal}");

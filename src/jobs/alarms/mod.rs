@@ -17,7 +17,7 @@ use self::found::{Disk, Seen, WAITS_FOR, found};
 use super::postbox::{Parcel, letters, post, shop as letterhead};
 use super::{Counts, JOBS, Job, Shop};
 use crate::config::{Database, JobName, Transport};
-use crate::mail::{Mailbox, address_key};
+use crate::mail::{EndedAlarm, LastingAlarm, Mailbox, Trouble, address_key};
 use crate::policy::Instant;
 use crate::store::{self, Alarm, MessageKind, Tx};
 
@@ -182,24 +182,20 @@ async fn tell(
     if lasting.is_empty() && over.is_empty() {
         return Ok(());
     }
-    let names = |alarms: &[Alarm]| {
-        let names: Vec<&str> = alarms.iter().map(|alarm| alarm.name.as_str()).collect();
-        names.join("; ")
-    };
-    let title = match lasting.is_empty() {
-        true => format!("Over: {}", names(over)),
-        false => format!("Alarm: {}", names(lasting)),
-    };
-    let lines = lasting.iter().map(|alarm| {
-        let Alarm { name, detail, .. } = alarm;
-        format!("Since {}, {name}. {detail}", shown.of(alarm.since))
+    let lasting = lasting.iter().map(|alarm| LastingAlarm {
+        name: alarm.name.clone(),
+        detail: alarm.detail.clone(),
+        since: shown.of(alarm.since),
     });
-    let over = over.iter().map(|alarm| {
-        let ended_at = alarm.ended_at.map(|at| shown.of(at)).unwrap_or_default();
-        format!("Over since {ended_at}: {}.", alarm.name)
+    let over = over.iter().map(|alarm| EndedAlarm {
+        name: alarm.name.clone(),
+        ended_at: alarm.ended_at.map(|at| shown.of(at)).unwrap_or_default(),
     });
-    let lines: Vec<String> = lines.chain(over).collect();
-    let letter = letters(&shop.config)?.ops(&letterhead(&shop.config), &title, &lines)?;
+    let told = Trouble::Alarms {
+        lasting: lasting.collect(),
+        over: over.collect(),
+    };
+    let letter = letters(&shop.config)?.trouble(&letterhead(&shop.config), &told)?;
     for address in &shop.config.contacts.ops {
         let parcel = Parcel {
             kind: MessageKind::Ops,

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Run;
 use crate::jobs::postbox::{Parcel, letters, post, shop as letterhead};
-use crate::mail::Mailbox;
+use crate::mail::{Mailbox, Trouble};
 use crate::policy::Instant;
 use crate::store::{self, Guard, MessageKind, Tx};
 
@@ -14,16 +14,11 @@ impl Run<'_> {
         let Some((since, reason)) = guard.held_since.zip(guard.held_reason.as_ref()) else {
             return Ok(());
         };
-        let lines = [
-            format!("Why: {reason}."),
-            "Customers' messages are held; those inside the shop go out.".to_owned(),
-            "If the clock is right, run `warrantyd run enforce --at now`: it lets them go. If it \
-             is wrong, set it first."
-                .to_owned(),
-        ];
+        let told = Trouble::Clock {
+            reason: reason.clone(),
+        };
         let mut tx = self.shop.store.write().await?;
-        let subject = "Customers' messages are held: the clock has jumped";
-        self.tell_ops(&mut tx, format!("held since {since}"), subject, &lines)
+        self.tell_ops(&mut tx, format!("held since {since}"), &told)
             .await?;
         Ok(tx.commit().await?)
     }
@@ -33,21 +28,9 @@ impl Run<'_> {
         let Some(since) = guard.feed_died_at else {
             return Ok(());
         };
-        let lines = [
-            "No import was completed for import.max_age, so what looks late may only not have \
-             been entered."
-                .to_owned(),
-            "Customers' notices of delays and outcomes are held. Reminders of warranties, and \
-             messages inside the shop, go out."
-                .to_owned(),
-            "See what became of the import: `warrantyd status`. The first `enforce` after the \
-             next import lets go what is still true."
-                .to_owned(),
-        ];
         let mut tx = self.shop.store.write().await?;
-        let subject = "Customers' notices of delays are held: no import comes";
-        self.tell_ops(&mut tx, format!("feed died at {since}"), subject, &lines)
-            .await?;
+        let key = format!("feed died at {since}");
+        self.tell_ops(&mut tx, key, &Trouble::Feed).await?;
         Ok(tx.commit().await?)
     }
 
@@ -57,26 +40,17 @@ impl Run<'_> {
             return Ok(());
         };
         let zone = self.rules.calendar.zone;
-        let shown = |at: Instant| at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z");
-        let (at, backup_at) = (shown(restored.at), shown(restored.backup_at));
-        let lines = [
-            format!(
-                "The database was restored at {at} from a backup of {backup_at}. What was sent \
-                 to customers between these two it does not know."
-            ),
-            "So all that waits for customers, and all that comes due for them, is held. Messages \
-             inside the shop go out, some of them for the second time."
-                .to_owned(),
-            "Import again what was imported since the backup, and record again what was recorded \
-             by hand. Then look at `warrantyd mail list --held`: `warrantyd mail discard --ref \
-             REF` gives up what a customer has got already, `warrantyd mail release` lets go all \
-             the rest and ends this."
-                .to_owned(),
-        ];
+        let shown = |at: Instant| {
+            let local = at.with_timezone(&zone);
+            local.format("%Y-%m-%d %H:%M:%S %Z").to_string()
+        };
+        let told = Trouble::Restored {
+            at: shown(restored.at),
+            backup_at: shown(restored.backup_at),
+        };
         let mut tx = self.shop.store.write().await?;
-        let subject = "Customers' messages are held: the database was restored";
         let key = format!("restored at {}", restored.at);
-        self.tell_ops(&mut tx, key, subject, &lines).await?;
+        self.tell_ops(&mut tx, key, &told).await?;
         Ok(tx.commit().await?)
     }
 
@@ -100,22 +74,11 @@ impl Run<'_> {
         // Nor decides.
         store::guard_take(&mut tx).await?;
         let held = store::surge_hold(&mut tx, self.now).await?;
-        let lines = [
-            format!(
-                "`deliver` would have sent more than {limit} messages to customers at once \
-                 (mail.surge_limit): {held} notices are held, and none of them was sent. Messages \
-                 inside the shop go out."
-            ),
-            "`warrantyd mail list --held` shows whom they are for, `warrantyd report notices` \
-             what they say."
-                .to_owned(),
-            "`warrantyd mail release` lets them go, with the next `deliver`; `warrantyd mail \
-             discard` gives them up for ever. Both take --ref REF for those of one customer or \
-             order."
-                .to_owned(),
-        ];
-        let subject = "Customers' messages are held: too many at once";
-        self.tell_ops(&mut tx, format!("surge at {}", self.now), subject, &lines)
+        let told = Trouble::Surge {
+            limit: limit as u64,
+            held,
+        };
+        self.tell_ops(&mut tx, format!("surge at {}", self.now), &told)
             .await?;
         tx.commit().await?;
         tracing::warn!(limit, held, "too many messages to customers at once: held");
@@ -128,11 +91,9 @@ impl Run<'_> {
         &self,
         tx: &mut Tx<'_>,
         key: String,
-        subject: &str,
-        lines: &[String],
+        told: &Trouble,
     ) -> Result<()> {
-        let letter =
-            letters(&self.shop.config)?.ops(&letterhead(&self.shop.config), subject, lines)?;
+        let letter = letters(&self.shop.config)?.trouble(&letterhead(&self.shop.config), told)?;
         for address in &self.shop.config.contacts.ops {
             let parcel = Parcel {
                 kind: MessageKind::Ops,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use chrono::TimeDelta;
 
 use super::Run;
-use crate::mail::Delivery;
+use crate::mail::{Delivery, Trouble};
 use crate::policy::Instant;
 use crate::store::{self, MailPause, Tx};
 
@@ -97,14 +97,13 @@ impl Run<'_> {
             let local = at.with_timezone(&self.rules.calendar.zone);
             local.format("%Y-%m-%d %H:%M %Z").to_string()
         };
-        let lines = [
-            format!("From {} to {}.", shown(pause.since), shown(self.now)),
-            format!("Why: {}.", pause.cause),
-            "Messages waited and are sent now; none lost a try.".to_owned(),
-        ];
+        let told = Trouble::Paused {
+            since: shown(pause.since),
+            until: shown(self.now),
+            cause: pause.cause.clone(),
+        };
         let key = format!("paused since {}", pause.since);
-        let subject = "The mail server could not be used for a while";
-        self.tell_ops(tx, key, subject, &lines).await
+        self.tell_ops(tx, key, &told).await
     }
 }
 

@@ -2,6 +2,7 @@
 //! find a template that does not fit its values before a customer is owed it.
 
 mod reports;
+mod troubles;
 
 use chrono::{Days, NaiveDate};
 use strum::VariantArray;
@@ -14,6 +15,7 @@ use super::day::DayReport;
 use super::files::Files;
 use super::letter::{ComposeError, Letter, Letters};
 use super::notice::{Addressee, NoticeText, Shop};
+use super::trouble::Trouble;
 use super::worklist::{WorkLine, WorkPart, Worklist};
 
 /// Codes that a decline may come with, and one that no template knows.
@@ -64,6 +66,8 @@ pub enum ToShop {
     Day(DayReport, Files),
     /// How promises were kept in a week or a month.
     Period(KeptPromises, Files),
+    /// What has happened to the service.
+    Trouble(Trouble),
 }
 
 impl Sample {
@@ -73,6 +77,7 @@ impl Sample {
             Some(ToShop::List(list)) => letters.worklist(shop, list),
             Some(ToShop::Day(day, files)) => letters.report(shop, day, files),
             Some(ToShop::Period(kept, files)) => letters.compliance(shop, kept, files),
+            Some(ToShop::Trouble(trouble)) => letters.trouble(shop, trouble),
             None => letters.compose(shop, &self.addressee, self.today, &self.notices),
         }
     }
@@ -126,6 +131,7 @@ pub fn samples(locale: &str) -> Vec<Sample> {
     samples.push(digest(locale));
     samples.extend(worklists());
     samples.extend(reports::reports());
+    samples.extend(troubles::troubles());
     samples
 }
 
