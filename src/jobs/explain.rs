@@ -47,10 +47,7 @@ pub async fn explain(
         let known = store::notices_recorded_by(&mut tx, order_id, known_at).await?;
         notices.retain(|notice| known.contains(&notice.id));
     }
-    let known = match known_at {
-        None => None,
-        Some(known_at) => Some(Known::by(&mut tx, known_at).await?),
-    };
+    let known = Known::by(&mut tx, known_at).await?;
     let mut loaded = load_page(&mut tx, &[order_id], known.map(Known::cut)).await?;
     let Some(loaded) = loaded.pop() else {
         return Ok(None);

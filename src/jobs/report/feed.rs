@@ -85,12 +85,13 @@ pub struct Known {
 }
 
 impl Known {
-    /// What was recorded by a time.
-    pub async fn by(tx: &mut Tx<'_>, time: Instant) -> Result<Self> {
-        Ok(Self {
+    /// What was recorded by a time, if one is given.
+    pub async fn by(tx: &mut Tx<'_>, time: Option<Instant>) -> Result<Option<Self>> {
+        let Some(time) = time else { return Ok(None) };
+        Ok(Some(Self {
             change_set: store::change_set_at(tx, time).await?,
             notices_by: time,
-        })
+        }))
     }
 
     /// The place in the history of the facts.

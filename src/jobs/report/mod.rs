@@ -90,10 +90,7 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
     };
     let mut report = Report::new(name, format, scope, out)?;
     let calendar = &rules.calendar;
-    let known = match known_at {
-        None => None,
-        Some(known_at) => Some(Known::by(&mut tx, known_at).await?),
-    };
+    let known = Known::by(&mut tx, known_at).await?;
     let as_of = AsOf { at, known };
     feed(
         shop,

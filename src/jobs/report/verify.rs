@@ -264,14 +264,17 @@ impl Published<'_> {
             change_set,
             ..
         } = *self.manifest;
-        let time = known_at.map_or(self.at, |known_at| known_at.max(self.at));
-        let mut known = Known::by(&mut tx, time).await?;
-        if let Some(change_set) = change_set
-            && store::change_set_recorded_at(&mut tx, change_set).await? == known_at
-        {
-            known.change_set = change_set;
-        }
-        Ok(known)
+        let notices_by = known_at.map_or(self.at, |known_at| known_at.max(self.at));
+        let change_set = match change_set {
+            Some(named) if store::change_set_recorded_at(&mut tx, named).await? == known_at => {
+                named
+            }
+            _ => store::change_set_at(&mut tx, notices_by).await?,
+        };
+        Ok(Known {
+            change_set,
+            notices_by,
+        })
     }
 
     /// Whether a file differs from what was known then in nothing but what
