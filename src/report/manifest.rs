@@ -46,6 +46,10 @@ pub struct Manifest {
     /// whatever their time. 0: there was none; absent: it was not said yet.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub change_set: Option<i64>,
+    /// The number of the last notice that counts. 0: there was none; absent: the
+    /// set has none, or it was not said yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_notice: Option<i64>,
     /// The zone of all dates.
     pub time_zone: Tz,
     /// The days of the week that are no working days.
@@ -109,6 +113,8 @@ impl Previous {
 pub struct History {
     /// The number of the last set of changes, and when it was recorded.
     pub latest: Option<(i64, Instant)>,
+    /// The number of the last notice.
+    pub last_notice: Option<i64>,
     /// The day before.
     pub previous: Option<Previous>,
     /// The week or month that it is of.
@@ -152,6 +158,7 @@ impl Manifest {
             time_zone_data: Some(TIME_ZONE_DATA.to_owned()),
             known_at: history.latest.map(|(_, recorded_at)| recorded_at),
             change_set: Some(history.latest.map_or(0, |(change_set, _)| change_set)),
+            last_notice: history.last_notice,
             time_zone: zone,
             weekend: calendar.weekend().to_vec(),
             holidays: calendar.holidays().collect(),

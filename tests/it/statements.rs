@@ -197,6 +197,8 @@ async fn reports(shop: &Shop) {
     let mut tx = open.store.read().await.unwrap();
     let order_id = store::order_of(&mut tx, "C-1").await.unwrap().unwrap();
     let (past, long_ago) = (Cut::after(1), 0);
+    let recorded_at = store::change_set_recorded_at(&mut tx, 1).await;
+    assert!(recorded_at.unwrap().is_some());
     let changes = store::changes_after(&mut tx, order_id, long_ago);
     assert_ne!(changes.await.unwrap(), []);
     let replaced = SerialsReplaced::after(&mut tx, past).await.unwrap();

@@ -82,6 +82,8 @@ pub struct Known {
     pub change_set: i64,
     /// When the last notices were recorded: they are in no set of changes.
     pub notices_by: Instant,
+    /// The number of the last of them that was there.
+    pub last_notice: i64,
 }
 
 impl Known {
@@ -91,6 +93,7 @@ impl Known {
         Ok(Some(Self {
             change_set: store::change_set_at(tx, time).await?,
             notices_by: time,
+            last_notice: i64::MAX,
         }))
     }
 
@@ -244,9 +247,11 @@ impl Reader {
         let clock_reason = guard.held_reason.unwrap_or_default();
         let AsOf { at, known } = self.as_of;
         let recorded_by = known.map_or(at, |known| known.notices_by.min(at));
+        let last = known.map_or(i64::MAX, |known| known.last_notice);
         let mut after = 0;
         loop {
-            let lines = store::notices_after(&mut self.tx, recorded_by, after, ROWS_A_PAGE).await?;
+            let (tx, range) = (&mut self.tx, (after, last));
+            let lines = store::notices_after(tx, recorded_by, range, ROWS_A_PAGE).await?;
             let Some(last) = lines.last() else {
                 return Ok(());
             };

@@ -136,6 +136,7 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let mut tx = shop.store.read().await?;
     let in_force = rules(shop, &mut tx).await?;
     let latest = store::change_set_latest(&mut tx).await?;
+    let last_notice = Some(store::notice_newest(&mut tx).await?);
     let scope = day_scope(&in_force, when.at);
     let mut set = DailySet::create(&dir, scope, dialect(&shop.config))?;
     let as_of = AsOf::all_known(when.at);
@@ -143,6 +144,7 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let previous = Previous::find(reports, date)?;
     let daily = set.finish(History {
         latest,
+        last_notice,
         previous,
         ..History::default()
     })?;

@@ -254,26 +254,31 @@ impl Published<'_> {
     }
 
     /// What was known when the set was published. Facts and holds were up to its
-    /// last set of changes, notices up to its time. Where its manifest does not
-    /// name one, or the database has another of that number (it was restored
-    /// since), the time says it.
+    /// last set of changes, notices up to its time and its last notice. Where
+    /// its manifest does not name them, or the database has another set of that
+    /// number (it was restored since), the time alone says it.
     async fn known(&self) -> Result<Known> {
         let mut tx = self.shop.store.read().await?;
         let Manifest {
             known_at,
             change_set,
+            last_notice,
             ..
         } = *self.manifest;
         let notices_by = known_at.map_or(self.at, |known_at| known_at.max(self.at));
-        let change_set = match change_set {
+        let named = match change_set {
             Some(named) if store::change_set_recorded_at(&mut tx, named).await? == known_at => {
-                named
+                Some(named)
             }
-            _ => store::change_set_at(&mut tx, notices_by).await?,
+            _ => None,
         };
         Ok(Known {
-            change_set,
+            change_set: match named {
+                Some(named) => named,
+                None => store::change_set_at(&mut tx, notices_by).await?,
+            },
             notices_by,
+            last_notice: named.and(last_notice).unwrap_or(i64::MAX),
         })
     }
 

@@ -8,8 +8,10 @@ use warrantyd::jobs::import::{files, import_files};
 use warrantyd::jobs::{self, Holding};
 use warrantyd::store;
 
-use super::{CLAIM, LATER, REPORTS, assert_names, filled, named_changes, published, verify};
-use crate::shop::{CLAIMS, Engine, Shop, at, one_unit};
+use super::{
+    CLAIM, LATER, REPORTS, assert_names, filled, named_changes, published, verdict, verify,
+};
+use crate::shop::{CLAIMS, Engine, Shop, at, named, one_unit};
 
 const REPAIRED: &str = "claim_ref,unit_ref,type,opened_at,repaired_at\n\
      C-1,U-1,repair,2025-01-08,2025-01-12T00:00:00Z\n";
@@ -78,6 +80,17 @@ async fn hold(shop: &Shop, now: &str) {
     let held = jobs::hold(&open, holding, "a question", None, at(now)).await;
     assert!(held.unwrap().is_some());
     open.store.close().await;
+}
+
+/// A run that began before a report and went on after it.
+#[tokio::test]
+async fn notices_that_came_after_a_set_was_published_explain_it() {
+    let shop = published().await;
+    shop.enforce(named("2025-02-20T08:00:00Z")).await.unwrap();
+    let found = verify(&shop, "2025-03-01", 3);
+    let told = verdict(&found, "notices.csv");
+    assert!(told.ends_with("recorded_later"), "{found}");
+    assert!(!found.contains("not_explained"), "{found}");
 }
 
 #[tokio::test]
