@@ -8,7 +8,7 @@ use std::io::Write as _;
 use anyhow::{Context, Result};
 
 use super::{Done, time_of, time_or_now};
-use crate::jobs::{self, AsOf, Refused, Shop};
+use crate::jobs::{self, Refused, Shop};
 use page::Page;
 
 #[derive(Debug, clap::Args)]
@@ -34,8 +34,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
             args.name
         ))
     };
-    let as_of = AsOf { at, known_at };
-    let explained = jobs::explain(&shop, &args.name, as_of).await?;
+    let explained = jobs::explain(&shop, &args.name, at, known_at).await?;
     let explained = explained.with_context(none)?;
     let page = Page {
         name: &args.name,

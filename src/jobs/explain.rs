@@ -5,9 +5,10 @@ use anyhow::{Result, anyhow};
 use super::Shop;
 use super::book::rules_known;
 use super::page::load_page;
-use super::report::AsOf;
+use super::report::Known;
 use crate::case::{Case, Evaluation, RecordedNotice, Rules};
-use crate::store::{self, Cut, Given, PastHold};
+use crate::policy::Instant;
+use crate::store::{self, Given, PastHold};
 
 /// A case with what follows from it and what was recorded of it.
 #[derive(Debug)]
@@ -27,10 +28,14 @@ pub struct Explained {
     pub rules: Rules,
 }
 
-/// Looks up the order, unit or claim of a name, under the rules that were known.
-/// `None`: there is none, or it was not known.
-pub async fn explain(shop: &Shop, name: &str, as_of: AsOf) -> Result<Option<Explained>> {
-    let AsOf { at, known_at } = as_of;
+/// Looks up the order, unit or claim of a name as of a time; what was recorded
+/// after `known_at` does not count. `None`: there is none, or it was not known.
+pub async fn explain(
+    shop: &Shop,
+    name: &str,
+    at: Instant,
+    known_at: Option<Instant>,
+) -> Result<Option<Explained>> {
     let mut tx = shop.store.read().await?;
     let rules = rules_known(shop, &mut tx, known_at).await?.rules;
     let Some(order_id) = store::order_of(&mut tx, name).await? else {
@@ -42,7 +47,8 @@ pub async fn explain(shop: &Shop, name: &str, as_of: AsOf) -> Result<Option<Expl
         let known = store::notices_recorded_by(&mut tx, order_id, known_at).await?;
         notices.retain(|notice| known.contains(&notice.id));
     }
-    let mut loaded = load_page(&mut tx, &[order_id], known_at.map(Cut::at)).await?;
+    let known = Known::by(&mut tx, known_at).await?;
+    let mut loaded = load_page(&mut tx, &[order_id], known.map(Known::cut)).await?;
     let Some(loaded) = loaded.pop() else {
         return Ok(None);
     };
@@ -50,10 +56,10 @@ pub async fn explain(shop: &Shop, name: &str, as_of: AsOf) -> Result<Option<Expl
     let (case, evaluation) = found.map_err(|error| anyhow!("{name}: {error}"))?;
     let told_by = known_at.map_or(at, |known_at| known_at.min(at));
     let mut holds = store::holds_past(&mut tx, order_id, &case.order.customer_ref).await?;
-    holds.retain(|past| past.hold.held_at <= told_by);
+    let is_known = |change_set| known.is_none_or(|known| change_set <= known.change_set);
+    holds.retain(|past| past.hold.held_at <= at && is_known(past.began_in));
     for past in &mut holds {
-        past.lifted
-            .take_if(|(lifted_at, _)| known_at.is_some_and(|known_at| known_at < *lifted_at));
+        past.lifted.take_if(|lifted| !is_known(lifted.ended_in));
     }
     let mut commands = store::commands_on_order(&mut tx, order_id).await?;
     commands.retain(|(_, given)| given.at <= told_by);

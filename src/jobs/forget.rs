@@ -14,6 +14,8 @@ pub async fn forget(shop: &Shop, customer_ref: &str, now: Instant) -> Result<For
     if order_ids.is_empty() {
         return Err(Refused(format!("there is no customer `{customer_ref}`")).into());
     }
+    // Before the cases: a hold locks in this order.
+    store::change_sets_lock(&mut tx).await?;
     // Nobody composes a letter to them meanwhile.
     store::agenda_lock(&mut tx, &order_ids).await?;
     let source = shop.given(&format!("forget {customer_ref}"));

@@ -57,9 +57,8 @@ pub use outbox::{
 };
 pub use preview::{Preview, Wanted, preview};
 pub use report::{
-    AsOf, Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial,
-    UPCOMING_DAYS, Verdict, Verified, compliance_report, daily_report, one_report, policy_try,
-    verify,
+    Broken, Difference, Explaining, FileCheck, HoldChange, ReportRequest, Trial, UPCOMING_DAYS,
+    Verdict, Verified, compliance_report, daily_report, one_report, policy_try, verify,
 };
 pub use restore::restore;
 pub use run::{Counts, JOBS, Job, Outcome, Refused, Shop, When, job, may_pass, run_recorded};

@@ -51,10 +51,10 @@ pub async fn message_retry(shop: &Shop, id: i64, now: Instant) -> Result<bool> {
         return Ok(false);
     };
     let address = address_key(&message.draft.recipient);
-    // While it is known whose notices it carries.
-    store::undeliverable_lift(&mut tx, &message, &address, now).await?;
     let command = shop.given(&format!("mail retry {id}"));
     let change_set = store::change_set_begin(&mut tx, &command, now).await?;
+    // While it is known whose notices it carries.
+    store::undeliverable_lift(&mut tx, &message, &address, now).await?;
     let found = store::message_retry(&mut tx, id, change_set, now).await?;
     if found {
         tx.commit().await?;
@@ -115,6 +115,11 @@ async fn end_holding(
     now: Instant,
 ) -> Result<LetGo> {
     let mut tx = shop.store.write().await?;
+    let source = match name {
+        Some(name) => format!("{command} --ref {name}"),
+        None => command.to_owned(),
+    };
+    let change_set = store::change_set_begin(&mut tx, &shop.given(&source), now).await?;
     // No run decides meanwhile.
     let mut guard = store::guard_take(&mut tx).await?;
     let order_ids = match name {
@@ -128,11 +133,6 @@ async fn end_holding(
         }
         None => None,
     };
-    let source = match name {
-        Some(name) => format!("{command} --ref {name}"),
-        None => command.to_owned(),
-    };
-    let change_set = store::change_set_begin(&mut tx, &shop.given(&source), now).await?;
     let order_ids = order_ids.as_deref();
     if guard.restored.is_some() {
         let go_out = becomes.disposition.is_waiting();

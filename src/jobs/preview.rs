@@ -7,7 +7,6 @@ use chrono::{Days, NaiveDate};
 use super::compose::notice_text;
 use super::explain::{Explained, explain};
 use super::postbox::{letters, shop as letterhead};
-use super::report::AsOf;
 use super::{Refused, Shop};
 use crate::case::{Deadline, Disposition, NoticeKey, RecordedNotice};
 use crate::mail::{self, Addressee, Letter, NoticeText, Sample, letter_name};
@@ -48,7 +47,7 @@ pub async fn preview(shop: &Shop, wanted: Wanted<'_>) -> Result<Vec<Preview>> {
     let all = match wanted.name {
         None => mail::samples(&letterhead.locale),
         Some(name) => {
-            let found = explain(shop, name, AsOf::all_known(wanted.at)).await?;
+            let found = explain(shop, name, wanted.at, None).await?;
             let found = found
                 .with_context(|| Refused(format!("there is no order, unit or claim `{name}`")))?;
             real(shop, name, &found, wanted).await?

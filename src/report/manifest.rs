@@ -21,6 +21,9 @@ pub const MANIFEST_NAME: &str = "manifest.json";
 /// The version of this program.
 pub const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The version of the time zone data in this program.
+pub const TIME_ZONE_DATA: &str = chrono_tz::IANA_TZDB_VERSION;
+
 /// What a set of reports was made from and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -32,10 +35,21 @@ pub struct Manifest {
     pub period: Option<String>,
     /// The program's version.
     pub program_version: String,
-    /// When the last change of a fact was recorded that counts, RFC 3339 in
-    /// UTC; absent: there was none.
+    /// The version of its time zone data; absent: it was not said yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub time_zone_data: Option<String>,
+    /// When the last set of changes was recorded that counts, RFC 3339 in UTC;
+    /// absent: there was none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub known_at: Option<Instant>,
+    /// The number of that set of changes: those with a higher one came later,
+    /// whatever their time. 0: there was none; absent: it was not said yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub change_set: Option<i64>,
+    /// The number of the last notice that counts. 0: there was none; absent: the
+    /// set has none, or it was not said yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_notice: Option<i64>,
     /// The zone of all dates.
     pub time_zone: Tz,
     /// The days of the week that are no working days.
@@ -97,8 +111,10 @@ impl Previous {
 /// What a manifest says of a set beside what it is made from now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// When the last change of a fact was recorded.
-    pub known_at: Option<Instant>,
+    /// The number of the last set of changes, and when it was recorded.
+    pub latest: Option<(i64, Instant)>,
+    /// The number of the last notice.
+    pub last_notice: Option<i64>,
     /// The day before.
     pub previous: Option<Previous>,
     /// The week or month that it is of.
@@ -139,7 +155,10 @@ impl Manifest {
             as_of: Cell::Time(scope.at).plain(zone),
             period: history.period,
             program_version: PROGRAM_VERSION.to_owned(),
-            known_at: history.known_at,
+            time_zone_data: Some(TIME_ZONE_DATA.to_owned()),
+            known_at: history.latest.map(|(_, recorded_at)| recorded_at),
+            change_set: Some(history.latest.map_or(0, |(change_set, _)| change_set)),
+            last_notice: history.last_notice,
             time_zone: zone,
             weekend: calendar.weekend().to_vec(),
             holidays: calendar.holidays().collect(),

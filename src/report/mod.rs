@@ -34,6 +34,7 @@ pub use daily::{Daily, DailySet};
 pub use file::{AtomicFile, file_sha256};
 pub use manifest::{
     FileEntry, History, MANIFEST_NAME, Manifest, PROGRAM_VERSION, PolicyEntry, Previous,
+    TIME_ZONE_DATA,
 };
 pub use name::{ReportName, Source};
 pub use period::{COUNTED, Kept, Period, PeriodSet, Span};

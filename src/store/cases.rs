@@ -128,7 +128,7 @@ const WAIT: [&str; 6] = [
 const WAITS: &str = "FROM {page} AS page {then} waits AS w ON w.claim_id = page.claim_id \
      WHERE (w.withdrawn IS NOT TRUE OR $1)";
 
-/// Rows as they are, or as they were known at a time.
+/// Rows as they are, or as they were known at a place in the history.
 async fn facts_read(
     tx: &mut Tx<'_>,
     entity: Entity,
@@ -143,7 +143,7 @@ async fn facts_read(
 }
 
 /// Loads the cases of orders, in the order in which they are named: of all
-/// that was recorded, or by `known_at`, when some orders may not have been
+/// that was recorded, or up to `known`, when some orders may not have been
 /// known.
 pub async fn case_load(
     tx: &mut Tx<'_>,
@@ -157,12 +157,12 @@ pub async fn case_load(
     for mut row in facts_read(tx, Entity::Orders, found, known).await? {
         orders.push((row.id(), order(&mut row)?));
     }
-    let known_at = known.map(|known| known.recorded_at);
+    let known_in = known.map(|known| known.change_set);
     let customers = orders
         .iter()
         .map(|(id, order)| (*id, order.customer_ref.as_str()));
-    let mut holds = holds_load(tx, customers.clone(), known_at).await?;
-    let opted_out = opt_outs_load(tx, customers.map(|(_, name)| name), known_at).await?;
+    let mut holds = holds_load(tx, customers.clone(), known_in).await?;
+    let opted_out = opt_outs_load(tx, customers.map(|(_, name)| name), known_in).await?;
     let case = |(id, order): (i64, Order)| {
         let mut units = units.remove(&id).unwrap_or_default();
         units.sort_by(|a, b| a.unit_ref.cmp(&b.unit_ref));

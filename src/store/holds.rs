@@ -92,17 +92,17 @@ pub async fn hold_end(tx: &mut Tx<'_>, id: i64, change_set: i64) -> Result<(), S
     Ok(())
 }
 
-/// The holds that nobody has lifted, or had by `known_at`, of orders, each
-/// named with its customer.
+/// The holds that nobody has lifted, or had in the set of changes `known_in`,
+/// of orders, each named with its customer.
 pub(super) async fn holds_load<'o>(
     tx: &mut Tx<'_>,
     orders: impl Iterator<Item = (i64, &'o str)>,
-    known_at: Option<Instant>,
+    known_in: Option<i64>,
 ) -> Result<HashMap<i64, Vec<Hold>>, StoreError> {
     let mut holds: HashMap<i64, Vec<Hold>> = HashMap::new();
-    for mut row in match known_at {
+    for mut row in match known_in {
         None => in_force(orders),
-        Some(known_at) => in_force_at(orders, known_at),
+        Some(known_in) => in_force_in(orders, known_in),
     }
     .rows(tx)
     .await?
@@ -122,15 +122,14 @@ fn of_orders<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Page {
 }
 
 /// Holds as they were known: those that were lifted later count. They are few.
-fn in_force_at<'o>(orders: impl Iterator<Item = (i64, &'o str)>, known_at: Instant) -> Statement {
+fn in_force_in<'o>(orders: impl Iterator<Item = (i64, &'o str)>, known_in: i64) -> Statement {
     let rest = "FROM holds AS h JOIN change_sets AS c ON c.id = h.began_in \
-         LEFT JOIN change_sets AS e ON e.id = h.ended_in \
          JOIN {page} AS page ON page.order_id = h.order_id \
                              OR (h.kind = 'customer' AND h.ref = page.customer_ref) \
-         WHERE c.recorded_at <= $1 AND (h.ended_in IS NULL OR e.recorded_at > $1) \
+         WHERE h.began_in <= $1 AND (h.ended_in IS NULL OR h.ended_in > $1) \
          ORDER BY page.order_id, h.id";
     let columns = HOLD.into_iter().chain(["page.order_id"]);
-    let query = select("holds", columns, rest).bind(known_at);
+    let query = select("holds", columns, rest).bind(known_in);
     query.page(of_orders(orders))
 }
 
@@ -152,14 +151,27 @@ fn in_force<'o>(orders: impl Iterator<Item = (i64, &'o str)>) -> Statement {
 pub struct PastHold {
     /// What was recorded.
     pub hold: Hold,
-    /// When somebody lifted or replaced it, and by which command.
-    pub lifted: Option<(Instant, String)>,
+    /// The set of changes in which it was.
+    pub began_in: i64,
+    /// That somebody lifted or replaced it.
+    pub lifted: Option<Lifted>,
+}
+
+/// The end of a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifted {
+    /// When it was recorded.
+    pub at: Instant,
+    /// By which command.
+    pub by: String,
+    /// The set of changes in which it was.
+    pub ended_in: i64,
 }
 
 impl PastHold {
     /// When it ended, by itself or by somebody; `None`: it has not.
     pub fn ended_at(&self) -> Option<Instant> {
-        let lifted_at = self.lifted.as_ref().map(|(at, _)| *at);
+        let lifted_at = self.lifted.as_ref().map(|lifted| lifted.at);
         match (self.hold.until, lifted_at) {
             (Some(until), Some(lifted_at)) => Some(until.min(lifted_at)),
             (until, lifted_at) => until.or(lifted_at),
@@ -178,37 +190,45 @@ pub async fn holds_past(
          WHERE h.order_id = $1 OR h.kind = 'customer' AND h.ref = $2 ORDER BY h.id";
     let columns = HOLD
         .into_iter()
+        .chain(["h.began_in", "h.ended_in"])
         .chain(["e.recorded_at AS lifted_at", "e.source"]);
     let query = select("holds", columns, rest).bind(order_id);
     let past = |mut row: Row| {
         let hold = hold(&mut row)?;
         let lifted = match row.time_if_known("lifted_at")? {
-            Some(at) => Some((at, row.get("source")?)),
+            Some(at) => Some(Lifted {
+                at,
+                by: row.get("source")?,
+                ended_in: row.get("ended_in")?,
+            }),
             None => None,
         };
-        Ok(PastHold { hold, lifted })
+        Ok(PastHold {
+            hold,
+            began_in: row.get("began_in")?,
+            lifted,
+        })
     };
     let rows = query.bind(customer_ref).rows(tx).await?;
     rows.into_iter().map(past).collect()
 }
 
-/// Since when customers want no reminders, of those who do not, or did not by
-/// `known_at`.
+/// Since when customers want no reminders, of those who do not, or did not in
+/// the set of changes `known_in`.
 pub(super) async fn opt_outs_load<'r>(
     tx: &mut Tx<'_>,
     customer_refs: impl IntoIterator<Item = &'r str>,
-    known_at: Option<Instant>,
+    known_in: Option<i64>,
 ) -> Result<HashMap<String, Instant>, StoreError> {
     let rest = "FROM {page} AS page {then} opt_outs AS o ON o.customer_ref = page.customer_ref \
          {then} change_sets AS c ON c.id = o.began_in WHERE o.ended_in IS NULL";
     let rest_known = "FROM {page} AS page JOIN opt_outs AS o ON o.customer_ref = page.customer_ref \
          JOIN change_sets AS c ON c.id = o.began_in \
-         LEFT JOIN change_sets AS e ON e.id = o.ended_in \
-         WHERE c.recorded_at <= $1 AND (o.ended_in IS NULL OR e.recorded_at > $1)";
+         WHERE o.began_in <= $1 AND (o.ended_in IS NULL OR o.ended_in > $1)";
     let columns = ["o.customer_ref", "c.recorded_at"];
-    let query = match known_at {
+    let query = match known_in {
         None => select("opt_outs", columns, rest),
-        Some(known_at) => select("opt_outs", columns, rest_known).bind(known_at),
+        Some(known_in) => select("opt_outs", columns, rest_known).bind(known_in),
     };
     let since = |mut row: Row| Ok((row.get("customer_ref")?, row.time("recorded_at")?));
     let page = Page::of_texts("customer_ref", customer_refs);

@@ -1,4 +1,7 @@
-//! Facts as they were known at a time: what was recorded later is taken back.
+//! Facts as they were known at a place in the history: what was recorded later
+//! is taken back. What came later is told by the numbers of the sets of changes,
+//! and not by their times: an import is recorded as of when it began, and a
+//! clock may have been wrong.
 
 use std::collections::HashMap;
 
@@ -6,7 +9,6 @@ use super::StoreError;
 use super::cases::{ORDER, ORDERS, UNIT, order, unit};
 use super::engine::{Cell, Page, Row, Rows, Statement, Tx, select};
 use crate::case::{Entity, FactType, Order, Unit, WarrantyRoot};
-use crate::policy::Instant;
 
 /// How far down a chain of replacements is looked.
 const DEEPEST: usize = 1_000;
@@ -15,9 +17,7 @@ const DEEPEST: usize = 1_000;
 /// of changes recorded, rows were entered before fields were changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cut {
-    /// When its set of changes was recorded.
-    pub recorded_at: Instant,
-    /// The set's number.
+    /// The number of its set of changes.
     pub change_set: i64,
     /// What was recorded: an order (0), a unit, a claim, a wait (3) was
     /// entered, or a field was changed (4).
@@ -27,19 +27,27 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// After all that was recorded by a time.
-    pub fn at(recorded_at: Instant) -> Self {
+    /// After all of a set of changes.
+    pub fn after(change_set: i64) -> Self {
         Self {
-            recorded_at,
-            change_set: i64::MAX,
+            change_set,
             kind: i64::MAX,
             row: i64::MAX,
         }
     }
 
-    /// A statement with the place as its first four values.
+    /// Before all facts of a set of changes.
+    pub fn before(change_set: i64) -> Self {
+        Self {
+            change_set,
+            kind: i64::MIN,
+            row: i64::MIN,
+        }
+    }
+
+    /// A statement with the place as its first three values.
     pub(super) fn bound(self, query: Statement) -> Statement {
-        let query = query.bind(self.recorded_at).bind(self.change_set);
+        let query = query.bind(self.change_set);
         query.bind(self.kind).bind(self.row)
     }
 }
@@ -54,7 +62,7 @@ pub(super) fn entered(entity: Entity) -> i64 {
     }
 }
 
-/// Rows of an entity as they were known at a time: without those that were
+/// Rows of an entity as they were known at a place: without those that were
 /// recorded later, each field with what it held then, `changed_at` too. What
 /// was withdrawn then is left out, but for orders.
 pub(super) async fn rows_known(
@@ -87,7 +95,7 @@ pub(super) async fn rows_known(
     Ok(counting)
 }
 
-/// When each row was last changed by a time; those are missing that were
+/// When each row was last changed up to a place; those are missing that were
 /// recorded later.
 async fn changed_by(
     tx: &mut Tx<'_>,
@@ -97,16 +105,16 @@ async fn changed_by(
 ) -> Result<HashMap<i64, i64>, StoreError> {
     let columns = [
         "t.id",
-        "coalesce((SELECT max(s.recorded_at) FROM fact_changes AS f \
+        "coalesce((SELECT s.recorded_at FROM fact_changes AS f \
             JOIN change_sets AS s ON s.id = f.change_set \
-           WHERE f.entity = $5 AND f.row_id = t.id \
-             AND (s.recorded_at, s.id, 4, f.id) <= ($1, $2, $3, $4)), \
-         c.recorded_at) AS changed_at",
+           WHERE f.entity = $4 AND f.row_id = t.id \
+             AND (f.change_set, 4, f.id) <= ($1, $2, $3) \
+           ORDER BY f.id DESC LIMIT 1), c.recorded_at) AS changed_at",
     ];
     let rest = format!(
         "FROM {{page}} AS page {{then}} {entity} AS t ON t.id = page.row_id \
          {{then}} change_sets AS c ON c.id = t.created_in \
-         WHERE (c.recorded_at, c.id, {}, t.id) <= ($1, $2, $3, $4)",
+         WHERE (c.id, {}, t.id) <= ($1, $2, $3)",
         entered(entity)
     );
     let query = known.bound(select("change_sets", columns, rest));
@@ -115,7 +123,7 @@ async fn changed_by(
     rows.into_iter().map(changed).collect()
 }
 
-/// What fields held at a time that were changed later, by row and column: what
+/// What fields held at a place that were changed later, by row and column: what
 /// the first of the later changes replaced.
 async fn taken_back(
     tx: &mut Tx<'_>,
@@ -133,9 +141,8 @@ async fn taken_back(
     ];
     // The first comes last, and stays.
     let rest = "FROM {page} AS page \
-         {then} fact_changes AS f ON f.row_id = page.row_id AND f.entity = $5 \
-         {then} change_sets AS c ON c.id = f.change_set \
-         WHERE (c.recorded_at, c.id, 4, f.id) > ($1, $2, $3, $4) ORDER BY f.id DESC";
+         {then} fact_changes AS f ON f.row_id = page.row_id AND f.entity = $4 \
+         WHERE (f.change_set, 4, f.id) > ($1, $2, $3) ORDER BY f.id DESC";
     let query = known.bound(select("fact_changes", columns, rest));
     let query = query.bind(entity.to_string()).page(page);
     let mut older = HashMap::new();
@@ -173,7 +180,7 @@ fn stored(entity: Entity, field: &str, text: String, row: &Row) -> Result<Cell, 
     }
 }
 
-/// The first units of chains of replacements as they were known at a time, by
+/// The first units of chains of replacements as they were known at a place, by
 /// the unit that was asked for; `replacing` pairs units with those that they
 /// replace. A step of all chains at a time.
 pub(super) async fn roots_known(
@@ -203,7 +210,7 @@ pub(super) async fn roots_known(
     Ok(roots)
 }
 
-/// A unit as it was known at a time, without its claims.
+/// A unit as it was known at a place, without its claims.
 pub(super) struct KnownUnit {
     pub id: i64,
     /// The unit that it replaces.
@@ -212,7 +219,7 @@ pub(super) struct KnownUnit {
     pub order: Order,
 }
 
-/// Units as they were known at a time, without those that were withdrawn then,
+/// Units as they were known at a place, without those that were withdrawn then,
 /// or whose order was.
 pub(super) async fn units_known(
     tx: &mut Tx<'_>,

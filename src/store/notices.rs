@@ -72,11 +72,17 @@ const LINE: [&str; 16] = [
     "m.sent_at",
 ];
 
-/// The next notices recorded by `at`, after one of them.
+/// The number of the newest notice; 0: there is none.
+pub async fn notice_newest(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let query = select("notices", ["coalesce(max(id), 0) AS id"], "FROM notices");
+    Ok(query.value(tx).await?.unwrap_or(0))
+}
+
+/// The next notices recorded by `at`, after one of them and up to another.
 pub async fn notices_after(
     tx: &mut Tx<'_>,
     at: Instant,
-    after: i64,
+    (after, up_to): (i64, i64),
     at_most: i64,
 ) -> Result<Vec<NoticeLine>, StoreError> {
     let rest = "FROM notices AS n JOIN orders AS o ON o.id = n.order_id \
@@ -85,9 +91,10 @@ pub async fn notices_after(
           LEFT JOIN messages AS m ON m.id = ( \
                SELECT x.id FROM message_notices AS c JOIN messages AS x ON x.id = c.message_id \
                 WHERE c.notice_id = n.id ORDER BY x.state <> 'sent', x.id LIMIT 1) \
-         WHERE n.id > $2 AND n.recorded_at <= $1 ORDER BY n.id LIMIT $3";
+         WHERE n.id > $2 AND n.id <= $3 AND n.recorded_at <= $1 ORDER BY n.id LIMIT $4";
     let query = select("notices", LINE, rest).bind(at);
-    let rows = query.bind(after).bind(at_most).rows(tx).await?;
+    let query = query.bind(after).bind(up_to).bind(at_most);
+    let rows = query.rows(tx).await?;
     rows.into_iter().map(|mut row| line(&mut row)).collect()
 }
 

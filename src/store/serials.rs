@@ -95,9 +95,9 @@ pub struct SerialsReplaced(Vec<(i64, String)>);
 impl SerialsReplaced {
     /// All that were replaced after a place in the history.
     pub async fn after(tx: &mut Tx<'_>, known: Cut) -> Result<Self, StoreError> {
-        let rest = "FROM fact_changes AS f JOIN change_sets AS c ON c.id = f.change_set \
+        let rest = "FROM fact_changes AS f \
              WHERE f.entity = 'units' AND f.field = 'serial' AND f.old IS NOT NULL \
-               AND (c.recorded_at, c.id, 4, f.id) > ($1, $2, $3, $4)";
+               AND (f.change_set, 4, f.id) > ($1, $2, $3)";
         let query = select("fact_changes", ["f.row_id AS id", "f.old"], rest);
         let mut replaced = Vec::new();
         for mut row in known.bound(query).rows(tx).await? {

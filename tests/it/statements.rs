@@ -13,7 +13,7 @@ use tracing::subscriber::{NoSubscriber, set_default};
 use warrantyd::case::Entity;
 use warrantyd::config::JobName;
 use warrantyd::jobs::import::{Recording, record_fact};
-use warrantyd::jobs::{self, AsOf, GivenUp, Holding, When};
+use warrantyd::jobs::{self, GivenUp, Holding, When};
 use warrantyd::policy::STANDARD;
 use warrantyd::report::{By, Dialect, Format, ReportName};
 use warrantyd::store::{self, Cut, SerialsReplaced};
@@ -196,7 +196,9 @@ async fn reports(shop: &Shop) {
     jobs::one_report(&open, request, Vec::new()).await.unwrap();
     let mut tx = open.store.read().await.unwrap();
     let order_id = store::order_of(&mut tx, "C-1").await.unwrap().unwrap();
-    let (past, long_ago) = (Cut::at(when.at), at("2000-01-01T00:00:00Z"));
+    let (past, long_ago) = (Cut::after(1), 0);
+    let recorded_at = store::change_set_recorded_at(&mut tx, 1).await;
+    assert!(recorded_at.unwrap().is_some());
     let changes = store::changes_after(&mut tx, order_id, long_ago);
     assert_ne!(changes.await.unwrap(), []);
     let replaced = SerialsReplaced::after(&mut tx, past).await.unwrap();
@@ -206,12 +208,8 @@ async fn reports(shop: &Shop) {
     drop(tx);
     jobs::worklists_planned(&open, when.at).await.unwrap();
     for known_at in [None, Some(when.at)] {
-        let as_of = AsOf {
-            at: when.at,
-            known_at,
-        };
-        let explained = jobs::explain(&open, "C-1", as_of).await.unwrap();
-        assert!(explained.is_some());
+        let explained = jobs::explain(&open, "C-1", when.at, known_at).await;
+        assert!(explained.unwrap().is_some());
     }
     jobs::status(&open, when.at).await.unwrap();
     jobs::measure(&open, when.at).await.unwrap();

@@ -134,8 +134,8 @@ impl Page<'_> {
                 continue;
             };
             let (from, until) = (self.local(*held_at), self.local(ended_at));
-            let lifted = past.lifted.as_ref().filter(|(at, _)| *at == ended_at);
-            let by = lifted.map(|(_, source)| format!(" by `{source}`"));
+            let lifted = past.lifted.as_ref().filter(|lifted| lifted.at == ended_at);
+            let by = lifted.map(|lifted| format!(" by `{}`", lifted.by));
             let by = by.unwrap_or_default();
             writeln!(
                 out,

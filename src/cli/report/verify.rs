@@ -10,7 +10,7 @@ use super::super::Done;
 use super::super::output::{Rows, TableFormat, progress};
 use crate::case::FactType;
 use crate::jobs::{self, Explaining, FileCheck, HoldChange, Shop, Verdict, Verified};
-use crate::report::{PROGRAM_VERSION, ReportName, RowDifference};
+use crate::report::{PROGRAM_VERSION, ReportName, RowDifference, TIME_ZONE_DATA};
 use crate::store::FactChange;
 
 /// Rows of a file that are printed; JSON has more.
@@ -92,25 +92,39 @@ fn print(verified: &Verified) -> Result<()> {
     for hold in &verified.holds {
         println!("{}", hold_line(hold));
     }
-    if let Some(version) = &verified.written_by {
-        println!(
-            "not explained: the set was written by version {version} of the program, this is \
-             {PROGRAM_VERSION}: verify it with that version, against a copy of the database"
-        );
-    } else if verified
-        .files
-        .iter()
-        .any(|file| file.verdict == Verdict::NotExplained)
-    {
-        println!("not explained: the database or the program is not the one that published it");
+    let is_unexplained = |file: &FileCheck| file.verdict == Verdict::NotExplained;
+    if verified.files.iter().any(is_unexplained) {
+        println!("not explained: {}", unexplained(verified));
     }
     Ok(())
+}
+
+/// What may be the cause of what nothing explains.
+fn unexplained(verified: &Verified) -> String {
+    let mut written = Vec::new();
+    if let Some(version) = &verified.written_by {
+        written.push(format!(
+            "by version {version} of the program, this is {PROGRAM_VERSION}"
+        ));
+    }
+    if let Some(data) = &verified.time_zone_data {
+        written.push(format!(
+            "with version {data} of the time zone data, this program has {TIME_ZONE_DATA}"
+        ));
+    }
+    match written.is_empty() {
+        true => "the database or the program is not the one that published it".to_owned(),
+        false => format!(
+            "the set was written {}: verify it with that version, against a copy of the database",
+            written.join(", and ")
+        ),
+    }
 }
 
 /// What a change that explains rows was, and when it was recorded.
 fn line(explaining: &Explaining) -> String {
     let Explaining { change, files } = explaining;
-    let at = change.place.recorded_at;
+    let at = change.recorded_at;
     let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let (source, files) = (&change.source, files.join(", "));
@@ -219,6 +233,7 @@ fn value(verified: &Verified) -> serde_json::Value {
         "broken": broken.map(|broken| json!({"directory": broken.directory, "why": broken.why})),
         "rules": verified.rules,
         "written_by": verified.written_by,
+        "time_zone_data": verified.time_zone_data,
         "holds": verified.holds.iter().map(hold_line).collect::<Vec<_>>(),
         "recorded_later": verified.explaining.iter().map(line).collect::<Vec<_>>(),
     })

@@ -23,13 +23,13 @@ pub async fn compliance_report(shop: &Shop, when: When, period: Period) -> Resul
     let dir = dir.join(&span.name);
     let mut tx = shop.store.read().await?;
     let in_force = rules(shop, &mut tx).await?;
-    let known_at = store::change_set_latest(&mut tx).await?;
+    let latest = store::change_set_latest(&mut tx).await?;
     let scope = day_scope(&in_force, when.at);
     let mut set = PeriodSet::create(&dir, scope, dialect(&shop.config), span.clone())?;
     let as_of = AsOf::all_known(when.at);
     let mut outcome = period_fill(shop, tx, &in_force, as_of, &mut set).await?;
     let (kept, manifest) = set.finish(History {
-        known_at,
+        latest,
         ..History::default()
     })?;
     outcome.count("files", manifest.files.len() as u64 + 1);

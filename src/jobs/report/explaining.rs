@@ -9,11 +9,9 @@ use anyhow::Result;
 use super::super::page::load_page;
 use super::feed::duplicate_serial;
 use super::set::{Row, Rows, SetKind};
-use crate::case::{ExceptionCode, HoldKind};
+use crate::case::{ExceptionCode, HoldKind, evaluate};
 use crate::policy::Instant;
-use crate::report::{
-    Dialect, Format, Report, ReportName, RowDifference, Scope, read_rows, unguarded,
-};
+use crate::report::{Dialect, ReportName, RowDifference, Scope, unguarded};
 use crate::store::{self, Cut, FactChange, SerialsReplaced, Tx};
 
 /// What a serial that two units share follows from, and that a row was entered.
@@ -104,8 +102,8 @@ pub(super) struct Explainer<'e> {
     pub dialect: Dialect,
     /// The rules and the time of the set.
     pub scope: Scope<'e>,
-    /// What was recorded later may explain a row.
-    pub known_at: Instant,
+    /// What was recorded after this set of changes may explain a row.
+    pub known_in: i64,
 }
 
 impl Explainer<'_> {
@@ -115,8 +113,14 @@ impl Explainer<'_> {
         // A unit that was replaced may belong to several orders' cases.
         let mut found = BTreeMap::new();
         for (order_id, rows) in &differing.of_orders {
-            let mut before = self.rows_at(tx, *order_id, Cut::at(self.known_at)).await?;
-            for change in store::changes_after(tx, *order_id, self.known_at).await? {
+            let mut change_set = self.known_in;
+            let mut before = self.rows_at(tx, *order_id, Cut::after(change_set)).await?;
+            for change in store::changes_after(tx, *order_id, self.known_in).await? {
+                if change.place.change_set != change_set {
+                    // Holds that were begun or lifted since are none of its.
+                    change_set = change.place.change_set;
+                    before = self.rows_at(tx, *order_id, Cut::before(change_set)).await?;
+                }
                 let after = self.rows_at(tx, *order_id, change.place).await?;
                 note(&mut found, change, rows, &before, &after);
                 before = after;
@@ -126,8 +130,9 @@ impl Explainer<'_> {
             return Ok(found.into_values().collect());
         }
         for (kin, rows) in self.kin(tx, differing).await? {
-            let mut before = self.serials_at(tx, &kin, Cut::at(self.known_at)).await?;
-            for change in store::unit_changes_after(tx, &kin, self.known_at).await? {
+            let known = Cut::after(self.known_in);
+            let mut before = self.serials_at(tx, &kin, known).await?;
+            for change in store::unit_changes_after(tx, &kin, self.known_in).await? {
                 if OF_SERIALS.contains(&change.field.as_str()) {
                     let after = self.serials_at(tx, &kin, change.place).await?;
                     note(&mut found, change, &rows, &before, &after);
@@ -144,7 +149,7 @@ impl Explainer<'_> {
         tx: &mut Tx<'_>,
         differing: &Differing,
     ) -> Result<BTreeMap<Vec<i64>, BTreeSet<Row>>> {
-        let replaced = SerialsReplaced::after(tx, Cut::at(self.known_at)).await?;
+        let replaced = SerialsReplaced::after(tx, Cut::after(self.known_in)).await?;
         let mut kin: BTreeMap<Vec<i64>, BTreeSet<Row>> = BTreeMap::new();
         for (unit_ref, rows) in &differing.of_serials {
             let units = replaced.kin(tx, unit_ref).await?;
@@ -157,29 +162,30 @@ impl Explainer<'_> {
     async fn rows_at(&self, tx: &mut Tx<'_>, order_id: i64, cut: Cut) -> Result<Rows> {
         let mut rows = Rows::new();
         for loaded in load_page(tx, &[order_id], Some(cut)).await? {
-            let found = loaded.evaluate(self.scope.rules, self.scope.at).found;
-            // What cannot be evaluated has no rows.
-            let Ok((case, evaluation)) = found else {
+            let (dialect, scope) = (self.dialect, self.scope);
+            // What cannot be read has no rows: no change of a fact does that.
+            let Ok(case) = loaded.found else {
                 continue;
             };
-            let (dialect, scope) = (self.dialect, self.scope);
-            rows.extend(self.kind.rows_of(&case, &evaluation, dialect, scope)?);
+            rows.extend(match evaluate(&case, scope.rules, scope.at) {
+                Ok(evaluation) => self.kind.rows_of(&case, &evaluation, dialect, scope)?,
+                Err(error) => self.kind.rows_of_exceptions(dialect, scope, |report| {
+                    report.add_failed(&case.order.order_ref, &error)
+                })?,
+            });
         }
         Ok(rows)
     }
 
     /// The rows of the serials that units share, as they were known at a place.
     async fn serials_at(&self, tx: &mut Tx<'_>, unit_ids: &[i64], cut: Cut) -> Result<Rows> {
-        let name = ReportName::Exceptions;
-        let format = Format::Csv(self.dialect);
-        let mut report = Report::new(name, format, self.scope, Vec::new())?;
-        for found in store::duplicates_among(tx, unit_ids, self.scope.at, cut).await? {
-            report.add_exception(&duplicate_serial(found))?;
-        }
-        let text = report.finish()?.out;
-        let rows = read_rows(name, self.dialect, text.as_slice())?.into_iter();
-        let rows = rows.map(|(key, row)| ((format!("{name}.csv"), key), row));
-        Ok(rows.collect())
+        let found = store::duplicates_among(tx, unit_ids, self.scope.at, cut).await?;
+        let mut found = found.into_iter().map(duplicate_serial);
+        let (dialect, scope) = (self.dialect, self.scope);
+        let rows = self.kind.rows_of_exceptions(dialect, scope, |report| {
+            found.try_for_each(|exception| report.add_exception(&exception))
+        });
+        Ok(rows?)
     }
 
     /// Holds of orders, or of their customers, that somebody began or lifted
@@ -192,7 +198,7 @@ impl Explainer<'_> {
         // A customer's is of all their orders.
         let mut found = BTreeSet::new();
         for (order_id, _) in orders {
-            found.extend(holds_after(tx, *order_id, self.known_at).await?);
+            found.extend(holds_after(tx, *order_id, self.known_in).await?);
         }
         Ok(found.into_iter().collect())
     }
@@ -219,7 +225,7 @@ fn note(
     }
 }
 
-async fn holds_after(tx: &mut Tx<'_>, order_id: i64, known_at: Instant) -> Result<Vec<HoldChange>> {
+async fn holds_after(tx: &mut Tx<'_>, order_id: i64, known_in: i64) -> Result<Vec<HoldChange>> {
     let mut found = Vec::new();
     for loaded in load_page(tx, &[order_id], None).await? {
         let Ok(case) = loaded.found else {
@@ -233,9 +239,10 @@ async fn holds_after(tx: &mut Tx<'_>, order_id: i64, known_at: Instant) -> Resul
                 name: hold.name.clone(),
                 lifted_by: by,
             };
-            let begun = (hold.held_at > known_at).then(|| change(hold.held_at, None));
-            let lifted = past.lifted.as_ref().filter(|(at, _)| *at > known_at);
-            let lifted = lifted.map(|(at, by)| change(*at, Some(by.clone())));
+            let begun = (past.began_in > known_in).then(|| change(hold.held_at, None));
+            let lifted = past.lifted.as_ref();
+            let lifted = lifted.filter(|lifted| lifted.ended_in > known_in);
+            let lifted = lifted.map(|lifted| change(lifted.at, Some(lifted.by.clone())));
             found.extend(begun.into_iter().chain(lifted));
         }
     }

@@ -66,20 +66,48 @@ impl RecordedOrder {
     }
 }
 
-/// As of when, and by when it was recorded.
+/// As of when, and what was known.
 #[derive(Debug, Clone, Copy)]
 pub struct AsOf {
     /// The time at which cases are evaluated.
     pub at: Instant,
     /// What was recorded later does not count; `None`: all counts.
-    pub known_at: Option<Instant>,
+    pub known: Option<Known>,
+}
+
+/// How far what was recorded counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// The number of the last set of changes of facts and holds.
+    pub change_set: i64,
+    /// When the last notices were recorded: they are in no set of changes.
+    pub notices_by: Instant,
+    /// The number of the last of them that was there.
+    pub last_notice: i64,
+}
+
+impl Known {
+    /// What was recorded by a time, if one is given.
+    pub async fn by(tx: &mut Tx<'_>, time: Option<Instant>) -> Result<Option<Self>> {
+        let Some(time) = time else { return Ok(None) };
+        Ok(Some(Self {
+            change_set: store::change_set_at(tx, time).await?,
+            notices_by: time,
+            last_notice: i64::MAX,
+        }))
+    }
+
+    /// The place in the history of the facts.
+    pub fn cut(self) -> Cut {
+        Cut::after(self.change_set)
+    }
 }
 
 impl AsOf {
     /// As of a time, whenever it was recorded.
     pub fn all_known(at: Instant) -> Self {
-        let known_at = None;
-        Self { at, known_at }
+        let known = None;
+        Self { at, known }
     }
 }
 
@@ -157,9 +185,9 @@ impl Reader {
     async fn holding(&mut self) -> Result<Option<i64>> {
         let guard = store::guard_load(&mut self.tx).await?;
         let enforced_at = guard.last_at.max(guard.doubted_at);
-        let AsOf { at, known_at } = self.as_of;
+        let AsOf { at, known } = self.as_of;
         let is_past = enforced_at.is_some_and(|enforced_at| at < enforced_at);
-        let is_past = is_past || known_at.is_some();
+        let is_past = is_past || known.is_some();
         Ok(self.rules_id.filter(|_| !is_past))
     }
 
@@ -209,7 +237,7 @@ impl Reader {
         let due: Vec<i64> = due.map(|order| order.order_id).collect();
         match due.is_empty() {
             true => Ok(Vec::new()),
-            false => load_page(&mut self.tx, &due, self.as_of.known_at.map(Cut::at)).await,
+            false => load_page(&mut self.tx, &due, self.as_of.known.map(Known::cut)).await,
         }
     }
 
@@ -217,11 +245,13 @@ impl Reader {
     async fn notices(&mut self, with_exceptions: bool) -> Result<()> {
         let guard = store::guard_load(&mut self.tx).await?;
         let clock_reason = guard.held_reason.unwrap_or_default();
-        let AsOf { at, known_at } = self.as_of;
-        let recorded_by = known_at.map_or(at, |known_at| known_at.min(at));
+        let AsOf { at, known } = self.as_of;
+        let recorded_by = known.map_or(at, |known| known.notices_by.min(at));
+        let last = known.map_or(i64::MAX, |known| known.last_notice);
         let mut after = 0;
         loop {
-            let lines = store::notices_after(&mut self.tx, recorded_by, after, ROWS_A_PAGE).await?;
+            let (tx, range) = (&mut self.tx, (after, last));
+            let lines = store::notices_after(tx, recorded_by, range, ROWS_A_PAGE).await?;
             let Some(last) = lines.last() else {
                 return Ok(());
             };
@@ -265,13 +295,10 @@ impl Reader {
 
     /// Units that share a serial.
     async fn serials(&mut self) -> Result<()> {
-        let AsOf { at, known_at } = self.as_of;
-        let found = match known_at {
+        let AsOf { at, known } = self.as_of;
+        let found = match known {
             None => store::duplicate_serials(&mut self.tx, at).await?,
-            Some(known_at) => {
-                let known = Cut::at(known_at);
-                store::duplicate_serials_known(&mut self.tx, at, known).await?
-            }
+            Some(known) => store::duplicate_serials_known(&mut self.tx, at, known.cut()).await?,
         };
         let exception = |found| Item::Exception(duplicate_serial(found));
         let page = found.into_iter().map(exception).collect();
@@ -346,7 +373,7 @@ fn items(
         // Those that were not known then are not among them.
         Some(_) => match loaded.next_if(|loaded| loaded.order_id == order.order_id) {
             Some(loaded) => Some(Ok(item(order, loaded.evaluate(rules, at)))),
-            None if as_of.known_at.is_some() => None,
+            None if as_of.known.is_some() => None,
             None => Some(Err(anyhow!("order {}: not loaded", order.order_ref))),
         },
     });

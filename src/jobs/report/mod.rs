@@ -37,8 +37,7 @@ use told::told;
 pub use chain::Broken;
 pub use compliance::compliance_report;
 pub use explaining::{Explaining, HoldChange};
-pub use feed::AsOf;
-pub(super) use feed::{Item, feed};
+pub(super) use feed::{AsOf, Item, Known, feed};
 pub use trial::{Difference, Trial, policy_try};
 pub use verify::{FileCheck, Verdict, Verified, verify};
 
@@ -91,7 +90,8 @@ pub async fn one_report<W: Write>(shop: &Shop, request: ReportRequest, out: W) -
     };
     let mut report = Report::new(name, format, scope, out)?;
     let calendar = &rules.calendar;
-    let as_of = AsOf { at, known_at };
+    let known = Known::by(&mut tx, known_at).await?;
+    let as_of = AsOf { at, known };
     feed(
         shop,
         tx,
@@ -135,14 +135,16 @@ pub async fn daily_report(shop: &Shop, when: When) -> Result<Outcome> {
     let dir = reports.join(date.to_string());
     let mut tx = shop.store.read().await?;
     let in_force = rules(shop, &mut tx).await?;
-    let known_at = store::change_set_latest(&mut tx).await?;
+    let latest = store::change_set_latest(&mut tx).await?;
+    let last_notice = Some(store::notice_newest(&mut tx).await?);
     let scope = day_scope(&in_force, when.at);
     let mut set = DailySet::create(&dir, scope, dialect(&shop.config))?;
     let as_of = AsOf::all_known(when.at);
     let mut outcome = set_fill(shop, tx, &in_force, as_of, &mut set).await?;
     let previous = Previous::find(reports, date)?;
     let daily = set.finish(History {
-        known_at,
+        latest,
+        last_notice,
         previous,
         ..History::default()
     })?;

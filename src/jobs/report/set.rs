@@ -115,12 +115,11 @@ impl SetKind {
         scope: Scope<'_>,
     ) -> io::Result<Rows> {
         let mut rows = Rows::new();
-        let read = |name| rows_in(name, case, evaluation, dialect, scope);
+        let read = |name| rows_in(name, dialect, scope, |report| report.add(case, evaluation));
         match self {
             Self::Day => {
                 for name in OF_CASES {
-                    let found = read(name)?.into_iter();
-                    rows.extend(found.map(|(key, row)| ((format!("{name}.csv"), key), row)));
+                    rows.extend(named(name, read(name)?));
                 }
             }
             Self::Period(span) => {
@@ -137,20 +136,42 @@ impl SetKind {
         }
         Ok(rows)
     }
+
+    /// The rows of exceptions in the set's files: a week or a month has none.
+    pub fn rows_of_exceptions(
+        &self,
+        dialect: Dialect,
+        scope: Scope<'_>,
+        add: impl FnOnce(&mut Report<'_, Vec<u8>>) -> io::Result<()>,
+    ) -> io::Result<Rows> {
+        let name = ReportName::Exceptions;
+        match self {
+            Self::Day => Ok(named(name, rows_in(name, dialect, scope, add)?).collect()),
+            Self::Period(_) => Ok(Rows::new()),
+        }
+    }
 }
 
-/// The rows of a case in a report.
+/// A row's fields that a report is sorted by, and all of them.
+type KeyedRow = (Vec<String>, Vec<String>);
+
+/// The rows that a report has of what is added to it.
 fn rows_in(
     name: ReportName,
-    case: &Case,
-    evaluation: &Evaluation,
     dialect: Dialect,
     scope: Scope<'_>,
-) -> io::Result<Vec<(Vec<String>, Vec<String>)>> {
+    add: impl FnOnce(&mut Report<'_, Vec<u8>>) -> io::Result<()>,
+) -> io::Result<Vec<KeyedRow>> {
     let mut report = Report::new(name, Format::Csv(dialect), scope, Vec::new())?;
-    report.add(case, evaluation)?;
+    add(&mut report)?;
     let text = report.finish()?.out;
     read_rows(name, dialect, text.as_slice())
+}
+
+/// Rows of a day's file.
+fn named(name: ReportName, rows: Vec<KeyedRow>) -> impl Iterator<Item = (Row, Vec<String>)> {
+    let rows = rows.into_iter();
+    rows.map(move |(key, row)| ((format!("{name}.csv"), key), row))
 }
 
 /// A field of a row of `deadlines`.

@@ -13,13 +13,14 @@ use super::chain::{Broken, chain};
 use super::explaining::{Differing, Explainer, Explaining, HoldChange};
 use super::rule_changes::differences;
 use super::set::{Hashes, PROMISES, SetKind};
-use super::{AsOf, day_scope};
+use super::{AsOf, Known, day_scope};
 use crate::case::ExceptionCode;
 use crate::policy::Instant;
 use crate::report::{
     FileEntry, MANIFEST_NAME, Manifest, PROGRAM_VERSION, ReportName, RowDifference, RowDifferences,
-    compare, file_sha256,
+    TIME_ZONE_DATA, compare, file_sha256,
 };
+use crate::store;
 
 /// Rows of a file that are told and explained one by one; all are counted.
 const ROWS_TOLD: usize = 1_000;
@@ -89,6 +90,8 @@ pub struct Verified {
     /// The version of the program that published it, where it is another and
     /// something is not explained.
     pub written_by: Option<String>,
+    /// The same of the version of the time zone data.
+    pub time_zone_data: Option<String>,
 }
 
 /// Checks a published set against its manifest, the days before it and the
@@ -147,6 +150,7 @@ impl Published<'_> {
             holds: Vec::new(),
             rules: Vec::new(),
             written_by: None,
+            time_zone_data: None,
         };
         for published in &self.manifest.files {
             verified
@@ -192,14 +196,12 @@ impl Published<'_> {
 
     /// Why files differ: what was recorded later, other rules, or both.
     async fn judge(&self, today: &Hashes, now: &InForce, verified: &mut Verified) -> Result<()> {
-        // Facts came after the last that was known, but notices until the time
-        // of the report.
-        let known_at = self.manifest.known_at.map_or(self.at, |at| at.max(self.at));
+        let known = self.known().await?;
         let kept = self.kept(now, &mut verified.rules);
         let of_then = self.in_force(Some(kept.clone())).await?;
         let (dir_of_then, scratch) = (tempfile::tempdir()?, tempfile::tempdir()?);
         let then = self
-            .hashes(Some(known_at), &of_then, dir_of_then.path())
+            .hashes(Some(known), &of_then, dir_of_then.path())
             .await?;
         let facts_of_now = self.hashes(None, &of_then, scratch.path()).await?;
         for (file, published) in verified.files.iter_mut().zip(&self.manifest.files) {
@@ -236,12 +238,48 @@ impl Published<'_> {
                 .await?;
         }
         let is_unexplained = |file: &FileCheck| file.verdict == Verdict::NotExplained;
-        let version = &self.manifest.program_version;
-        if version != PROGRAM_VERSION && verified.files.iter().any(is_unexplained) {
-            verified.written_by = Some(version.clone());
+        if verified.files.iter().any(is_unexplained) {
+            let other = |said: &String, own: &str| (said != own).then(|| said.clone());
+            let Manifest {
+                program_version,
+                time_zone_data,
+                ..
+            } = self.manifest;
+            verified.written_by = other(program_version, PROGRAM_VERSION);
+            let data = time_zone_data.as_ref();
+            verified.time_zone_data = data.and_then(|data| other(data, TIME_ZONE_DATA));
         }
         let (then, now) = (dir_of_then.path(), scratch.path());
-        self.explain(known_at, &of_then, then, now, verified).await
+        self.explain(known, &of_then, then, now, verified).await
+    }
+
+    /// What was known when the set was published. Facts and holds were up to its
+    /// last set of changes, notices up to its time and its last notice. Where
+    /// its manifest does not name them, or the database has another set of that
+    /// number (it was restored since), the time alone says it.
+    async fn known(&self) -> Result<Known> {
+        let mut tx = self.shop.store.read().await?;
+        let Manifest {
+            known_at,
+            change_set,
+            last_notice,
+            ..
+        } = *self.manifest;
+        let notices_by = known_at.map_or(self.at, |known_at| known_at.max(self.at));
+        let named = match change_set {
+            Some(named) if store::change_set_recorded_at(&mut tx, named).await? == known_at => {
+                Some(named)
+            }
+            _ => None,
+        };
+        Ok(Known {
+            change_set: match named {
+                Some(named) => named,
+                None => store::change_set_at(&mut tx, notices_by).await?,
+            },
+            notices_by,
+            last_notice: named.and(last_notice).unwrap_or(i64::MAX),
+        })
     }
 
     /// Whether a file differs from what was known then in nothing but what
@@ -268,7 +306,7 @@ impl Published<'_> {
     /// then.
     async fn explain(
         &self,
-        known_at: Instant,
+        known: Known,
         of_then: &InForce,
         then: &Path,
         now: &Path,
@@ -301,7 +339,7 @@ impl Published<'_> {
             kind: &self.kind,
             dialect,
             scope: day_scope(of_then, self.at),
-            known_at,
+            known_in: known.change_set,
         };
         verified.explaining = explainer.changes(&mut tx, &differing).await?;
         verified.holds = explainer.holds(&mut tx, &differing).await?;
@@ -319,16 +357,8 @@ impl Published<'_> {
     }
 
     /// The set's files as of then, written to a directory.
-    async fn hashes(
-        &self,
-        known_at: Option<Instant>,
-        in_force: &InForce,
-        dir: &Path,
-    ) -> Result<Hashes> {
-        let as_of = AsOf {
-            at: self.at,
-            known_at,
-        };
+    async fn hashes(&self, known: Option<Known>, in_force: &InForce, dir: &Path) -> Result<Hashes> {
+        let as_of = AsOf { at: self.at, known };
         let dialect = self.manifest.dialect();
         let written = self.kind.write(self.shop, as_of, in_force, dialect, dir);
         written.await

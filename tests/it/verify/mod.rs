@@ -2,6 +2,7 @@
 
 mod facts;
 mod known;
+mod order;
 mod periods;
 mod serials;
 
@@ -10,7 +11,7 @@ use std::fs;
 use warrantyd::jobs;
 use warrantyd::policy::STANDARD;
 
-use crate::shop::{CLAIMS, FILE_MAIL, Shop, named, one_unit};
+use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, Shop, named, one_unit};
 
 const REPORTS: &str = "[reports]\ndir = \"reports\"\n";
 const CLAIM: &str = "C-1,U-1,repair,2025-01-08,tech@example.com,,2025-01-10,,,,\n";
@@ -342,4 +343,44 @@ async fn another_version_of_the_program_is_said_where_nothing_else_explains() {
         "{found}"
     );
     assert_eq!(named_changes(&found), [""; 0], "{found}");
+
+    // Nor does another version of the time zone data, but it may be why.
+    assert!(!found.contains("time zone data"), "{found}");
+    let text = fs::read_to_string(shop.path(path)).unwrap();
+    let data = warrantyd::report::TIME_ZONE_DATA;
+    let other = text.replace(&format!("\"{data}\""), "\"1999a\"");
+    assert_ne!(other, text);
+    shop.write(path, other);
+    let found = verify(&shop, "2025-03-01", 1);
+    let expected = format!("version 1999a of the time zone data, this program has {data}: ");
+    assert!(found.contains(&expected), "{found}");
+}
+
+#[tokio::test]
+async fn a_change_that_makes_an_order_fail_or_succeed_again_is_named() {
+    // Nothing else is an exception.
+    let shop = Shop::new(REPORTS);
+    shop.import(&one_unit("2025-01-05T10:00:00Z")).await;
+    publish(&shop, "2025-01-20T08:00:00Z").await;
+    let placed = |date: &str| {
+        let text = format!("{ORDERS}O-1,K-1,Ada,ada@example.com,{date},2025-01-05T10:00:00Z,");
+        [("orders.csv", format!("{text}EUR,100.00\n"))]
+    };
+    let moves_exceptions = |found: &str| {
+        assert_names(found, "orders O-1: placed_at ");
+        assert!(
+            named_changes(found)[0].contains("exceptions.csv"),
+            "{found}"
+        );
+    };
+    // Before the first policy.
+    shop.import_at("2025-02-01T00:00:00Z", &placed("1999-01-01"))
+        .await;
+    let found = verify(&shop, "2025-01-20", 3);
+    assert!(found.contains("exceptions.csv: evaluation_failed order O-1"));
+    moves_exceptions(&found);
+
+    publish(&shop, "2025-02-02T08:00:00Z").await;
+    shop.import_at(LATER, &placed("2025-01-01")).await;
+    moves_exceptions(&verify(&shop, "2025-02-02", 3));
 }
