@@ -136,7 +136,11 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
     for disk in seen.disks.iter().filter(|disk| is_nearly_full(disk)) {
         add(
             format!("the disk of {} is nearly full", disk.path.display()),
-            format!("{} MB of {} MB are free.", disk.free >> 20, disk.size >> 20),
+            format!(
+                "{} MiB of {} MiB are free.",
+                disk.free >> 20,
+                disk.size >> 20
+            ),
         );
     }
     all
