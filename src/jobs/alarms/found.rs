@@ -79,7 +79,10 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
             let since = shown.of(*since);
             add(
                 format!("{job} fails"),
-                format!("Since {since}: {error}. `warrantyd status` shows whether it still does."),
+                format!(
+                    "Its runs have failed since {since}: {error}. `warrantyd status` shows whether \
+                     they still do."
+                ),
             );
         }
     }
@@ -100,7 +103,7 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
         add(
             "the mail server cannot be used".to_owned(),
             format!(
-                "Since {}: {}. `warrantyd doctor` tries it.",
+                "It has not been usable since {}: {}. `warrantyd doctor` tries it.",
                 shown.of(pause.since),
                 pause.cause
             ),

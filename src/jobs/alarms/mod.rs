@@ -192,7 +192,7 @@ async fn tell(
     };
     let lines = lasting.iter().map(|alarm| {
         let Alarm { name, detail, .. } = alarm;
-        format!("Since {}, {name}. {detail}", shown.of(alarm.since))
+        format!("{name}, noticed at {}. {detail}", shown.of(alarm.since))
     });
     let over = over.iter().map(|alarm| {
         let ended_at = alarm.ended_at.map(|at| shown.of(at)).unwrap_or_default();
