@@ -140,7 +140,7 @@ mkdir -p "$root/root/.cargo/bin" "$root/src"
 cp "$program" "$root/root/.cargo/bin/warrantyd"
 cp -r templates "$root/src/"
 inside userdel warrantyd
-steps=$(sed -n '/^Without a package, from a checkout:$/,/^From cron/s/^    # //p' README.md)
+steps=$(sed -n '/^From a checkout:$/,/^From cron/s/^    # //p' README.md)
 [ "$(wc -l <<<"$steps")" -ge 10 ]
 # There is no systemd to be told.
 inside env HOME=/root PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
