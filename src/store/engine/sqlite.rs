@@ -1,6 +1,7 @@
 //! SQLite's ways.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -112,7 +113,15 @@ fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
         .truncate(false)
         .write(true)
         .open(&path);
-    file.map_err(|cause| lock_error(&path, cause))
+    let file = file.map_err(|cause| lock_error(&path, cause))?;
+    // As SQLite does it with its own files: what root makes here is for
+    // whoever owns the database. Others may not, and need not.
+    if let (Ok(owner), Ok(now)) = (database.metadata(), file.metadata())
+        && owner.uid() != now.uid()
+    {
+        let _ = chown(&path, Some(owner.uid()), Some(owner.gid()));
+    }
+    Ok(file)
 }
 
 fn lock_error(path: &Path, cause: std::io::Error) -> StoreError {
