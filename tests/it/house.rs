@@ -186,6 +186,25 @@ fn the_manuals_links_lead_somewhere() {
 }
 
 #[test]
+fn the_manual_has_every_count_of_a_run() {
+    let text = read("README.md");
+    let (_, table) = text.split_once("| count | of | is |\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let known: BTreeSet<String> = rows
+        .flat_map(|row| quoted(row.split('|').nth(1).unwrap()))
+        .collect();
+    for (path, text) in sources(&root().join("src/jobs")) {
+        for call in text.split("outcome.count(").skip(1) {
+            let Some(name) = call.trim_start().strip_prefix('"') else {
+                continue;
+            };
+            let name = name.split('"').next().unwrap();
+            assert!(known.contains(name), "{}: `{name}`", path.display());
+        }
+    }
+}
+
+#[test]
 fn the_manual_has_the_list_of_jobs() {
     let text = read("README.md");
     let (_, table) = text
