@@ -81,7 +81,8 @@ pub(super) fn contacts(contacts: &Contacts) -> Check {
         false => Check::warn(
             "contacts",
             format!(
-                "no address for: {}; what they should be told reaches nobody until [contacts] names them",
+                "no address for: {}; what they should be told reaches nobody until [contacts] \
+                 names them",
                 empty.join(", ")
             ),
         ),
