@@ -83,6 +83,10 @@ as_warrantyd warrantyd --config /etc/warrantyd/warrantyd.toml init |
     grep -x 'the database is /var/lib/warrantyd/warrantyd.db' >/dev/null
 as_warrantyd warrantyd status >/dev/null
 as_warrantyd warrantyd doctor >"$work/doctor" || { cat "$work/doctor" >&2; exit 1; }
+# What root does by hand keeps it from nothing.
+echo order_ref,customer_ref,customer_email,placed_at,currency,total >"$root/tmp/orders.csv"
+inside warrantyd import /tmp/orders.csv >/dev/null
+is "$(mode /var/lib/warrantyd/warrantyd.db.import.lock | cut -d' ' -f2)" warrantyd:warrantyd
 as_warrantyd warrantyd run deliver
 fails "the service writes its config" as_warrantyd sh -c 'echo >>/etc/warrantyd/warrantyd.toml' 2>"$work/log"
 fails "others read the state" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot --userspec=nobody:nogroup "$root" \
@@ -140,7 +144,7 @@ mkdir -p "$root/root/.cargo/bin" "$root/src"
 cp "$program" "$root/root/.cargo/bin/warrantyd"
 cp -r templates "$root/src/"
 inside userdel warrantyd
-steps=$(sed -n '/^Without a package, from a checkout:$/,/^From cron/s/^    # //p' README.md)
+steps=$(sed -n '/^From a checkout:$/,/^From cron/s/^    # //p' README.md)
 [ "$(wc -l <<<"$steps")" -ge 10 ]
 # There is no systemd to be told.
 inside env HOME=/root PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

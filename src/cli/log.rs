@@ -9,14 +9,17 @@ use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use super::EVERYWHERE;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How events are logged [default: journald where stderr is the journal,
-    /// else text]
+    /// How events are logged: text, json (an object a line) or journald (with
+    /// fields) [default: journald where stderr is the journal, else text]
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(hide_possible_values = true, help_heading = EVERYWHERE)]
     log: Option<LogFormat>,
     /// Log more; twice: all. RUST_LOG stands above it
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
     verbose: u8,
 }
 

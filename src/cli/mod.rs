@@ -45,13 +45,23 @@ use crate::jobs::import::ImportError;
 use crate::jobs::{Refused, Shop};
 use crate::policy::Instant;
 
+/// The heading of what every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
+/// What the help and the manual page end with.
+const AFTER: &str = "\
+Exit status: 0 done; 1 failed; 2 wrong usage, config or policy; 3 done, but with rejected rows or \
+failed items. Why is on stderr.
+
+The keys of the config are in the file that `warrantyd init` writes (man warrantyd.toml).";
+
 /// Keeps a shop's warranty clocks: deadlines, reminders, escalations, mails
 /// and compliance reports.
 #[derive(Debug, Parser)]
-#[command(name = "warrantyd", version, max_term_width = 100)]
+#[command(name = "warrantyd", version, max_term_width = 100, after_long_help = AFTER)]
 struct Cli {
     /// The config [default: warrantyd.toml, then /etc/warrantyd/warrantyd.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     #[command(flatten)]
     log: log::Args,
@@ -79,7 +89,7 @@ enum Command {
     Explain(explain::Args),
     /// Say what would be told until a day if nothing else happened
     Simulate(simulate::Args),
-    /// Tell a customer nothing about an order, a unit or a claim for a while
+    /// Tell a customer nothing about an order, a unit, a claim, or at all, for a while
     Hold(hold::Args),
     /// Lift a hold
     Unhold(hold::What),
@@ -98,6 +108,9 @@ enum Command {
     /// Write a backup of the database, while everything runs
     Backup(backup::Args),
     /// Take a backup into an empty database; customers' mail is held
+    ///
+    /// Stop the daemon first, and move the old database away. What came since
+    /// the backup is imported and recorded again before `mail release`.
     Restore(restore::Args),
     /// Erase a customer's name and address everywhere; deadlines stay
     Forget(forget::Args),

@@ -26,8 +26,11 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<Done> {
     bar.finish_and_clear();
     let (manifest, held) = restored?;
     let rows: u64 = manifest.tables.iter().map(|table| table.rows).sum();
-    let taken_at = manifest.taken_at.with_timezone(&zone).to_rfc3339();
-    println!("restored {rows} rows of {taken_at}; every row was read back and is equal");
+    let taken_at = manifest.taken_at.with_timezone(&zone);
+    let taken_at = taken_at.format("%Y-%m-%d %H:%M:%S %Z");
+    println!(
+        "restored {rows} rows of a backup of {taken_at}; every row was read back and is equal"
+    );
     println!(
         "customers' mail is held ({held} notices so far), as it may have been sent after the backup"
     );

@@ -194,7 +194,10 @@ impl Status {
         }
         for alarm in &self.alarms {
             let (name, since) = (&alarm.name, local(alarm.since));
-            lines.push(("alarm", format!("{name}, since {since}: {}", alarm.detail)));
+            lines.push((
+                "alarm",
+                format!("{name}, noticed at {since}: {}", alarm.detail),
+            ));
         }
         lines
     }

@@ -61,7 +61,7 @@ pub struct LastingAlarm {
     pub name: String,
     /// Why, and what to do.
     pub detail: String,
-    /// Since when.
+    /// When it was noticed.
     pub since: String,
 }
 

@@ -57,7 +57,7 @@ async fn a_job_that_fails_is_told_once_and_that_it_is_well_again() {
     assert_eq!(shop.rows(TOLD).await, told);
     let status = String::from_utf8(shop.run_to(0, &["status"]).stdout).unwrap();
     assert!(
-        status.contains("enforce fails, since 2025-06-05 09:10"),
+        status.contains("enforce fails, noticed at 2025-06-05 09:10"),
         "{status}"
     );
 
@@ -81,7 +81,8 @@ async fn a_job_that_fails_is_told_once_and_that_it_is_well_again() {
     let mails: Vec<String> = mails.collect();
     let alarm = mails.iter().find(|mail| mail.contains("Subject: Alarm"));
     let alarm = alarm.unwrap();
-    assert!(alarm.contains("2025-06-05 09:00: no room"), "{alarm}");
+    let told = "noticed at 2025-06-05 09:10. Its runs have failed since 2025-06-05 09:00: no room.";
+    assert!(alarm.contains(told), "{alarm}");
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ const SETTINGS: [(&str, &str, [&str; 3]); 6] = [
     (
         "WARRANTYD_CONTACTS__OPS",
         "[]",
-        ["contacts", "warn", "nobody is told in place of: ops"],
+        ["contacts", "warn", "no address for: ops"],
     ),
     (
         "WARRANTYD_REPORTS__DIR",
@@ -147,7 +147,7 @@ async fn each_setting_that_breaks_something_has_its_line() {
 }
 
 /// What stands in the database, by what it means.
-const ROWS: [(&[&str], [&str; 3]); 8] = [
+const ROWS: [(&[&str], [&str; 3]); 9] = [
     (
         &["UPDATE enforcement SET last_at = 4102444800000000"],
         [
@@ -170,6 +170,14 @@ const ROWS: [(&[&str], [&str; 3]); 8] = [
             "guards",
             "warn",
             "since 1970-01-01 00:00 UTC: the clock went wrong",
+        ],
+    ),
+    (
+        &["UPDATE enforcement SET restored_at = 0, backup_at = 0"],
+        [
+            "guards",
+            "warn",
+            "the database was restored at 1970-01-01 00:00 UTC",
         ],
     ),
     (

@@ -150,6 +150,60 @@ fn the_crontab_is_the_list_of_jobs() {
     assert_eq!(found, expected);
 }
 
+/// Where a heading of the manual is, as its readers' programs name it.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let is_kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+    let kept: String = heading.chars().filter(is_kept).collect();
+    kept.replace(' ', "-")
+}
+
+#[test]
+fn the_manuals_links_lead_somewhere() {
+    let text = read("README.md");
+    let headings = || text.lines().filter(|line| line.starts_with('#'));
+    let anchors: BTreeSet<String> = headings().map(anchor).collect();
+    assert_eq!(anchors.len(), headings().count(), "two headings are alike");
+    let links: Vec<&str> = text
+        .split("](")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .collect();
+    for link in &links {
+        let leads = match link.strip_prefix('#') {
+            Some(heading) => anchors.contains(heading),
+            None => link.starts_with("https://") || root().join(link).exists(),
+        };
+        assert!(leads, "the manual's link to `{link}` leads nowhere");
+    }
+    let sections = text.lines().filter_map(|line| line.strip_prefix("## "));
+    for section in sections {
+        let link = format!("#{}", anchor(section));
+        let contents = text.split("\n## ").next().unwrap();
+        let is_in_contents = contents.contains(&format!("({link})"));
+        assert!(is_in_contents, "the contents do not name `{section}`");
+    }
+}
+
+#[test]
+fn the_manual_has_every_count_of_a_run() {
+    let text = read("README.md");
+    let (_, table) = text.split_once("| count | of | is |\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let known: BTreeSet<String> = rows
+        .flat_map(|row| quoted(row.split('|').nth(1).unwrap()))
+        .collect();
+    for (path, text) in sources(&root().join("src/jobs")) {
+        for call in text.split("outcome.count(").skip(1) {
+            let Some(name) = call.trim_start().strip_prefix('"') else {
+                continue;
+            };
+            let name = name.split('"').next().unwrap();
+            assert!(known.contains(name), "{}: `{name}`", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_manual_has_the_list_of_jobs() {
     let text = read("README.md");

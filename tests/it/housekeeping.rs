@@ -6,7 +6,8 @@ use warrantyd::config::JobName;
 use warrantyd::jobs;
 use warrantyd::policy::Instant;
 
-use crate::shop::{CLAIMS, FILE_MAIL, Shop, assert_same, at, many_units, named};
+use crate::postgres::Server;
+use crate::shop::{CLAIMS, FILE_MAIL, Shop, assert_same, at, many_units, named, stderr};
 
 /// As little is kept as can be.
 const SHORT: &str = "keep_days = 1\nkeep_inside_days = 1\n[reports]\ndir = \"reports\"\n";
@@ -142,4 +143,19 @@ async fn what_was_said_inside_the_shop_is_erased_sooner() {
         assert!(found.contains(&notices[0]), "{found:?}");
     }
     open.store.close().await;
+}
+
+/// A shop's role may not look at the server's own tables.
+#[test]
+fn the_statistics_of_the_servers_own_tables_are_left_alone() {
+    let server = Server::shared();
+    server.admin("CREATE ROLE tidy LOGIN".to_owned());
+    server.admin("CREATE DATABASE tidy OWNER tidy".to_owned());
+    let shop = Shop::new(FILE_MAIL);
+    let url = format!("postgres://tidy@127.0.0.1:{}/tidy", server.port);
+    let mut command = shop.command(&["run", "housekeeping"]);
+    let output = command.env("WARRANTYD_DATABASE__URL", url).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stderr(&output), "");
 }

@@ -79,7 +79,10 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
             let since = shown.of(*since);
             add(
                 format!("{job} fails"),
-                format!("Since {since}: {error}. `warrantyd status` shows whether it still does."),
+                format!(
+                    "Its runs have failed since {since}: {error}. `warrantyd status` shows whether \
+                     they still do."
+                ),
             );
         }
     }
@@ -100,7 +103,7 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
         add(
             "the mail server cannot be used".to_owned(),
             format!(
-                "Since {}: {}. `warrantyd doctor` tries it.",
+                "It has not been usable since {}: {}. `warrantyd doctor` tries it.",
                 shown.of(pause.since),
                 pause.cause
             ),
@@ -136,7 +139,11 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
     for disk in seen.disks.iter().filter(|disk| is_nearly_full(disk)) {
         add(
             format!("the disk of {} is nearly full", disk.path.display()),
-            format!("{} MB of {} MB are free.", disk.free >> 20, disk.size >> 20),
+            format!(
+                "{} MiB of {} MiB are free.",
+                disk.free >> 20,
+                disk.size >> 20
+            ),
         );
     }
     all

@@ -120,7 +120,8 @@ pub(super) fn directories(config: &Config) -> Vec<Check> {
 fn written(key: &str, dir: &Path, is_made: bool) -> Check {
     let shown = dir.display();
     let fail = |place: &Path, error: io::Error| {
-        let what = "expected a directory that this user can read and write";
+        let what = "expected a directory that this user can read and write: create it, or set the \
+                    key right";
         Check::fail(
             "directories",
             format!("{key}: {}: {error}: {what}", place.display()),

@@ -70,6 +70,14 @@ fn held(shop: &Shop, measured: &Measured) -> Vec<Check> {
         );
         checks.push(Check::warn("guards", found));
     }
+    if let Some(restored) = guard.restored {
+        let found = format!(
+            "customers' mail is held, as the database was restored at {}: `mail list --held` \
+             shows it, `mail release` lets it go",
+            local(restored.at)
+        );
+        checks.push(Check::warn("guards", found));
+    }
     if let Some(since) = guard.feed_died_at {
         let found = format!(
             "customers are not told of delays since {}, as no import was completed for \

@@ -46,7 +46,16 @@ pub(super) async fn mail(config: &Config) -> Check {
     let checked = transport.check().await;
     transport.close().await;
     match checked {
-        Ok(()) => Check::ok("mail", "messages can be sent"),
+        Ok(()) => match &mail.transport {
+            Transport::Smtp { .. } => Check::ok("mail", "messages can be sent"),
+            Transport::File { dir } => {
+                let found = format!(
+                    "messages become files in {}: nobody gets them",
+                    dir.display()
+                );
+                Check::ok("mail", found)
+            }
+        },
         Err(problem) => {
             let expected = match mail.transport {
                 Transport::Smtp { .. } => "a server that answers at mail.url and takes the login",
@@ -72,7 +81,8 @@ pub(super) fn contacts(contacts: &Contacts) -> Check {
         false => Check::warn(
             "contacts",
             format!(
-                "nobody is told in place of: {}; name them in [contacts]",
+                "no address for: {}; what they should be told reaches nobody until [contacts] \
+                 names them",
                 empty.join(", ")
             ),
         ),

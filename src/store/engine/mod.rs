@@ -22,6 +22,7 @@ mod statement;
 use std::fs::File;
 use std::path::Path;
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, PgPool};
 
 pub use ahead::{Ahead, ReadAhead, Reader};
@@ -218,7 +219,14 @@ impl Store {
                 }
             }
             Db::Postgres(pool) => {
-                sqlx::query("ANALYZE").execute(pool).await?;
+                // Without names the server warns of each table of its own.
+                let mine = "SELECT quote_ident(tablename) FROM pg_tables \
+                            WHERE schemaname = current_schema() AND tableowner = current_user";
+                let tables: Vec<String> = sqlx::query_scalar(mine).fetch_all(pool).await?;
+                if !tables.is_empty() {
+                    let text = AssertSqlSafe(format!("ANALYZE {}", tables.join(", ")));
+                    sqlx::query(text).execute(pool).await?;
+                }
             }
         }
         Ok(())

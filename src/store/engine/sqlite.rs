@@ -1,6 +1,8 @@
 //! SQLite's ways.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,11 +109,20 @@ fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(format!(".{what}.lock"));
     let path = PathBuf::from(path);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
+    let file = match File::options().create_new(true).write(true).open(&path) {
+        Ok(file) => {
+            // As SQLite does it with its own files: what root makes is for
+            // whoever owns the database. Others may not, and need not.
+            if let Ok(of) = database.metadata() {
+                let _ = fchown(&file, Some(of.uid()), Some(of.gid()));
+            }
+            Ok(file)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            File::options().write(true).open(&path)
+        }
+        Err(error) => Err(error),
+    };
     file.map_err(|cause| lock_error(&path, cause))
 }
 
