@@ -184,7 +184,12 @@ async fn give_up(shop: &Shop, job: JobName, given_up: GivenUp) -> Result<()> {
 async fn work_on(shop: &Shop, slot: Owed) -> bool {
     let worked = match slot.held_since {
         Some(_) => jobs::help_slot(shop, slot).await.map(|()| true),
-        None => jobs::run_slot(shop, slot).await,
+        None => {
+            let schedule = schedule_of(&shop.config, jobs::job(slot.job));
+            let slot_at = slot.slot_at;
+            let starts_at = schedule.map_or(slot_at, |schedule| schedule.starts_at(slot_at));
+            jobs::run_slot(shop, slot, starts_at).await
+        }
     };
     worked.unwrap_or_else(|error| {
         tracing::error!(job = %slot.job, error = format!("{error:#}"), "failed");
