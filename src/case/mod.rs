@@ -24,7 +24,7 @@ mod work;
 
 pub use claim::{ClaimView, Decline, Handling, Reason, Stage};
 pub use deadline::{Deadline, State};
-pub use dialect::{DateFormat, Dialect, Dialects, Moment, is_word};
+pub use dialect::{DateFormat, Dialect, Dialects, Moment, is_word, words};
 pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate, policies, stood_alike};
 pub use exceptions::{Exception, ExceptionCode};
 pub use facts::{

@@ -109,6 +109,36 @@ impl Sender {
     }
 }
 
+/// Puts a message to each of ops into the outbox; the same key tells once.
+/// Gives how many were put there.
+pub async fn tell_ops(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    mail: &Mail,
+    key: &str,
+    (title, lines): (&str, &[String]),
+    now: Instant,
+) -> Result<u64> {
+    let letter = letters(config)?.ops(&shop(config), title, lines)?;
+    let mut posted = 0;
+    for address in &config.contacts.ops {
+        let parcel = Parcel {
+            kind: MessageKind::Ops,
+            audience: "ops",
+            is_reminder: false,
+            key: key.to_owned(),
+            to: Mailbox {
+                name: None,
+                address: address.clone(),
+            },
+            letter: &letter,
+            attachments: &[],
+        };
+        posted += u64::from(post(tx, config, mail, parcel, now).await?);
+    }
+    Ok(posted)
+}
+
 /// Puts a message that carries no notices into the outbox. `false`: it is
 /// there already.
 pub async fn post(

@@ -3,10 +3,9 @@
 use anyhow::Result;
 
 use super::Run;
-use crate::jobs::postbox::{Parcel, letters, post, shop as letterhead};
-use crate::mail::Mailbox;
+use crate::jobs::postbox;
 use crate::policy::Instant;
-use crate::store::{self, Guard, MessageKind, Tx};
+use crate::store::{self, Guard, Tx};
 
 impl Run<'_> {
     /// Ops are told once that customers' notices are held.
@@ -131,24 +130,9 @@ impl Run<'_> {
         subject: &str,
         lines: &[String],
     ) -> Result<()> {
-        let letter =
-            letters(&self.shop.config)?.ops(&letterhead(&self.shop.config), subject, lines)?;
-        for address in &self.shop.config.contacts.ops {
-            let parcel = Parcel {
-                kind: MessageKind::Ops,
-                audience: "ops",
-                is_reminder: false,
-                key: key.clone(),
-                to: Mailbox {
-                    name: None,
-                    address: address.clone(),
-                },
-                letter: &letter,
-                attachments: &[],
-            };
-            let posted = post(tx, &self.shop.config, self.mail, parcel, self.now).await?;
-            self.count("composed", posted.into());
-        }
+        let (config, said) = (&self.shop.config, (subject, lines));
+        let posted = postbox::tell_ops(tx, config, self.mail, &key, said, self.now).await?;
+        self.count("composed", posted);
         Ok(())
     }
 }

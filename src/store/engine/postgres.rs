@@ -44,16 +44,21 @@ const PATIENCE: &str = "idle_in_transaction_session_timeout";
 /// How long a connection is waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the database and migrates it.
-pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
-    let refused = |error: sqlx::Error| StoreError::Open {
+/// A database that cannot be opened, in the server's words alone.
+pub fn refused(shown: &str, error: &sqlx::Error) -> StoreError {
+    StoreError::Open {
         database: shown.to_owned(),
-        cause: match &error {
+        cause: match error {
             sqlx::Error::Io(cause) => cause.to_string(),
             sqlx::Error::Database(said) => said.message().to_owned(),
             other => other.to_string(),
         },
-    };
+    }
+}
+
+/// Opens the database and migrates it.
+pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
+    let refused = |error| refused(shown, &error);
     let options = PgConnectOptions::from_str(url).map_err(refused)?;
     // What the address says holds.
     let named = options.get_application_name().unwrap_or("warrantyd");

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 pub(super) use self::look::Spooled;
 use self::look::{Look, look};
 use self::shelf::{Shelf, forget_done};
-use super::files::{policy_names, told};
+use super::files::{policy_names, rules, told};
 use super::open::OpenFile;
 use super::{FileCounts, ImportError, ImportFile, source, stage};
 use crate::intake::Rules;
@@ -61,10 +61,7 @@ pub async fn import_dir(shop: &Shop, when: When) -> Result<Outcome> {
         return Ok(outcome);
     }
     let policies = policy_names(shop).await?;
-    let rules = Rules {
-        calendar: &shop.config.calendar,
-        policies: &policies,
-    };
+    let rules = rules(shop, &policies);
     let mut session = shop.store.session().await?;
     let mut aside = Aside::new();
     loop {
