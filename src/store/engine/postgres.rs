@@ -101,15 +101,33 @@ pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
 /// long: a node that was frozen finds neither when it wakes up.
 pub async fn session(pool: &PgPool, what: &str) -> Result<Box<PgConnection>, StoreError> {
     let mut conn = pool.acquire().await?.detach();
-    sqlx::query("SELECT set_config('idle_session_timeout', current_setting($1), false)")
-        .bind(PATIENCE)
-        .execute(&mut conn)
-        .await?;
+    gives_up(&mut conn).await?;
     sqlx::query("SELECT pg_advisory_lock(hashtext('warrantyd'), hashtext($1))")
         .bind(what)
         .execute(&mut conn)
         .await?;
     Ok(Box::new(conn))
+}
+
+/// The same, if nobody holds the lock.
+pub async fn session_if_free(
+    pool: &PgPool,
+    what: &str,
+) -> Result<Option<Box<PgConnection>>, StoreError> {
+    let Some(mut conn) = try_lock(pool, what).await? else {
+        return Ok(None);
+    };
+    gives_up(&mut conn).await?;
+    Ok(Some(Box::new(conn)))
+}
+
+/// The server ends a connection that is silent for too long.
+async fn gives_up(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("SELECT set_config('idle_session_timeout', current_setting($1), false)")
+        .bind(PATIENCE)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// A lock between processes, if nobody holds it: it goes with its connection.
