@@ -1,7 +1,7 @@
 //! Runs the jobs on their schedule.
 //!
-//! May touch: `jobs`, `config`, `clock`, and the store's list of runs through
-//! `jobs`.
+//! May touch: `jobs`, `config`, `clock`, `policy`, and the store's list of runs
+//! through `jobs`.
 //!
 //! Invariant: every slot of a schedule is planned once, whatever the clock
 //! does, however often the daemon starts and on however many nodes; a node

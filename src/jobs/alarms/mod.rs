@@ -8,7 +8,7 @@ pub(super) mod monitor;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use chrono_tz::Tz;
@@ -118,6 +118,11 @@ async fn without_start(tx: &mut Tx<'_>) -> Result<(u64, u64)> {
 
 /// The disks that the config names; one that cannot be asked is left out.
 fn disks(config: &Config) -> Vec<(PathBuf, Room)> {
+    // Whoever asks one that does not answer waits for good: that is one thread.
+    static ASKING: Mutex<()> = Mutex::new(());
+    let Ok(_asking) = ASKING.try_lock() else {
+        return Vec::new();
+    };
     let database = match &config.database {
         Database::Sqlite(file) => Some(directory(file)),
         Database::Postgres(_) => None,
