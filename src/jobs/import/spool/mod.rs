@@ -106,7 +106,6 @@ async fn session(shop: &Shop) -> Result<Option<Session>> {
         if session.is_some() || since.elapsed() > PATIENCE {
             return Ok(session);
         }
-        shop.watch.go_on()?;
         tokio::time::sleep(PAUSE).await;
     }
 }
