@@ -52,7 +52,6 @@ CREATE INDEX messages_sending ON messages (id) WHERE state = 'sending';
 CREATE INDEX messages_held ON messages (id) WHERE state = 'held';
 CREATE INDEX messages_day ON messages (recipient, counted_on) WHERE counted_on IS NOT NULL;
 CREATE INDEX messages_failed ON messages (id) WHERE state = 'failed';
-CREATE INDEX messages_uncertain ON messages (id) WHERE state = 'uncertain';
 
 -- The bytes, the same at every try; apart, as a message changes and they do not.
 CREATE TABLE message_bodies (

@@ -16,4 +16,3 @@ CREATE TABLE job_runs (
 CREATE INDEX job_runs_job ON job_runs (job, id);
 CREATE INDEX job_runs_owed ON job_runs (slot_at)
     WHERE state IN ('planned', 'running') AND slot_at IS NOT NULL;
-CREATE INDEX job_runs_done ON job_runs (job, id) WHERE state IN ('done', 'partial');

@@ -69,7 +69,7 @@ if [ ! -x target/tools/bin/cargo-deb ]; then
 fi
 if [ ! -d target/debian-root ]; then
     echo "making a Debian of its own to install the package in"
-    rm -rf target/debian-root.part
+    as_root rm -rf target/debian-root.part
     as_root debootstrap --variant=minbase \
         --include=systemd-standalone-sysusers,systemd-standalone-tmpfiles \
         bookworm target/debian-root.part

@@ -179,13 +179,15 @@ impl FromStr for DateFormat {
     }
 }
 
+/// All words of a kind, as messages list them.
+pub fn words<T: strum::VariantArray + Copy + Into<&'static str>>() -> String {
+    let names: Vec<&str> = T::VARIANTS.iter().map(|word| (*word).into()).collect();
+    names.join(", ")
+}
+
 /// What a cell of a column may be, where it is one of a few words: the error
 /// says what is expected.
 pub fn is_word(field: &Field, text: &str) -> Result<(), String> {
-    fn words<T: strum::VariantArray + Copy + Into<&'static str>>() -> String {
-        let names: Vec<&str> = T::VARIANTS.iter().map(|word| (*word).into()).collect();
-        names.join(", ")
-    }
     let checked = match field.fact_type {
         FactType::Kind => (Kind::from_str(text).is_ok(), words::<Kind>()),
         FactType::ClaimType => (ClaimType::from_str(text).is_ok(), words::<ClaimType>()),

@@ -1,6 +1,9 @@
 //! Facts and what follows from them: deadlines, handling, steps, amounts,
 //! exceptions, and what must be recorded of it.
 //!
+//! How a shop's own files write facts is data of this room, too: `config` reads
+//! it, `intake` reads by it.
+//!
 //! May touch: `policy`. No I/O, no async, no clock, no log.
 //!
 //! Invariant: [`evaluate`] and [`plan`] are functions. The same facts, rules
@@ -24,7 +27,7 @@ mod work;
 
 pub use claim::{ClaimView, Decline, Handling, Reason, Stage};
 pub use deadline::{Deadline, State};
-pub use dialect::{DateFormat, Dialect, Dialects, Moment, is_word};
+pub use dialect::{DateFormat, Dialect, Dialects, Moment, is_word, words};
 pub use evaluate::{DueStep, Evaluation, EvaluationError, Rules, evaluate, policies, stood_alike};
 pub use exceptions::{Exception, ExceptionCode};
 pub use facts::{

@@ -53,7 +53,7 @@ fn foretold(job: &Job, config: &Config, now: Instant) -> Check {
             format!("{name}: off: the daemon does not run it"),
         );
     };
-    let runs = successors(schedule.next(now), |at| schedule.next(*at));
+    let runs = successors(schedule.next_start(now), |at| schedule.next_start(*at));
     let local = |at: Instant| {
         let local = at.with_timezone(&schedule.zone);
         local.format("%Y-%m-%d %H:%M").to_string()

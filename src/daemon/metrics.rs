@@ -60,8 +60,8 @@ impl Gauges {
         self.seconds_by("job_last_success_timestamp", help, "job", times);
         let late = JOBS.iter().filter_map(|job| {
             let name = job.name.to_string();
-            let next = schedule_of(&shop.config, job)?.next(done(&name)?.run_at);
-            Some((name, seconds(next, now)))
+            let start = schedule_of(&shop.config, job)?.start_after(done(&name)?.run_at);
+            Some((name, seconds(start, now)))
         });
         let help = "For how long a slot of the schedule has waited since that run";
         self.seconds_by("job_late", help, "job", late);
@@ -97,9 +97,11 @@ impl Gauges {
         let on = [
             ("clock", guard.held_since.is_some()),
             ("feed", guard.feed_died_at.is_some()),
+            ("restored", guard.restored.is_some()),
         ];
         let on = on.map(|(name, is_on)| (name.to_owned(), i64::from(is_on)));
-        let help = "Whether customers' notices are held because of the clock, or of imports";
+        let help =
+            "Whether customers' notices are held because of the clock, of imports, or a restore";
         self.numbers("guard_on", help, "guard", on);
         let is_paused = i64::from(measured.mail_is_paused);
         self.number(
@@ -107,8 +109,8 @@ impl Gauges {
             "Whether the mail server cannot be used",
             is_paused,
         );
-        let undeliverable = i64::try_from(measured.contacts_undeliverable).unwrap_or(i64::MAX);
-        let help = "Addresses of [contacts] that no mail goes to";
+        let undeliverable = i64::try_from(measured.undeliverable.len()).unwrap_or(i64::MAX);
+        let help = "Addresses of [contacts] and reports.recipients that no mail goes to";
         self.number("contacts_undeliverable", help, undeliverable);
         if let Some(at) = measured.imported_at {
             let help = "When an import was last completed";

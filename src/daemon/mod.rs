@@ -1,7 +1,7 @@
 //! Runs the jobs on their schedule.
 //!
-//! May touch: `jobs`, `config`, `clock`, and the store's list of runs through
-//! `jobs`.
+//! May touch: `jobs`, `config`, `clock`, `policy`, and the store's list of runs
+//! through `jobs`.
 //!
 //! Invariant: every slot of a schedule is planned once, whatever the clock
 //! does, however often the daemon starts and on however many nodes; a node
@@ -11,21 +11,22 @@
 //! Two bells wake the planner: one goes by the system's clock, one by elapsed
 //! time, so that a clock which was set back silences nobody.
 //!
-//! Systemd is told what it does: `systemd.rs`.
+//! Where it is, systemd is told and others may ask: `service.rs`, `observe.rs`.
+//! What is wrong is looked for beside the jobs: `alarms.rs`.
 //!
 //! Several nodes on one PostgreSQL: each plans, one takes a slot and holds it
 //! by a lease. The others help it with `enforce` and `deliver`, and take the
 //! slot over if its node dies or freezes ([`crate::jobs`]).
 
 mod alarms;
+mod listener;
 mod metrics;
 mod observe;
 mod opening;
 mod planner;
-mod pulse;
 mod ring;
 mod schedule;
-mod systemd;
+mod service;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +42,7 @@ pub use planner::schedule_of;
 pub use schedule::{Missed, Schedule};
 
 use self::observe::Observer;
-use self::pulse::Pulse;
-use self::systemd::Service;
+use self::service::Service;
 use crate::config::Config;
 
 /// How often the second bell rings.
@@ -55,8 +55,7 @@ const SECOND_BELL: Duration = Duration::from_secs(5);
 pub async fn daemon(config: Config) -> Result<()> {
     let mut signals = Signals::listen()?;
     let service = Service::new(config.calendar.zone);
-    let pulse = Arc::new(Pulse::default());
-    let observer = Observer::start(config.metrics_listen, Arc::clone(&pulse)).await?;
+    let observer = Observer::start(config.metrics_listen, service.clone()).await?;
     let Some(shop) = opening::open(config, &service, &mut signals).await? else {
         tracing::info!("stopped");
         return Ok(());
@@ -76,7 +75,6 @@ pub async fn daemon(config: Config) -> Result<()> {
         Arc::clone(&bell),
         Arc::clone(&stop),
         service.clone(),
-        pulse,
     ));
     tracing::info!(database = shop.store.name(), "started");
     let ended = tokio::select! {

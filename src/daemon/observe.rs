@@ -11,15 +11,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use super::listener::Few;
 use super::metrics;
-use super::pulse::Pulse;
+use super::service::Service;
 use crate::clock;
 use crate::jobs::{self, Shop};
 
@@ -35,18 +37,18 @@ pub struct Observer {
 struct Observed {
     /// Once it is open.
     shop: OnceLock<Shop>,
-    pulse: Arc<Pulse>,
+    service: Service,
     /// However many ask, the database is asked by one at a time.
     turn: Mutex<()>,
 }
 
 impl Observer {
     /// Answers from now on; without an address nobody is answered.
-    pub async fn start(listen: Option<SocketAddr>, pulse: Arc<Pulse>) -> Result<Self> {
+    pub async fn start(listen: Option<SocketAddr>, service: Service) -> Result<Self> {
         let mut observer = Self {
             observed: Arc::new(Observed {
                 shop: OnceLock::new(),
-                pulse,
+                service,
                 turn: Mutex::default(),
             }),
             serving: JoinSet::new(),
@@ -66,7 +68,7 @@ impl Observer {
         tracing::info!(%address, "metrics are served");
         let router = router(Arc::clone(&self.observed));
         self.serving.spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(Few::of(listener), router).await {
                 tracing::error!(%error, "metrics are served no longer");
             }
         });
@@ -85,7 +87,15 @@ fn router(observed: Arc<Observed>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .layer(map_response(once))
         .with_state(observed)
+}
+
+/// A connection is for one answer: it does not end in the middle of another.
+async fn once(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 type Asked = State<Arc<Observed>>;
@@ -93,7 +103,7 @@ type Asked = State<Arc<Observed>>;
 /// Whether the process lives and gets on.
 async fn healthz(State(observed): Asked) -> (StatusCode, String) {
     let silent = observed.shop.get().map(|shop| shop.watch.silent_for());
-    answer(silent.and_then(|silent| observed.pulse.problem(silent)))
+    answer(silent.and_then(|silent| observed.service.problem(silent)))
 }
 
 /// Whether all is in place for jobs to run.
@@ -104,8 +114,8 @@ async fn readyz(State(observed): Asked) -> (StatusCode, String) {
     if let Err(error) = observed.in_turn(jobs::reach(shop)).await {
         return answer(Some(format!("{error:#}")));
     }
-    let has_planned = observed.pulse.has_planned();
-    answer((!has_planned).then(|| "nothing is planned yet".to_owned()))
+    let is_ready = observed.service.is_ready();
+    answer((!is_ready).then(|| "nothing is planned yet".to_owned()))
 }
 
 fn answer(problem: Option<String>) -> (StatusCode, String) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::Signals;
-use super::systemd::Service;
+use super::service::Service;
 use crate::config::Config;
 use crate::jobs::{self, Shop};
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio::sync::Notify;
 
-use super::pulse::Pulse;
 use super::ring::Ring;
 use super::schedule::Schedule;
-use super::systemd::Service;
+use super::service::Service;
 use crate::clock;
 use crate::config::{Config, Expression, JobName};
 use crate::jobs::{self, GivenUp, JOBS, Job, Owed, Shop};
@@ -37,7 +36,6 @@ pub(super) async fn work(
     bell: Arc<Notify>,
     stop: Arc<Notify>,
     service: Service,
-    pulse: Arc<Pulse>,
 ) -> Result<()> {
     // Nothing is owed for the time before the first start.
     let mut owed_since = clock::now();
@@ -50,7 +48,7 @@ pub(super) async fn work(
             () = bell.notified() => {}
         }
         shop.watch.beat();
-        pulse.at(None);
+        service.looks();
         ring = ring.next();
         // It may have begun with a clock that was ahead.
         owed_since = owed_since.min(ring.at);
@@ -62,14 +60,12 @@ pub(super) async fn work(
             continue;
         }
         service.ready();
-        pulse.planned();
         let owed = slots_due(&shop).await.unwrap_or_else(|error| {
             tracing::error!(error = format!("{error:#}"), "cannot read what is planned");
             Vec::new()
         });
         for slot in in_turn(owed) {
             service.at_work(slot.job, clock::now());
-            pulse.at(Some(slot.job));
             is_told = false;
             // A run that could not even be recorded is owed still, and one
             // that another node was faster to take is to be helped: later.
@@ -188,7 +184,12 @@ async fn give_up(shop: &Shop, job: JobName, given_up: GivenUp) -> Result<()> {
 async fn work_on(shop: &Shop, slot: Owed) -> bool {
     let worked = match slot.held_since {
         Some(_) => jobs::help_slot(shop, slot).await.map(|()| true),
-        None => jobs::run_slot(shop, slot).await,
+        None => {
+            let schedule = schedule_of(&shop.config, jobs::job(slot.job));
+            let slot_at = slot.slot_at;
+            let starts_at = schedule.map_or(slot_at, |schedule| schedule.starts_at(slot_at));
+            jobs::run_slot(shop, slot, starts_at).await
+        }
     };
     worked.unwrap_or_else(|error| {
         tracing::error!(job = %slot.job, error = format!("{error:#}"), "failed");

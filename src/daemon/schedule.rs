@@ -130,10 +130,14 @@ impl Schedule {
             .find(|slot| *slot > now)
     }
 
-    /// When the first slot after the last run was to begin, if that is more
-    /// than 5 minutes ago.
+    /// When the first slot after the last run is to begin.
+    pub fn start_after(&self, last_run: Instant) -> Option<Instant> {
+        Some(self.starts_at(self.next(last_run)?))
+    }
+
+    /// The same, if that is more than 5 minutes ago.
     pub fn late_since(&self, last_run: Instant, now: Instant) -> Option<Instant> {
-        let start = self.starts_at(self.next(last_run)?);
+        let start = self.start_after(last_run)?;
         (now - start > MAY_WAIT).then_some(start)
     }
 

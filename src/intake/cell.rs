@@ -10,7 +10,7 @@ use email_address::{EmailAddress, Options};
 
 use super::header::Header;
 use super::own;
-use crate::case::{ClaimType, FactType, Finding, Kind, Value};
+use crate::case::{ClaimType, FactType, Finding, Kind, Value, words};
 use crate::policy::{Calendar, Currency, Instant};
 
 /// The longest name of the shop's own, in characters.
@@ -199,11 +199,6 @@ fn findings<'a>(text: &'a str, meant: impl Fn(&'a str) -> &'a str) -> Result<Str
 
 fn word<T: FromStr + Into<&'static str>>(text: &str) -> Option<String> {
     T::from_str(text).ok().map(|word| word.into().to_owned())
-}
-
-fn words<T: strum::VariantArray + Copy + Into<&'static str>>() -> String {
-    let names: Vec<&str> = T::VARIANTS.iter().map(|word| (*word).into()).collect();
-    names.join(", ")
 }
 
 /// A cell as messages show it: on one line, and not too long of it.

@@ -1,7 +1,7 @@
 //! The list of jobs, and the only room where the others meet.
 //!
-//! May touch: `store`, `intake`, `mail`, `report`, `case`, `policy`, `config`.
-//! It hands plain values from one room to the next.
+//! May touch: `store`, `intake`, `mail`, `report`, `case`, `policy`, `config`,
+//! `clock`. It hands plain values from one room to the next.
 //!
 //! Invariant: a job takes no input but the time; it finds its work in the
 //! database. Start, rerun and catch-up are one path.
@@ -15,6 +15,7 @@ mod compose;
 mod copy;
 mod deliver;
 mod demo;
+mod disk;
 mod doctor;
 mod enforce;
 mod explain;

@@ -6,7 +6,7 @@ use super::Refused;
 use crate::config::{self, Config, Mail};
 use crate::mail::{
     self, Attachment, FileTransport, Headers, Letter, Letters, Login, Mailbox, SmtpSettings,
-    SmtpTransport, Timeouts, Transport, Unsubscribe,
+    SmtpTransport, Timeouts, Transport, Trouble, Unsubscribe,
 };
 use crate::policy::{Instant, sha256_hex};
 use crate::store::{self, MessageDraft, MessageKind, Tx};
@@ -107,6 +107,36 @@ impl Sender {
             raw: String::from_utf8(raw).context("a message is ASCII")?,
         })
     }
+}
+
+/// Puts a message to each of ops into the outbox; the same key tells once.
+/// Gives how many were put there.
+pub async fn tell_ops(
+    tx: &mut Tx<'_>,
+    config: &Config,
+    mail: &Mail,
+    key: &str,
+    told: &Trouble,
+    now: Instant,
+) -> Result<u64> {
+    let letter = letters(config)?.trouble(&shop(config), told)?;
+    let mut posted = 0;
+    for address in &config.contacts.ops {
+        let parcel = Parcel {
+            kind: MessageKind::Ops,
+            audience: "ops",
+            is_reminder: false,
+            key: key.to_owned(),
+            to: Mailbox {
+                name: None,
+                address: address.clone(),
+            },
+            letter: &letter,
+            attachments: &[],
+        };
+        posted += u64::from(post(tx, config, mail, parcel, now).await?);
+    }
+    Ok(posted)
 }
 
 /// Puts a message that carries no notices into the outbox. `false`: it is

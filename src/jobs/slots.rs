@@ -102,9 +102,10 @@ pub async fn slots_owed(shop: &Shop, now: Instant) -> Result<Vec<Owed>> {
     Ok(owed)
 }
 
-/// Takes a slot and runs it. `false`: another node was faster.
-pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
-    let ran = take_and_run(shop, owed).await;
+/// Takes a slot that was to begin at a time, and runs it. `false`: another node
+/// was faster.
+pub async fn run_slot(shop: &Shop, owed: Owed, starts_at: Instant) -> Result<bool> {
+    let ran = take_and_run(shop, owed, starts_at).await;
     let is_well = match &ran {
         Ok(Some(outcome)) if !outcome.ended_early => Some(outcome.problem.is_none()),
         Ok(_) => None,
@@ -120,7 +121,7 @@ pub async fn run_slot(shop: &Shop, owed: Owed) -> Result<bool> {
     ran.map(|ran| ran.is_some())
 }
 
-async fn take_and_run(shop: &Shop, owed: Owed) -> Result<Option<Outcome>> {
+async fn take_and_run(shop: &Shop, owed: Owed, starts_at: Instant) -> Result<Option<Outcome>> {
     let mut tx = shop.store.write().await?;
     let now = clock::now();
     let taken = store::run_take(&mut tx, owed.run_id, &node(), now, GOES_ON).await?;
@@ -133,7 +134,10 @@ async fn take_and_run(shop: &Shop, owed: Owed) -> Result<Option<Outcome>> {
         renewing.spawn(renew(shop.clone(), taken.held, taken.lease / RENEWALS));
     }
     let when = When::of_slot(job(owed.job), owed.slot_at, taken.started_at, now);
-    shop.tally.began(owed.job, now - owed.slot_at);
+    // One that goes on began before.
+    if taken.started_at == now {
+        shop.tally.began(owed.job, now - starts_at);
+    }
     let since = Stopwatch::start();
     let ran = within_limit(shop, owed.job, run(shop, owed.job, when)).await;
     shop.tally.worked(owed.job, since.elapsed(), &ran);

@@ -19,7 +19,7 @@ const DURATIONS: [f64; 10] = [
     0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0,
 ];
 
-/// How far behind their slots runs begin, in seconds: the alarm clock rings
+/// How far behind their time runs begin, in seconds: the alarm clock rings
 /// every second, a job may wait for another, and a slot may be made up for.
 const LAGS: [f64; 10] = [
     0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 86_400.0,
@@ -55,7 +55,7 @@ fn of(job: JobName) -> Labels {
 }
 
 impl Tally {
-    /// A run of a slot began so long after it.
+    /// A run of the schedule began so long after it was to.
     pub(super) fn began(&self, job: JobName, lag: TimeDelta) {
         let lag = lag.to_std().unwrap_or_default();
         self.lags.get_or_create(&of(job)).observe(lag.as_secs_f64());
@@ -102,7 +102,7 @@ impl Tally {
             Unit::Seconds,
             self.durations.clone(),
         );
-        let lags = "How long after the time of the schedule runs began";
+        let lags = "How long after the time of the schedule, its jitter counted, runs began";
         registry.register_with_unit("run_lag", lags, Unit::Seconds, self.lags.clone());
         let items = "What runs did, by kind";
         registry.register("items", items, self.items.clone());

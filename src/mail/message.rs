@@ -45,8 +45,7 @@ impl FromStr for Mailbox {
 
 impl Mailbox {
     fn parsed(&self) -> Result<lettre::message::Mailbox, BuildError> {
-        let address =
-            parse_address(&self.address).map_err(|_| BuildError::Address(self.address.clone()))?;
+        let address = parse_address(&self.address).map_err(|_| BuildError::Unusable)?;
         let name = self
             .name
             .as_deref()
@@ -128,6 +127,9 @@ pub enum BuildError {
     /// Not an address.
     #[error("`{0}` is no mailbox: expected name@domain or Name <name@domain>")]
     Address(String),
+    /// An address that is not named here, as it may be a customer's.
+    #[error("an address is none that can be used: expected name@domain with an ASCII name")]
+    Unusable,
     /// Not a media type.
     #[error("attachment {name}: `{found}` is no media type: expected one such as text/csv")]
     ContentType {
@@ -446,11 +448,12 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_refused() {
         let mut bad = headers();
-        bad.to.address = "nobody".into();
+        bad.to.address = "n\u{f6}body@example.com".into();
         let error = build(&letter(), &bad, &[]).unwrap_err();
+        // It is logged, and may be a customer's.
         assert_eq!(
             error.to_string(),
-            "`nobody` is no mailbox: expected name@domain or Name <name@domain>"
+            "an address is none that can be used: expected name@domain with an ASCII name"
         );
         let odd = Attachment {
             content_type: "csv".into(),

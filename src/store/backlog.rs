@@ -74,7 +74,7 @@ fn waiting(now: Instant) -> Statement {
 
 fn held() -> Statement {
     let rest = format!(
-        "FROM (SELECT cause FROM notices WHERE cause IN ('clock', 'feed', 'hold', 'surge') \
+        "FROM (SELECT cause FROM notices WHERE cause IN ('clock', 'feed', 'hold', 'surge', 'restored') \
                LIMIT {MOST_COUNTED}) AS few GROUP BY cause ORDER BY cause"
     );
     select("notices", ["cause AS name", "count(*) AS n"], rest)
@@ -85,8 +85,8 @@ fn held() -> Statement {
 pub struct LastDone {
     /// The job's name.
     pub job: String,
-    /// Its slot, or when it began if that was later: its schedule goes on from
-    /// there.
+    /// Its slot, or when it began if that was later, or the newest slot that was
+    /// given up if that is: the schedule goes on from there.
     pub run_at: Instant,
     /// When it ended.
     pub finished_at: Instant,
@@ -100,9 +100,11 @@ pub async fn runs_last_done(
     let rows = last_done(Page::of_texts("job", jobs)).rows(tx).await?;
     let done = |mut row: Row| {
         let slot_at = row.time_if_known("slot_at")?;
+        let given_up = row.time_if_known("given_up")?;
         let started_at = row.time("started_at")?;
+        let later = slot_at.max(given_up);
         Ok(LastDone {
-            run_at: slot_at.map_or(started_at, |slot_at| slot_at.max(started_at)),
+            run_at: later.map_or(started_at, |later| later.max(started_at)),
             finished_at: row.time("finished_at")?,
             job: row.get("job")?,
         })
@@ -111,7 +113,9 @@ pub async fn runs_last_done(
 }
 
 fn last_done(jobs: Page) -> Statement {
-    let columns = ["slot_at", "started_at", "finished_at", "job"];
+    let given_up = "(SELECT max(lost.slot_at) FROM job_runs AS lost \
+          WHERE lost.job = job_runs.job AND lost.state = 'given_up') AS given_up";
+    let columns = ["slot_at", "started_at", "finished_at", "job", given_up];
     let rest = "FROM job_runs WHERE id IN ( \
                SELECT (SELECT max(done.id) FROM job_runs AS done \
                         WHERE done.job = page.job AND done.state IN ('done', 'partial')) \
@@ -122,8 +126,43 @@ fn last_done(jobs: Page) -> Statement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Store;
+    use super::super::engine::write;
+    use super::super::{Store, slots_give_up};
     use super::*;
+
+    #[tokio::test]
+    async fn the_schedule_goes_on_behind_what_was_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let at = |day: u32| -> Instant {
+            let text = format!("2026-01-{day:02}T06:00:00Z");
+            text.parse().unwrap()
+        };
+        let mut tx = store.write().await.unwrap();
+        let sql = "INSERT INTO job_runs (job, state, slot_at, started_at, finished_at) \
+                   VALUES ('report', 'done', $1, $1, $2)";
+        write(sql)
+            .bind(at(1))
+            .bind(at(2))
+            .execute(&mut tx)
+            .await
+            .unwrap();
+        for (given_up, expected) in [(None, at(1)), (Some(at(5)), at(5))] {
+            if let Some(slot_at) = given_up {
+                let counts = "{}";
+                let kept = slots_give_up(&mut tx, "report", slot_at, counts, slot_at);
+                assert!(kept.await.unwrap());
+            }
+            let done = runs_last_done(&mut tx, ["report", "import"]).await.unwrap();
+            let (job, run_at, finished_at) = ("report".to_owned(), expected, at(2));
+            let last = LastDone {
+                job,
+                run_at,
+                finished_at,
+            };
+            assert_eq!(done, [last]);
+        }
+    }
 
     #[tokio::test]
     async fn nothing_is_looked_through() {
@@ -136,7 +175,7 @@ mod tests {
             let plan = query.plan(&mut tx).await.unwrap();
             // A part of an index, or one of just the rows that are meant.
             let is_whole = |line: &&String| {
-                let is_scan = ["agenda", "messages", "notices", "job_runs", "done"]
+                let is_scan = ["agenda", "messages", "notices", "job_runs", "done", "lost"]
                     .iter()
                     .any(|table| line.starts_with(&format!("SCAN {table}")));
                 is_scan && !line.contains("COVERING INDEX")

@@ -94,6 +94,16 @@ async fn all_is_looked_at_where_all_is_well() {
         .find(|[_, _, text]| text.starts_with("enforce: "));
     let enforce = &enforce.unwrap()[2];
     assert_eq!(enforce.matches("-12-31 23:30").count(), 5, "{enforce}");
+    // When they begin, and not their slots.
+    let spread = [("WARRANTYD_JOBS__ENFORCE__JITTER", "10 hours")];
+    let spread = doctor(&shop).envs(new_year).envs(spread).output().unwrap();
+    let spread = lines(&spread);
+    let enforce = spread
+        .iter()
+        .find(|[.., text]| text.starts_with("enforce: "));
+    let enforce = &enforce.unwrap()[2];
+    assert_eq!(enforce.split(", ").count(), 5, "{enforce}");
+    assert!(enforce.matches("-12-31 23:30").count() < 5, "{enforce}");
 }
 
 /// Settings that break something, by what they break.
@@ -173,19 +183,19 @@ const ROWS: [(&[&str], [&str; 3]); 9] = [
         ],
     ),
     (
-        &["UPDATE enforcement SET restored_at = 0, backup_at = 0"],
-        [
-            "guards",
-            "warn",
-            "the database was restored at 1970-01-01 00:00 UTC",
-        ],
-    ),
-    (
         &["UPDATE enforcement SET feed_died_at = 0"],
         [
             "guards",
             "warn",
             "no import was completed for import.max_age",
+        ],
+    ),
+    (
+        &["UPDATE enforcement SET restored_at = 0, backup_at = 0"],
+        [
+            "guards",
+            "warn",
+            "restored at 1970-01-01 00:00 UTC from a backup of 1970-01-01 00:00 UTC",
         ],
     ),
     (

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use warrantyd::jobs::JOBS;
+use warrantyd::policy::sha256_hex;
 
 use crate::shop::{FILE_MAIL, Shop, assert_same, named, one_unit};
 
@@ -259,4 +260,73 @@ async fn migrations_leave_what_is_there_alone() {
     shop.open().await.store.close().await;
     assert_same(&shop.dump(&[]).await, &rows, "migrated again");
     assert_eq!(shop.rows(applied).await, versions);
+    // As it was before what came last.
+    for sql in [
+        "DROP TABLE alarms",
+        "DROP INDEX messages_inside",
+        "DROP INDEX messages_uncertain",
+        "DROP INDEX job_runs_done",
+        "DROP INDEX job_runs_given_up",
+        "ALTER TABLE enforcement DROP COLUMN restored_at",
+        "ALTER TABLE enforcement DROP COLUMN backup_at",
+        "DELETE FROM _sqlx_migrations WHERE version > 4",
+    ] {
+        shop.execute(sql).await;
+    }
+    shop.open().await.store.close().await;
+    assert_same(
+        &shop.dump(&[]).await,
+        &rows,
+        "migrated from an older schema",
+    );
+    assert_eq!(shop.rows(applied).await, versions);
+}
+
+/// The migrations that databases have, with the SHA-256 of each: sqlx opens no
+/// database to which another text was applied under the same number.
+const APPLIED: [(&str, &str); 7] = [
+    (
+        "0001_facts.sql",
+        "1dc688e114e1fad0d0f488ca246753edc6321f51c42ac3f1b22da5a3762ee14f",
+    ),
+    (
+        "0002_enforcement.sql",
+        "8af5cbf0bfd15587e9045806401426886415c5a3a545c18decfa990cf81fd225",
+    ),
+    (
+        "0003_mail.sql",
+        "a3583fb9e5604340f65c60f105b9116b0b92ecd32382a0ac24fd5e2f65891773",
+    ),
+    (
+        "0004_jobs.sql",
+        "8f282c5f486e6fb4ab90f6732087976e8e14199a0f14c410e05b1b07f15218ab",
+    ),
+    (
+        "0006_alarms.sql",
+        "3372091e8bb5798750189a035c263aa22bd0de8b96760c41fb8fb89cbdda3615",
+    ),
+    (
+        "0008_restore.sql",
+        "d29950570bb5b373ed0007114f391d833783d17ae0ac91eae45a6b9139cc535d",
+    ),
+    (
+        "0009_measured.sql",
+        "0465141242a7f0a3e5c80ef790b6db21d3a0cbce1de21a05e69ce0ad44818976",
+    ),
+];
+
+#[test]
+fn a_migration_is_never_edited() {
+    let mut found: Vec<(String, String)> = fs::read_dir(root().join("migrations"))
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, sha256_hex(&fs::read(path).unwrap()))
+        })
+        .collect();
+    found.sort();
+    let expected = APPLIED.map(|(name, hash)| (name.to_owned(), hash.to_owned()));
+    let what = "put what is to change into a migration of its own, and name it here";
+    assert_eq!(found, expected, "{what}");
 }

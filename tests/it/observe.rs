@@ -7,8 +7,13 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use chrono::TimeDelta;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use serde::Deserialize;
-use warrantyd::clock::Stopwatch;
+use warrantyd::clock::{self, Stopwatch};
+use warrantyd::config::JobName;
+use warrantyd::jobs;
 
 use crate::columns::rows;
 use crate::daemon::{Daemon, all_off_but};
@@ -185,6 +190,28 @@ async fn what_the_daemon_does_can_be_measured() {
     daemon.ended();
 }
 
+#[tokio::test]
+async fn a_run_lags_behind_its_start_and_not_its_slot() {
+    let shop = Shop::new(FILE_MAIL);
+    let open = shop.open().await;
+    let starts_at = clock::now();
+    let slot_at = starts_at - TimeDelta::hours(1);
+    let enforce = JobName::Enforce;
+    jobs::plan_slots(&open, enforce, &[slot_at]).await.unwrap();
+    let owed = jobs::slots_owed(&open, starts_at).await.unwrap();
+    assert!(jobs::run_slot(&open, owed[0], starts_at).await.unwrap());
+    let mut registry = Registry::default();
+    open.tally.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let sum = text
+        .lines()
+        .find(|line| line.starts_with("run_lag_seconds_sum"));
+    let (_, lag) = sum.unwrap().split_once(' ').unwrap();
+    assert!(lag.parse::<f64>().unwrap() < 600.0, "{lag}");
+    open.store.close().await;
+}
+
 /// The names of metrics in a text.
 fn named(text: &str) -> BTreeSet<&str> {
     let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
@@ -245,7 +272,7 @@ async fn what_waits_and_what_guards_is_measured() {
     .await;
     for sql in [
         "INSERT INTO mail_pause (id, since, cause, faults, next_try_at) VALUES (1, 0, 'down', 1, 0)",
-        "UPDATE enforcement SET held_since = 0, feed_died_at = 0",
+        "UPDATE enforcement SET held_since = 0, feed_died_at = 0, restored_at = 0, backup_at = 0",
         "INSERT INTO bounces (fingerprint, message_id, address, kind, diagnostic, recorded_at) \
          SELECT 'f', min(id), 'manager@example.com', 'hard', 'gone', 0 FROM messages",
         "INSERT INTO job_runs (job, state, started_at, finished_at, slot_at) \
@@ -267,6 +294,7 @@ async fn what_waits_and_what_guards_is_measured() {
         ("warrantyd_mail_paused", &[], 1.0),
         ("warrantyd_guard_on", &[("guard", "clock")], 1.0),
         ("warrantyd_guard_on", &[("guard", "feed")], 1.0),
+        ("warrantyd_guard_on", &[("guard", "restored")], 1.0),
         ("warrantyd_notices_held", &[("cause", "surge")], 0.0),
         ("warrantyd_contacts_undeliverable", &[], 1.0),
         (

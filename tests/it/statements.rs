@@ -338,7 +338,11 @@ async fn slots(shop: &Shop) {
     };
     assert!(jobs::give_up(&open, job, given_up).await.unwrap());
     let owed = jobs::slots_owed(&open, slot).await.unwrap();
-    assert!(jobs::run_slot(&open, owed[0]).await.unwrap());
+    assert!(
+        jobs::run_slot(&open, owed[0], owed[0].slot_at)
+            .await
+            .unwrap()
+    );
     let when = When::new(Some(slot), slot);
     jobs::run_recorded(&open, job, when).await.unwrap();
     let mut tx = open.store.write().await.unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 
 use super::LocalTime;
+use crate::jobs::disk::Room;
 use crate::policy::Instant;
 use crate::store::{JobStanding, MailPause};
 
@@ -26,17 +27,6 @@ const LITTLE_SHARE: u64 = 20;
 const LITTLE_ROOM: u64 = 5 << 30;
 const NO_ROOM: u64 = 100 << 20;
 
-/// A disk on which something is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Disk {
-    /// A directory on it.
-    pub path: PathBuf,
-    /// Bytes that can still be written.
-    pub free: u64,
-    /// Bytes in all.
-    pub size: u64,
-}
-
 /// What is looked at.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -54,8 +44,8 @@ pub(super) struct Seen {
     /// Windows that have no start: in the last daily report, and in that
     /// before.
     pub without_start: (u64, u64),
-    /// The disks.
-    pub disks: Vec<Disk>,
+    /// The disks on which something is written: a directory of each.
+    pub disks: Vec<(PathBuf, Room)>,
 }
 
 /// Something that is wrong: what, why, and what to do.
@@ -136,21 +126,21 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
             ),
         );
     }
-    for disk in seen.disks.iter().filter(|disk| is_nearly_full(disk)) {
+    for (dir, room) in seen.disks.iter().filter(|(_, room)| is_nearly_full(room)) {
         add(
-            format!("the disk of {} is nearly full", disk.path.display()),
+            format!("the disk of {} is nearly full", dir.display()),
             format!(
                 "{} MiB of {} MiB are free.",
-                disk.free >> 20,
-                disk.size >> 20
+                room.free >> 20,
+                room.size >> 20
             ),
         );
     }
     all
 }
 
-fn is_nearly_full(disk: &Disk) -> bool {
-    disk.free < NO_ROOM || disk.free < LITTLE_ROOM && disk.free < disk.size / LITTLE_SHARE
+fn is_nearly_full(room: &Room) -> bool {
+    room.free < NO_ROOM || room.free < LITTLE_ROOM && room.free < room.size / LITTLE_SHARE
 }
 
 #[cfg(test)]
@@ -176,9 +166,9 @@ mod tests {
         }
     }
 
-    fn disk(free: u64, size: u64) -> Disk {
-        let path = "/srv".into();
-        Disk { path, free, size }
+    fn disk(free: u64, size: u64) -> (PathBuf, Room) {
+        let disk = 1;
+        ("/srv".into(), Room { disk, free, size })
     }
 
     #[test]

@@ -7,19 +7,22 @@ mod found;
 pub(super) mod monitor;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use chrono_tz::Tz;
 
 use self::course::{Course, course};
-use self::found::{Disk, Seen, WAITS_FOR, found};
-use super::postbox::{Parcel, letters, post, shop as letterhead};
+use self::found::{Seen, WAITS_FOR, found};
+use super::backlog::undeliverable;
+use super::disk::{Room, directory, room};
+use super::postbox::tell_ops;
 use super::{Counts, JOBS, Job, Shop};
-use crate::config::{Database, JobName, Transport};
-use crate::mail::{EndedAlarm, LastingAlarm, Mailbox, Trouble, address_key};
+use crate::config::{Config, Database, JobName, Transport};
+use crate::mail::{EndedAlarm, LastingAlarm, Trouble};
 use crate::policy::Instant;
-use crate::store::{self, Alarm, MessageKind, Tx};
+use crate::store::{self, Alarm, Tx};
 
 /// What a daily report counts windows by that have no start.
 pub(super) const WITHOUT_START: &str = "without_start";
@@ -34,8 +37,11 @@ pub async fn alarms(
 ) -> Result<Vec<Alarm>> {
     let shown = LocalTime(shop.config.calendar.zone);
     let repeat = shop.config.alarms.repeat;
+    // A file system over a network may not answer.
+    let config = Arc::clone(&shop.config);
+    let disks = tokio::task::spawn_blocking(move || disks(&config)).await?;
     let mut tx = shop.store.read().await?;
-    let seen = see(&mut tx, shop, now, late_since).await?;
+    let seen = see(&mut tx, shop, now, late_since, disks).await?;
     let found = found(&seen, now, shown);
     let before = store::alarms_load(&mut tx).await?;
     drop(tx);
@@ -78,6 +84,7 @@ async fn see(
     shop: &Shop,
     now: Instant,
     late_since: impl Fn(&Job, Instant) -> Option<Instant>,
+    disks: Vec<(PathBuf, Room)>,
 ) -> Result<Seen> {
     let names = JOBS.map(|job| job.name.to_string());
     let jobs = store::job_standings(tx, &names).await?;
@@ -95,28 +102,10 @@ async fn see(
         jobs,
         pause: store::mail_pause_load(tx).await?,
         waiting: since.map(|since| (waiting, since)),
-        undeliverable: undeliverable(tx, shop).await?,
+        undeliverable: undeliverable(tx, &shop.config).await?,
         without_start: without_start(tx).await?,
-        disks: disks(shop),
+        disks,
     })
-}
-
-/// The shop's own addresses that no mail goes to any more.
-async fn undeliverable(tx: &mut Tx<'_>, shop: &Shop) -> Result<Vec<String>> {
-    let contacts = &shop.config.contacts;
-    let own = [
-        &contacts.lead,
-        &contacts.finance,
-        &contacts.manager,
-        &contacts.director,
-        &contacts.ops,
-        &shop.config.reports.recipients,
-    ];
-    let own: BTreeSet<&String> = own.into_iter().flatten().collect();
-    let keys: Vec<String> = own.iter().map(|address| address_key(address)).collect();
-    let gone = store::undeliverable(tx, keys.iter().map(String::as_str)).await?;
-    let is_gone = |address: &&String| gone.contains(&address_key(address));
-    Ok(own.into_iter().filter(is_gone).cloned().collect())
 }
 
 async fn without_start(tx: &mut Tx<'_>) -> Result<(u64, u64)> {
@@ -129,10 +118,14 @@ async fn without_start(tx: &mut Tx<'_>) -> Result<(u64, u64)> {
 }
 
 /// The disks that the config names; one that cannot be asked is left out.
-fn disks(shop: &Shop) -> Vec<Disk> {
-    let config = &shop.config;
+fn disks(config: &Config) -> Vec<(PathBuf, Room)> {
+    // Whoever asks one that does not answer waits for good: that is one thread.
+    static ASKING: Mutex<()> = Mutex::new(());
+    let Ok(_asking) = ASKING.try_lock() else {
+        return Vec::new();
+    };
     let database = match &config.database {
-        Database::Sqlite(file) => file.parent(),
+        Database::Sqlite(file) => Some(directory(file)),
         Database::Postgres(_) => None,
     };
     let outbox = config.mail.as_ref().and_then(|mail| match &mail.transport {
@@ -142,28 +135,9 @@ fn disks(shop: &Shop) -> Vec<Disk> {
     let (reports, import) = (config.reports.dir.as_deref(), config.import_dir.as_deref());
     let named = [database, outbox, reports, import].into_iter().flatten();
     let mut seen = BTreeSet::new();
-    named
-        .filter_map(|path| {
-            let (id, disk) = disk(path)?;
-            seen.insert(id).then_some(disk)
-        })
-        .collect()
-}
-
-fn disk(path: &Path) -> Option<(u64, Disk)> {
-    // The directory of a bare file name.
-    let path = if path == Path::new("") {
-        Path::new(".")
-    } else {
-        path
-    };
-    let stat = rustix::fs::statvfs(path).ok()?;
-    let disk = Disk {
-        path: path.to_owned(),
-        free: stat.f_bavail.saturating_mul(stat.f_frsize),
-        size: stat.f_blocks.saturating_mul(stat.f_frsize),
-    };
-    Some((stat.f_fsid, disk))
+    let room = |path: &Path| Some((path.to_owned(), room(path)?));
+    let rooms = named.filter_map(room);
+    rooms.filter(|(_, room)| seen.insert(room.disk)).collect()
 }
 
 /// Puts one message to each of ops into the outbox, if there is anything to
@@ -195,21 +169,7 @@ async fn tell(
         lasting: lasting.collect(),
         over: over.collect(),
     };
-    let letter = letters(&shop.config)?.trouble(&letterhead(&shop.config), &told)?;
-    for address in &shop.config.contacts.ops {
-        let parcel = Parcel {
-            kind: MessageKind::Ops,
-            audience: "ops",
-            is_reminder: false,
-            key: format!("alarms at {now}"),
-            to: Mailbox {
-                name: None,
-                address: address.clone(),
-            },
-            letter: &letter,
-            attachments: &[],
-        };
-        post(tx, &shop.config, mail, parcel, now).await?;
-    }
+    let key = format!("alarms at {now}");
+    tell_ops(tx, &shop.config, mail, &key, &told, now).await?;
     Ok(())
 }

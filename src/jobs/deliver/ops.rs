@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use super::Run;
-use crate::jobs::postbox::{Parcel, letters, post, shop as letterhead};
-use crate::mail::{Mailbox, Trouble};
+use crate::jobs::postbox;
+use crate::mail::Trouble;
 use crate::policy::Instant;
-use crate::store::{self, Guard, MessageKind, Tx};
+use crate::store::{self, Guard, Tx};
 
 impl Run<'_> {
     /// Ops are told once that customers' notices are held.
@@ -93,23 +93,9 @@ impl Run<'_> {
         key: String,
         told: &Trouble,
     ) -> Result<()> {
-        let letter = letters(&self.shop.config)?.trouble(&letterhead(&self.shop.config), told)?;
-        for address in &self.shop.config.contacts.ops {
-            let parcel = Parcel {
-                kind: MessageKind::Ops,
-                audience: "ops",
-                is_reminder: false,
-                key: key.clone(),
-                to: Mailbox {
-                    name: None,
-                    address: address.clone(),
-                },
-                letter: &letter,
-                attachments: &[],
-            };
-            let posted = post(tx, &self.shop.config, self.mail, parcel, self.now).await?;
-            self.count("composed", posted.into());
-        }
+        let config = &self.shop.config;
+        let posted = postbox::tell_ops(tx, config, self.mail, &key, told, self.now).await?;
+        self.count("composed", posted);
         Ok(())
     }
 }

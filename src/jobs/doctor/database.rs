@@ -9,6 +9,7 @@ use rustix::fs::Access;
 use super::Check;
 use crate::clock;
 use crate::config::{Config, Database};
+use crate::jobs::disk;
 use crate::policy::Instant;
 use crate::store::{About, Schema, Store, StoreError};
 
@@ -146,12 +147,10 @@ async fn integrity(store: &Store, about: &About) -> Check {
 /// Whether there is room beside a file, and whether its locks can be relied
 /// on.
 fn disk(file: &Path, about: &About) -> Vec<Check> {
-    let dir = file.parent().filter(|dir| *dir != Path::new(""));
-    let dir = dir.unwrap_or(Path::new("."));
+    let dir = disk::directory(file);
     let mut checks = Vec::new();
-    if let Ok(found) = rustix::fs::statvfs(dir) {
-        let free = found.f_bavail.saturating_mul(found.f_frsize);
-        checks.push(room(free, about.bytes));
+    if let Some(found) = disk::room(dir) {
+        checks.push(room(found.free, about.bytes));
     }
     if let Ok(found) = rustix::fs::statfs(dir) {
         // As wide as the machine's words, but a number of 32 bits.

@@ -1,30 +1,21 @@
 //! The clock against what was enforced, and what is held at present.
 
-use anyhow::Result;
-
 use super::Check;
 use crate::case::Cause;
 use crate::jobs::backlog::{Measured, measure};
 use crate::jobs::guard::guarded;
 use crate::jobs::{Shop, When};
-use crate::mail::address_key;
 use crate::policy::Instant;
-use crate::store;
 
 /// Looks at what the next run will find.
 pub(super) async fn guards(shop: &Shop, now: Instant) -> Vec<Check> {
-    let looked = async {
-        let measured = measure(shop, now).await?;
-        let gone = undeliverable(shop).await?;
-        anyhow::Ok((measured, gone))
-    };
-    match looked.await {
-        Ok((measured, gone)) => {
+    match measure(shop, now).await {
+        Ok(measured) => {
             let mut checks = vec![clock(shop, &measured, now)];
             checks.extend(held(shop, &measured));
-            checks.extend(gone.into_iter().map(|address| {
+            checks.extend(measured.undeliverable.iter().map(|address| {
                 let found = format!(
-                    "mail to {address} came back: mend the address in [contacts], or let it be \
+                    "mail to {address} came back: mend the address in the config, or let it be \
                      tried again with `mail retry`"
                 );
                 Check::warn("contacts", found)
@@ -70,19 +61,19 @@ fn held(shop: &Shop, measured: &Measured) -> Vec<Check> {
         );
         checks.push(Check::warn("guards", found));
     }
-    if let Some(restored) = guard.restored {
-        let found = format!(
-            "customers' mail is held, as the database was restored at {}: `mail list --held` \
-             shows it, `mail release` lets it go",
-            local(restored.at)
-        );
-        checks.push(Check::warn("guards", found));
-    }
     if let Some(since) = guard.feed_died_at {
         let found = format!(
             "customers are not told of delays since {}, as no import was completed for \
              import.max_age: import",
             local(since)
+        );
+        checks.push(Check::warn("guards", found));
+    }
+    if let Some(restored) = guard.restored {
+        let (at, backup_at) = (local(restored.at), local(restored.backup_at));
+        let found = format!(
+            "customers' mail is held since the database was restored at {at} from a backup of \
+             {backup_at}: `mail list --held` shows it, `mail release` lets it go"
         );
         checks.push(Check::warn("guards", found));
     }
@@ -100,20 +91,4 @@ fn held(shop: &Shop, measured: &Measured) -> Vec<Check> {
         checks.push(Check::ok("guards", found));
     }
     checks
-}
-
-/// Addresses inside the shop that no mail goes to.
-async fn undeliverable(shop: &Shop) -> Result<Vec<String>> {
-    let mut tx = shop.store.read().await?;
-    let contacts = &shop.config.contacts;
-    let keys: Vec<String> = contacts.all().map(address_key).collect();
-    let gone = store::undeliverable(&mut tx, keys.iter().map(String::as_str)).await?;
-    let mut found: Vec<String> = contacts
-        .all()
-        .filter(|address| gone.contains(&address_key(address)))
-        .map(str::to_owned)
-        .collect();
-    found.sort();
-    found.dedup();
-    Ok(found)
 }

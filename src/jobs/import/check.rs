@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::files::{policy_names, told};
+use super::files::{policy_names, rules, told, watched};
 use super::open::OpenFile;
 use super::spool::take_nothing;
 use super::{FileCounts, ImportFile, stage};
-use crate::intake::Rules;
 use crate::jobs::{Refused, Shop};
 use crate::policy::Instant;
 
@@ -70,15 +69,9 @@ async fn check(
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Vec<FileCounts>> {
     let policies = policy_names(shop).await?;
-    let rules = Rules {
-        calendar: &shop.config.calendar,
-        policies: &policies,
-    };
+    let rules = rules(shop, &policies);
     let mut session = shop.store.session().await?;
-    let mut progress = |rows| {
-        progress(rows);
-        shop.watch.go_on()
-    };
+    let mut progress = watched(shop, progress);
     let staged = stage(&mut session, open, rules, &mut progress).await;
     let counts = staged.map_err(told)?.leave().await;
     counts.map_err(told)

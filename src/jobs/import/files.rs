@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::{ImportError, ImportFile, Imported, Recording, import, record, source};
 use crate::case::{Dialects, Entity};
 use crate::intake::{Rules, kind_of};
-use crate::jobs::{Refused, Shop, policy_texts};
+use crate::jobs::{Refused, Shop, ToldToEnd, policy_texts};
 use crate::policy::Instant;
 use crate::store::{self, import::Merged};
 
@@ -102,15 +102,9 @@ pub async fn import_files(
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Imported> {
     let policies = policy_names(shop).await?;
-    let rules = Rules {
-        calendar: &shop.config.calendar,
-        policies: &policies,
-    };
+    let rules = rules(shop, &policies);
     let mut session = shop.store.session().await?;
-    let mut progress = |rows| {
-        progress(rows);
-        shop.watch.go_on()
-    };
+    let mut progress = watched(shop, progress);
     let source = shop.given(&source(files));
     let imported = import(&mut session, files, rules, &source, now, &mut progress).await;
     let imported = imported.map_err(told)?;
@@ -132,12 +126,28 @@ pub(super) fn told(error: ImportError) -> anyhow::Error {
 /// Records facts of one row.
 pub async fn record_fact(shop: &Shop, recording: Recording<'_>, now: Instant) -> Result<Merged> {
     let policies = policy_names(shop).await?;
-    let rules = Rules {
-        calendar: &shop.config.calendar,
-        policies: &policies,
-    };
+    let rules = rules(shop, &policies);
     let mut session = shop.store.session().await?;
     Ok(record(&mut session, recording, rules, now).await?)
+}
+
+/// What cells are read by.
+pub(super) fn rules<'a>(shop: &'a Shop, policies: &'a BTreeSet<String>) -> Rules<'a> {
+    Rules {
+        calendar: &shop.config.calendar,
+        policies,
+    }
+}
+
+/// Tells of rows for as long as the run may go on.
+pub(super) fn watched<'p>(
+    shop: &'p Shop,
+    progress: &'p mut (dyn FnMut(u64) + Send),
+) -> impl FnMut(u64) -> Result<(), ToldToEnd> + Send + 'p {
+    |rows| {
+        progress(rows);
+        shop.watch.go_on()
+    }
 }
 
 pub(super) async fn policy_names(shop: &Shop) -> Result<BTreeSet<String>> {

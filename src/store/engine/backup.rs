@@ -153,7 +153,7 @@ async fn counted(conn: &mut SqliteConnection) -> Result<Vec<Copied>, StoreError>
 }
 
 /// The first thing that is wrong with a file, if one is.
-async fn problem(conn: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+pub async fn problem(conn: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
     let check = sqlx::query_scalar("PRAGMA quick_check(1)");
     let found: String = check.fetch_one(conn).await?;
     Ok((found != "ok").then_some(found))

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
-use super::{Db, Store, StoreError, migrations, sqlite, without_secrets};
+use super::{Db, Store, StoreError, backup, migrations, postgres, sqlite, without_secrets};
 use crate::policy::Instant;
 
 /// What a database says of itself.
@@ -68,14 +68,7 @@ impl Store {
     /// A database of PostgreSQL as it is.
     pub async fn look_postgres(url: &str) -> Result<Self, StoreError> {
         let name = without_secrets(url);
-        let refused = |error: sqlx::Error| StoreError::Open {
-            database: name.clone(),
-            cause: match &error {
-                sqlx::Error::Io(cause) => cause.to_string(),
-                sqlx::Error::Database(said) => said.message().to_owned(),
-                other => other.to_string(),
-            },
-        };
+        let refused = |error| postgres::refused(&name, &error);
         let options = PgConnectOptions::from_str(url).map_err(refused)?;
         let options = options.disable_statement_logging();
         // The pool waits for a server that is down, and does not say why.
@@ -148,8 +141,6 @@ impl Store {
         let Db::Sqlite(pools) = &self.db else {
             return Ok(None);
         };
-        let found = sqlx::query_scalar("PRAGMA quick_check(1)");
-        let found: String = found.fetch_one(&pools.readers).await?;
-        Ok((found != "ok").then_some(found))
+        backup::problem(&mut *pools.readers.acquire().await?).await
     }
 }

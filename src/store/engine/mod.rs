@@ -192,6 +192,20 @@ impl Store {
         })
     }
 
+    /// The same for whoever does not wait; `None`: somebody else has one.
+    pub async fn session_if_free(&self) -> Result<Option<Session>, StoreError> {
+        Ok(match &self.db {
+            Db::Sqlite(pools) => match sqlite::try_lock(&pools.path, "import")? {
+                Some(lock) => Some(Session::Sqlite(pools.writer.acquire().await?, lock)),
+                None => None,
+            },
+            Db::Postgres(pool) => {
+                let session = postgres::session_if_free(pool, "import").await?;
+                session.map(Session::Postgres)
+            }
+        })
+    }
+
     /// Keeps other runs of a job away; `None`: one is at work.
     pub async fn job_lock(&self, job: &str) -> Result<Option<Lock>, StoreError> {
         Ok(match &self.db {

@@ -44,16 +44,21 @@ const PATIENCE: &str = "idle_in_transaction_session_timeout";
 /// How long a connection is waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the database and migrates it.
-pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
-    let refused = |error: sqlx::Error| StoreError::Open {
+/// A database that cannot be opened, in the server's words alone.
+pub fn refused(shown: &str, error: &sqlx::Error) -> StoreError {
+    StoreError::Open {
         database: shown.to_owned(),
-        cause: match &error {
+        cause: match error {
             sqlx::Error::Io(cause) => cause.to_string(),
             sqlx::Error::Database(said) => said.message().to_owned(),
             other => other.to_string(),
         },
-    };
+    }
+}
+
+/// Opens the database and migrates it.
+pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
+    let refused = |error| refused(shown, &error);
     let options = PgConnectOptions::from_str(url).map_err(refused)?;
     // What the address says holds.
     let named = options.get_application_name().unwrap_or("warrantyd");
@@ -96,15 +101,33 @@ pub async fn open(url: &str, shown: &str) -> Result<PgPool, StoreError> {
 /// long: a node that was frozen finds neither when it wakes up.
 pub async fn session(pool: &PgPool, what: &str) -> Result<Box<PgConnection>, StoreError> {
     let mut conn = pool.acquire().await?.detach();
-    sqlx::query("SELECT set_config('idle_session_timeout', current_setting($1), false)")
-        .bind(PATIENCE)
-        .execute(&mut conn)
-        .await?;
+    gives_up(&mut conn).await?;
     sqlx::query("SELECT pg_advisory_lock(hashtext('warrantyd'), hashtext($1))")
         .bind(what)
         .execute(&mut conn)
         .await?;
     Ok(Box::new(conn))
+}
+
+/// The same, if nobody holds the lock.
+pub async fn session_if_free(
+    pool: &PgPool,
+    what: &str,
+) -> Result<Option<Box<PgConnection>>, StoreError> {
+    let Some(mut conn) = try_lock(pool, what).await? else {
+        return Ok(None);
+    };
+    gives_up(&mut conn).await?;
+    Ok(Some(Box::new(conn)))
+}
+
+/// The server ends a connection that is silent for too long.
+async fn gives_up(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("SELECT set_config('idle_session_timeout', current_setting($1), false)")
+        .bind(PATIENCE)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// A lock between processes, if nobody holds it: it goes with its connection.

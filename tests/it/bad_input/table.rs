@@ -285,7 +285,7 @@ pub fn table() -> Vec<Bad> {
             sql: "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
                   VALUES (9999, 'later', '2030-01-01', TRUE, '00', 0)",
             status: 1,
-            message: "error: DATABASE: the database is from a newer version of warrantyd (schema 9999, this program knows 8): install that version, or restore a backup",
+            message: "error: DATABASE: the database is from a newer version of warrantyd (schema 9999, this program knows 9): install that version, or restore a backup",
             ..Bad::default()
         },
         Bad {

@@ -6,6 +6,7 @@ mod hostile;
 mod property;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
 use warrantyd::clock;
@@ -196,6 +197,36 @@ async fn two_runs_at_once_lose_nothing_and_neither_fails() {
     assert_eq!(shop.rows(KEPT).await, ["200|200|0|0|1"]);
     assert_eq!(lies(&shop, "spool/done").len(), 10);
     assert_eq!(lies(&shop, "spool"), ["done", "rejected"]);
+}
+
+#[tokio::test]
+async fn a_long_import_by_hand_holds_up_no_job() {
+    let shop = spool(Engine::of_this_run(), "");
+    put_all_kinds(&shop);
+    let open = shop.open().await;
+    let by_hand = open.store.session().await.unwrap();
+    shop.run_to(0, &RUN);
+    let counts = "SELECT counts FROM job_runs";
+    assert_eq!(shop.rows(counts).await, ["{\"waiting\":4}"]);
+    assert_eq!(shop.rows(KEPT).await, ["0|0|0|0|0"]);
+    drop(by_hand);
+    open.store.close().await;
+    shop.run_to(3, &RUN);
+    assert_eq!(shop.rows(KEPT).await, ["3|3|1|1|1"]);
+}
+
+#[tokio::test]
+async fn nothing_is_written_where_a_link_leads() {
+    let shop = spool(Engine::Sqlite, "");
+    fs::create_dir(shop.path("elsewhere")).unwrap();
+    symlink(shop.path("elsewhere"), shop.path("spool/rejected")).unwrap();
+    shop.write("spool/orders.csv", "no,orders\n");
+    let said = stderr(&shop.run_to(1, &RUN));
+    assert!(
+        said.contains("rejected: files cannot be moved there"),
+        "{said}"
+    );
+    assert_eq!(lies(&shop, "elsewhere"), [""; 0]);
 }
 
 #[tokio::test]

@@ -10,15 +10,17 @@ mod shelf;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 pub(super) use self::look::Spooled;
 use self::look::{Look, look};
 use self::shelf::{Shelf, forget_done};
-use super::files::{policy_names, told};
+use super::files::{policy_names, rules, told};
 use super::open::OpenFile;
 use super::{FileCounts, ImportError, ImportFile, source, stage};
+use crate::clock::Stopwatch;
 use crate::intake::Rules;
 use crate::jobs::{Outcome, Refused, Shop, When};
 use crate::policy::Instant;
@@ -26,6 +28,12 @@ use crate::store::{self, Session};
 
 /// So many files are one batch, for each is open; more are further ones.
 const MOST_FILES: usize = 200;
+
+/// So long somebody else's import is waited for: one that died ends soon.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Before it is looked for again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Files that a try has shown to be left out.
 type Aside = BTreeMap<PathBuf, LeftOut>;
@@ -61,11 +69,12 @@ pub async fn import_dir(shop: &Shop, when: When) -> Result<Outcome> {
         return Ok(outcome);
     }
     let policies = policy_names(shop).await?;
-    let rules = Rules {
-        calendar: &shop.config.calendar,
-        policies: &policies,
+    let rules = rules(shop, &policies);
+    let Some(mut session) = session(shop).await? else {
+        outcome.count("waiting", first.waiting + first.ready.len() as u64);
+        tracing::info!("somebody else imports: the files are left to the next run");
+        return Ok(outcome);
     };
-    let mut session = shop.store.session().await?;
     let mut aside = Aside::new();
     loop {
         let round = apply(
@@ -88,8 +97,21 @@ pub async fn import_dir(shop: &Shop, when: When) -> Result<Outcome> {
     }
 }
 
+/// Waits for others who import, but not for a long import by hand: other jobs
+/// would wait, too.
+async fn session(shop: &Shop) -> Result<Option<Session>> {
+    let since = Stopwatch::start();
+    loop {
+        let session = shop.store.session_if_free().await?;
+        if session.is_some() || since.elapsed() > PATIENCE {
+            return Ok(session);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Takes one batch and applies it: what lies there, as long as nobody else
-/// imports. Whoever had the session before took what an earlier look saw.
+/// imports, who may have taken what an earlier look saw.
 async fn apply(
     shop: &Shop,
     dir: &Path,

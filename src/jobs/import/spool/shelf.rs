@@ -36,11 +36,15 @@ pub struct Shelf {
 
 impl Shelf {
     /// Makes the directories, and sees that files can be moved.
-    pub fn open(dir: &Path) -> Result<Self> {
-        for dir in [dir.to_owned(), dir.join(DONE), dir.join(REJECTED)] {
+    pub fn open(spool: &Path) -> Result<Self> {
+        for dir in [spool.to_owned(), spool.join(DONE), spool.join(REJECTED)] {
             let ready = || -> io::Result<()> {
                 match fs::create_dir(&dir) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                    // No link: whoever fills the spool could have us write elsewhere.
+                    _ if !fs::symlink_metadata(&dir)?.is_dir() && dir != *spool => {
+                        Err(io::Error::other("is no directory"))
+                    }
                     _ => {
                         let needed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
                         Ok(rustix::fs::access(&dir, needed)?)
@@ -56,7 +60,7 @@ impl Shelf {
             })?;
         }
         Ok(Self {
-            dir: dir.to_owned(),
+            dir: spool.to_owned(),
         })
     }
 

@@ -1,8 +1,8 @@
-//! What systemd is told (`Type=notify`): that the daemon is ready, what it
-//! does, and that it makes progress. Without systemd nobody is told.
+//! Where the daemon is: whether it is ready, what it does, and whether it makes
+//! progress. Systemd is told (`Type=notify`), if there is one; others may ask.
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -18,16 +18,27 @@ const LONGEST_STATUS: usize = 300;
 /// Progress is looked for so many times before the watchdog would bite.
 const LOOKS: u32 = 4;
 
-/// The service as systemd sees it. All copies are one.
+/// The alarm clock rings every second: a planner that is silent for longer
+/// than this is stuck.
+const MAY_BE_SILENT: Duration = Duration::from_secs(60);
+
+/// The merge of a very large import is silent for as long as it takes; what is
+/// for longer is stuck. The units' `WatchdogSec` is the same.
+const MAY_WORK_SILENTLY: Duration = Duration::from_secs(1_800);
+
+/// The service as others see it. All copies are one.
 #[derive(Debug, Clone)]
 pub(super) struct Service {
     zone: Tz,
-    told: Arc<Mutex<Told>>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct State {
     is_ready: bool,
+    /// The job at work.
+    job: Option<JobName>,
+    /// What systemd was told of it.
     status: String,
 }
 
@@ -36,17 +47,28 @@ impl Service {
     pub fn new(zone: Tz) -> Self {
         Self {
             zone,
-            told: Arc::default(),
+            state: Arc::default(),
         }
     }
 
-    /// The daemon works: told once, whatever comes later.
+    /// The daemon works, as all slots until now are planned: told once,
+    /// whatever comes later.
     pub fn ready(&self) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.is_ready {
-            told.is_ready = true;
+        let mut state = self.lock();
+        if !state.is_ready {
+            state.is_ready = true;
             notify(NotifyState::Ready);
         }
+    }
+
+    /// Whether it was ready once.
+    pub fn is_ready(&self) -> bool {
+        self.lock().is_ready
+    }
+
+    /// The planner looks for work.
+    pub fn looks(&self) {
+        self.lock().job = None;
     }
 
     /// Nothing is to do before a slot; `failed` says what went wrong last.
@@ -60,7 +82,23 @@ impl Service {
 
     /// A job is at work.
     pub fn at_work(&self, job: JobName, since: Instant) {
+        self.lock().job = Some(job);
         self.status(format!("{job} since {}", self.local(since)));
+    }
+
+    /// What is wrong where nothing went on for so long: the planner is stuck,
+    /// or a job.
+    pub fn problem(&self, silent: Duration) -> Option<String> {
+        let seconds = silent.as_secs();
+        match self.lock().job {
+            None if silent > MAY_BE_SILENT => {
+                Some(format!("the planner was last seen {seconds} s ago"))
+            }
+            Some(job) if silent > MAY_WORK_SILENTLY => {
+                Some(format!("the job {job} was last seen {seconds} s ago"))
+            }
+            _ => None,
+        }
     }
 
     /// What keeps the daemon from its work.
@@ -102,11 +140,15 @@ impl Service {
 
     fn status(&self, text: String) {
         let text = one_line(&text);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.status != text {
+        let mut state = self.lock();
+        if state.status != text {
             notify(NotifyState::Status(&text));
-            told.status = text;
+            state.status = text;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,6 +168,28 @@ fn notify(state: NotifyState<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_may_be_silent_for_longer_than_the_planner() {
+        for (seconds, job, expected) in [
+            (60, None, None),
+            (61, None, Some("the planner was last seen 61 s ago")),
+            (61, Some(JobName::Import), None),
+            (
+                1_801,
+                Some(JobName::Import),
+                Some("the job import was last seen 1801 s ago"),
+            ),
+        ] {
+            let service = Service::new(Tz::UTC);
+            match job {
+                Some(job) => service.at_work(job, Instant::UNIX_EPOCH),
+                None => service.looks(),
+            }
+            let found = service.problem(Duration::from_secs(seconds));
+            assert_eq!(found.as_deref(), expected);
+        }
+    }
 
     #[test]
     fn a_status_is_one_line() {
