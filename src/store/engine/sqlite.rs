@@ -50,15 +50,18 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         },
         other => other,
     };
+    // A full disk or one with errors ends a transaction by itself, which sqlx
+    // does not see: on that connection it would begin none any more, or read
+    // for ever what was there then.
     let pool = SqlitePoolOptions::new()
+        .before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
+    let readers = pool.clone();
+    let pool = pool
         .max_connections(1)
         // Whoever has it may wait for another process.
         .acquire_timeout(2 * BUSY_TIMEOUT)
         .idle_timeout(None)
-        .max_lifetime(None)
-        // A full disk ends a transaction by itself, which sqlx does not see: it
-        // would begin none on that connection any more.
-        .before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
+        .max_lifetime(None);
     let writer = pool.connect_with(writable).await.map_err(opened)?;
     backup::refuse(path, &writer).await?;
     let lock = lock_file(path, "migrate")?;
@@ -74,7 +77,7 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
     migrations::checked(migrated, &path.display().to_string())?;
     drop(lock);
     // Work that reads beside its reading, and whoever looks at it meanwhile.
-    let readers = SqlitePoolOptions::new()
+    let readers = readers
         .max_connections(3)
         .connect_lazy_with(options.read_only(true).pragma("cache_size", "-32000"));
     Ok(Pools {
