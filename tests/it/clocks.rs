@@ -36,7 +36,9 @@ pub fn start(shop: &Shop, zone: &str, time: &str) -> Node {
     start_with(shop, zone, time, &["FAKETIME_DONT_FAKE_MONOTONIC=1"])
 }
 
-fn start_with(shop: &Shop, zone: &str, time: &str, more: &[&str]) -> Node {
+/// The same with more in its environment; with nothing more, what elapses is
+/// what its clock shows.
+pub fn start_with(shop: &Shop, zone: &str, time: &str, more: &[&str]) -> Node {
     show(shop, time);
     let preload = |path: &Path| format!("LD_PRELOAD={}", path.display());
     let (preload, clock) = (preload(&library()), shop.path("clock"));
@@ -340,7 +342,6 @@ async fn a_worker_that_is_stuck_is_told_to_whoever_asks_until_it_gets_on() {
         shop.write(&format!("facts/{name}"), text);
     }
     let taken = Taken::by_us(&shop).await;
-    // What elapses is what its clock shows.
     let daemon = start_with(&shop, "UTC", "2025-06-10 06:00:10", &[]);
     says(&daemon, "metrics are served").await;
     let line = daemon.line("metrics are served");

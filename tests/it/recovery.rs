@@ -167,7 +167,7 @@ async fn frozen_until_the_server_gave_it_up() {
 }
 
 /// What a clock shows that is wrong by so many hours.
-fn wrong_by(hours: i64) -> String {
+pub fn wrong_by(hours: i64) -> String {
     let shown = clock::now() + TimeDelta::hours(hours);
     shown.format("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -316,7 +316,37 @@ fn json(page: &Page) -> String {
 #[cfg(test)]
 mod tests {
     use crate::store::Store;
+    use crate::store::engine::link::TxOf;
     use crate::store::engine::{Cell, Kind, Page, select};
+
+    /// Runs a text of SQLite; gives the last number of its rows.
+    async fn number(tx: &mut TxOf<'_>, text: &'static str) -> Option<i64> {
+        let TxOf::Sqlite(tx) = tx else {
+            panic!("not of SQLite")
+        };
+        let rows = sqlx::query_scalar(text).fetch_all(&mut **tx).await;
+        rows.unwrap().pop()
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_after_a_transaction_that_ended_by_itself_sees_what_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        number(&mut tx.of, "ROLLBACK").await;
+        drop(tx);
+        for (text, expected) in [
+            ("PRAGMA user_version = 1", 1),
+            ("PRAGMA user_version = 2", 2),
+        ] {
+            let mut tx = store.write().await.unwrap();
+            number(&mut tx.of, text).await;
+            tx.commit().await.unwrap();
+            let mut tx = store.read().await.unwrap();
+            let found = number(&mut tx.of, "PRAGMA user_version").await;
+            assert_eq!(found, Some(expected));
+        }
+    }
 
     #[tokio::test]
     async fn long_texts_come_back_as_they_were() {
