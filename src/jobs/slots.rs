@@ -125,10 +125,23 @@ async fn take_and_run(shop: &Shop, owed: Owed, starts_at: Instant) -> Result<Opt
     let mut tx = shop.store.write().await?;
     let now = clock::now();
     let taken = store::run_take(&mut tx, owed.run_id, &node(), now, GOES_ON).await?;
-    tx.commit().await?;
     let Some(taken) = taken else {
         return Ok(None);
     };
+    let ran = match tx.commit().await {
+        Ok(()) => run_taken(shop, owed, taken, now).await,
+        Err(error) => Err(error.into()),
+    };
+    if ran.is_err() {
+        // Perhaps its end could not be written, or nobody knows whether it was
+        // taken. One that has ended stays as it is.
+        drop(tokio::spawn(give_back(shop.clone(), taken)));
+    }
+    ran.map(Some)
+}
+
+/// Runs a slot that this node has taken at `now`, and keeps what came of it.
+async fn run_taken(shop: &Shop, owed: Owed, taken: TakenSlot, now: Instant) -> Result<Outcome> {
     let mut renewing = JoinSet::new();
     if !taken.lease.is_zero() {
         renewing.spawn(renew(shop.clone(), taken.held, taken.lease / RENEWALS));
@@ -142,10 +155,7 @@ async fn take_and_run(shop: &Shop, owed: Owed, starts_at: Instant) -> Result<Opt
     let ran = within_limit(shop, owed.job, run(shop, owed.job, when)).await;
     shop.tally.worked(owed.job, since.elapsed(), &ran);
     match &ran {
-        Err(error) if lost_the_database(error) => {
-            shop.tally.ended(owed.job, "given_back");
-            drop(tokio::spawn(give_back(shop.clone(), taken)));
-        }
+        Err(error) if lost_the_database(error) => shop.tally.ended(owed.job, "given_back"),
         // Another node goes on with it, or this one when it starts again.
         Ok(outcome) if outcome.ended_early => {
             keep_share(shop, owed.run_id, outcome).await?;
@@ -155,11 +165,11 @@ async fn take_and_run(shop: &Shop, owed: Owed, starts_at: Instant) -> Result<Opt
         }
         _ => keep(shop, owed.job, taken.held, &ran).await?,
     }
-    ran.map(Some)
+    ran
 }
 
-/// Lets any node take a slot whose run lost its database, once that can be
-/// reached, or until the lease has ended by itself.
+/// Lets any node take a slot whose run is not known to have ended, once the
+/// database can be reached, or until the lease has ended by itself.
 async fn give_back(shop: Shop, taken: TakenSlot) {
     let since = Stopwatch::start();
     while since.elapsed() < taken.lease {

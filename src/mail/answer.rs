@@ -5,6 +5,7 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
+use super::Blame;
 use super::text::{one_line, shorten};
 
 /// The longest answer that is read, in bytes.
@@ -122,6 +123,14 @@ fn is_status(word: &str) -> bool {
 }
 
 impl Fault {
+    /// What it is the fault of, where no message is.
+    pub(super) fn blame(&self) -> Blame {
+        match self {
+            Self::Refused { for_good: true, .. } | Self::Barred(_) => Blame::Us,
+            Self::Refused { .. } | Self::Closing(_) | Self::Broken(_) => Blame::Transport,
+        }
+    }
+
     /// What went wrong.
     pub(super) fn cause(self) -> String {
         match self {

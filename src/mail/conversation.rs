@@ -4,7 +4,7 @@ use lettre::Address;
 use memchr::memmem;
 
 use super::answer::Fault;
-use super::opening::open;
+use super::opening::{NotOpened, open};
 use super::stream::Encryption;
 use super::wire::Wire;
 use super::{SmtpSettings, Timeouts};
@@ -45,11 +45,11 @@ pub(super) enum HandOver {
 }
 
 impl Conversation {
-    /// Connects, introduces us, encrypts and logs in; says what went wrong.
+    /// Connects, introduces us, encrypts and logs in.
     pub(super) async fn open(
         settings: &SmtpSettings,
         encryption: &Encryption,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, NotOpened> {
         let (wire, offer) = open(settings, encryption).await?;
         Ok(Self {
             wire,

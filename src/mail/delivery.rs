@@ -38,10 +38,8 @@ pub enum Delivery {
     NotSent {
         /// What went wrong.
         cause: String,
-        /// The fault is the transport's (connection, TLS, login, sender,
-        /// server going down): stop sending for now, and count no try of this
-        /// message. Otherwise the message's try failed.
-        transport_fault: bool,
+        /// What it is the fault of.
+        blame: Blame,
     },
     /// The whole message was handed over and no answer came: the server may
     /// or may not have it.
@@ -49,6 +47,20 @@ pub enum Delivery {
         /// What went wrong.
         cause: String,
     },
+}
+
+/// What a message that was not sent is held against. What every message would
+/// meet is not the message's: stop sending for now, and count no try of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// This message's try failed.
+    Message,
+    /// The transport cannot be used (connection, TLS, a server that is going
+    /// down, a directory): it may be well at any time.
+    Transport,
+    /// The server refuses us (login, sender, or us as a client): whoever asks
+    /// too often is locked out.
+    Us,
 }
 
 /// A way out for messages.
@@ -94,7 +106,7 @@ impl Transport {
                 let cause = format!("sender: {problem}");
                 return Delivery::NotSent {
                     cause,
-                    transport_fault: true,
+                    blame: Blame::Transport,
                 };
             }
         };
@@ -106,7 +118,7 @@ impl Transport {
                 },
                 Err(cause) => Delivery::NotSent {
                     cause,
-                    transport_fault: true,
+                    blame: Blame::Transport,
                 },
             },
         }
@@ -185,7 +197,7 @@ mod tests {
             matches!(
                 delivery,
                 Delivery::NotSent {
-                    transport_fault: true,
+                    blame: Blame::Transport,
                     ..
                 }
             ),

@@ -15,7 +15,7 @@ use super::scripted_server::{
     greet, greet_for_groups, group, part, script, serve, take, up_to_data,
 };
 use super::session_tests::{delivered, send, settings, transport};
-use super::{Delivery, Envelope, SmtpSettings, Timeouts, Transport};
+use super::{Blame, Delivery, Envelope, SmtpSettings, Timeouts, Transport};
 
 const TABLE: &str = include_str!("faults.md");
 
@@ -69,11 +69,11 @@ fn name(delivery: &Delivery) -> &'static str {
         Delivery::Delivered { .. } => "delivered",
         Delivery::RefusedForGood { .. } => "for good",
         Delivery::RefusedForNow { .. } => "for now",
-        Delivery::NotSent {
-            transport_fault: true,
-            ..
-        } => "transport",
-        Delivery::NotSent { .. } => "not sent",
+        Delivery::NotSent { blame, .. } => match blame {
+            Blame::Message => "not sent",
+            Blame::Transport => "transport",
+            Blame::Us => "us",
+        },
         Delivery::Uncertain { .. } => "uncertain",
     }
 }

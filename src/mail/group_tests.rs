@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 use super::scripted_server::Act::{self, Body, Hear, Meet, Say, Stall, Stammer};
 use super::scripted_server::{greet_for_groups, group, part, script, serve};
 use super::session_tests::{delivered, send, settings, transport};
-use super::{Delivery, SmtpSettings, Timeouts};
+use super::{Blame, Delivery, SmtpSettings, Timeouts};
 
 const LEAVE: &str = "250 ok\r\n250 ok\r\n354 go on";
 const QUEUED: &str = "250 2.0.0 queued as 7";
@@ -34,10 +34,10 @@ fn for_now(answer: &str) -> Delivery {
     }
 }
 
-fn not_sent(cause: &str, transport_fault: bool) -> Delivery {
+fn not_sent(cause: &str, blame: Blame) -> Delivery {
     Delivery::NotSent {
         cause: cause.into(),
-        transport_fault,
+        blame,
     }
 }
 
@@ -95,7 +95,7 @@ async fn the_first_refusal_in_a_group_is_the_message_s() {
         ),
         (
             "550 5.7.1 no\r\n503 5.5.1 no sender\r\n503 5.5.1 no sender",
-            not_sent("the sender is refused: 550 5.7.1 no", true),
+            not_sent("the sender is refused: 550 5.7.1 no", Blame::Us),
         ),
         (
             "250 ok\r\n550 5.1.1 unknown\r\n503 5.5.1 no recipient",
@@ -164,18 +164,21 @@ async fn a_server_that_closes_in_a_group_has_no_message() {
     let closed = "the server closed the connection";
     let down = "421 4.3.2 down";
     for (answers, expected) in [
-        (None, not_sent(closed, true)),
-        (Some("250 ok"), not_sent(closed, false)),
-        (Some("250 ok\r\n250 ok"), not_sent(closed, false)),
+        (None, not_sent(closed, Blame::Transport)),
+        (Some("250 ok"), not_sent(closed, Blame::Message)),
+        (Some("250 ok\r\n250 ok"), not_sent(closed, Blame::Message)),
         (Some("550 5.7.1 no"), {
-            not_sent("the sender is refused: 550 5.7.1 no", true)
+            not_sent("the sender is refused: 550 5.7.1 no", Blame::Us)
         }),
         (Some("250 ok\r\n550 5.1.1 no"), for_good("550 5.1.1 no")),
-        (Some("421 4.3.2 down"), not_sent(down, true)),
-        (Some("250 ok\r\n421 4.3.2 down"), not_sent(down, false)),
+        (Some("421 4.3.2 down"), not_sent(down, Blame::Transport)),
+        (
+            Some("250 ok\r\n421 4.3.2 down"),
+            not_sent(down, Blame::Message),
+        ),
         (
             Some("250 ok\r\n250 ok\r\n421 4.3.2 down"),
-            not_sent(down, false),
+            not_sent(down, Blame::Message),
         ),
         (
             Some("250 ok\r\n550 5.1.1 no\r\n421 4.3.2 down"),
@@ -189,25 +192,29 @@ async fn a_server_that_closes_in_a_group_has_no_message() {
 
 #[tokio::test]
 async fn an_answer_out_of_step_in_a_group_ends_the_connection() {
-    for (answers, expected, is_sender) in [
-        ("354 go on\r\n250 ok\r\n250 ok", "250, found 354", true),
+    for (answers, expected, expected_blame) in [
+        (
+            "354 go on\r\n250 ok\r\n250 ok",
+            "250, found 354",
+            Blame::Transport,
+        ),
         (
             "250 ok\r\n354 go on\r\n250 ok",
             "250 or 251, found 354",
-            false,
+            Blame::Message,
         ),
-        ("250 ok\r\n250 ok\r\n250 ok", "354, found 250", false),
+        (
+            "250 ok\r\n250 ok\r\n250 ok",
+            "354, found 250",
+            Blame::Message,
+        ),
     ] {
         let delivery = two(vec![group(), Say(answers)], true).await;
-        let Delivery::NotSent {
-            cause,
-            transport_fault,
-        } = &delivery
-        else {
+        let Delivery::NotSent { cause, blame } = &delivery else {
             panic!("{answers:?}: {delivery:?}")
         };
         assert!(cause.contains(expected), "{cause}");
-        assert_eq!(*transport_fault, is_sender, "{answers:?}");
+        assert_eq!(*blame, expected_blame, "{answers:?}");
     }
 }
 

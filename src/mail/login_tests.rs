@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use super::scripted_server::Act::{self, Encrypt, Hear, Say, Stall};
 use super::scripted_server::{part, script, serve, take};
 use super::session_tests::{delivered, send, settings, transport};
-use super::{Delivery, Login, SmtpSettings, SmtpTransport};
+use super::{Blame, Delivery, Login, SmtpSettings, SmtpTransport};
 
 pub(super) fn login() -> Option<Login> {
     Some(Login {
@@ -128,7 +128,7 @@ async fn what_is_slipped_in_before_the_encryption_is_refused() {
     let cause = format!("STARTTLS at localhost:{port}: {problem}");
     let expected = Delivery::NotSent {
         cause,
-        transport_fault: true,
+        blame: Blame::Transport,
     };
     assert_eq!(send(&mut transport).await, expected);
 }
@@ -148,7 +148,7 @@ async fn a_certificate_that_is_not_trusted_is_the_transport_s_fault() {
         let delivery = send(&mut transport(settings(port, tls))).await;
         let Delivery::NotSent {
             cause,
-            transport_fault: true,
+            blame: Blame::Transport,
         } = delivery
         else {
             panic!("{tls}: {delivery:?}")
@@ -173,7 +173,7 @@ async fn a_login_is_never_sent_in_the_clear_unasked() {
         .await;
         let Delivery::NotSent {
             cause,
-            transport_fault: true,
+            blame: Blame::Transport,
         } = delivery
         else {
             panic!("{tls}: {delivery:?}")
@@ -197,7 +197,7 @@ async fn a_login_is_never_sent_in_the_clear_unasked() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_is_the_transport_s_fault() {
+async fn a_login_that_is_refused_is_held_against_us() {
     let acts = script([greet_with(OFFERS_LOGIN), log_in("535 5.7.8 wrong password")]);
     let (port, server) = serve(vec![acts]).await;
     let mut transport = transport(SmtpSettings {
@@ -211,7 +211,7 @@ async fn a_login_that_is_refused_is_the_transport_s_fault() {
         delivery,
         Delivery::NotSent {
             cause,
-            transport_fault: true
+            blame: Blame::Us
         }
     );
 }
@@ -233,7 +233,7 @@ async fn a_server_without_a_login_we_know_is_the_transport_s_fault() {
         send(&mut transport).await,
         Delivery::NotSent {
             cause,
-            transport_fault: true
+            blame: Blame::Transport
         }
     );
 }

@@ -61,7 +61,7 @@ pub use bounce::{BOUNCE_BYTES, Bounce, Bounced, Returned, Severity, address_key,
 pub use choose::letter_name;
 pub use compliance::{KeptPromise, KeptPromises};
 pub use day::{Count, DayReport, DueOn, LatePromise, OnTimeShare, OwedMoney, WORST_PER_LETTER};
-pub use delivery::{Delivery, Envelope, Transport};
+pub use delivery::{Blame, Delivery, Envelope, Transport};
 pub use file::FileTransport;
 pub use files::{Carried, Files};
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};

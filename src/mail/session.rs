@@ -9,8 +9,9 @@ use lettre::Address;
 
 use super::answer::Fault;
 use super::conversation::{Conversation, HandOver, Stop};
+use super::opening::NotOpened;
 use super::stream::Encryption;
-use super::{Delivery, Login, Server, ServerError};
+use super::{Blame, Delivery, Login, Server, ServerError};
 
 /// How a server is reached.
 #[derive(Debug, Clone)]
@@ -94,7 +95,8 @@ impl SmtpTransport {
     /// Connects, encrypts and logs in, or says what went wrong. The connection
     /// is kept for the next message.
     pub(super) async fn check(&mut self) -> Result<(), String> {
-        self.kept = Some(Conversation::open(&self.settings, &self.encryption).await?);
+        let opened = Conversation::open(&self.settings, &self.encryption).await;
+        self.kept = Some(opened.map_err(|NotOpened { cause, .. }| cause)?);
         Ok(())
     }
 
@@ -102,7 +104,7 @@ impl SmtpTransport {
     pub(super) async fn send(&mut self, from: &Address, to: &Address, raw: &[u8]) -> Delivery {
         let (mut conversation, announced) = match self.begin(from, to).await {
             Ok(begun) => begun,
-            Err(cause) => return not_sent(cause, true),
+            Err(NotOpened { cause, blame }) => return Delivery::NotSent { cause, blame },
         };
         let (delivery, is_usable) = match announced {
             Ok(()) => handed_over(conversation.hand_over(raw).await),
@@ -120,7 +122,7 @@ impl SmtpTransport {
         &mut self,
         from: &Address,
         to: &Address,
-    ) -> Result<(Conversation, Result<(), Stop>), String> {
+    ) -> Result<(Conversation, Result<(), Stop>), NotOpened> {
         // What was said meanwhile must not be taken for an answer to come.
         if let Some(mut kept) = self.kept.take()
             && kept.is_silent()
@@ -147,24 +149,23 @@ impl SmtpTransport {
     }
 }
 
-fn not_sent(cause: String, transport_fault: bool) -> Delivery {
-    Delivery::NotSent {
-        cause,
-        transport_fault,
-    }
-}
-
 fn stopped(stop: Stop) -> Delivery {
     match stop {
-        // A sender that is refused for good is refused for every message.
-        Stop::Sender(Fault::Refused {
-            for_good: true,
-            answer,
-        }) => not_sent(format!("the sender is refused: {answer}"), true),
-        Stop::Sender(Fault::Barred(cause) | Fault::Closing(cause) | Fault::Broken(cause)) => {
-            not_sent(cause, true)
+        Stop::Sender(
+            fault @ Fault::Refused {
+                for_good: false, ..
+            },
+        )
+        | Stop::Recipient(fault) => refused(fault),
+        Stop::Sender(fault) => {
+            let blame = fault.blame();
+            let cause = match fault {
+                // For good: it is refused for every message.
+                Fault::Refused { answer, .. } => format!("the sender is refused: {answer}"),
+                other => other.cause(),
+            };
+            Delivery::NotSent { cause, blame }
         }
-        Stop::Sender(fault) | Stop::Recipient(fault) => refused(fault),
     }
 }
 
@@ -196,7 +197,8 @@ fn refused(fault: Fault) -> Delivery {
         } => Delivery::RefusedForNow { answer },
         // It may be this recipient alone who wants a login of us.
         Fault::Barred(cause) | Fault::Closing(cause) | Fault::Broken(cause) => {
-            not_sent(cause, false)
+            let blame = Blame::Message;
+            Delivery::NotSent { cause, blame }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scripted_server::Act::{self, Body, Hear, Say, Stall};
 use super::scripted_server::{greet, part, script, serve, take, up_to_data};
-use super::{Delivery, Envelope, SmtpSettings, SmtpTransport, Timeouts, Transport};
+use super::{Blame, Delivery, Envelope, SmtpSettings, SmtpTransport, Timeouts, Transport};
 
 const RAW: &[u8] = b"Subject: a\r\n\r\nHello\r\n.dot\r\n";
 
@@ -115,11 +115,11 @@ async fn what_every_message_would_meet_is_the_transport_s_fault() {
     // A server that closes after the sender was taken may do so for this very
     // message: the next one shall have its turn.
     for (at, answer, expected) in [
-        (0, "550 5.7.1 sender", true),
-        (0, "421 4.3.2 down", true),
-        (1, "421 4.3.2 down", false),
-        (2, "421 4.3.2 down", false),
-        (3, "421 4.3.2 down", false),
+        (0, "550 5.7.1 sender", Blame::Us),
+        (0, "421 4.3.2 down", Blame::Transport),
+        (1, "421 4.3.2 down", Blame::Message),
+        (2, "421 4.3.2 down", Blame::Message),
+        (3, "421 4.3.2 down", Blame::Message),
     ] {
         let after = if at == 0 && answer.starts_with('5') {
             reset()
@@ -127,14 +127,10 @@ async fn what_every_message_would_meet_is_the_transport_s_fault() {
             vec![]
         };
         let delivery = one(refuse(at, answer, after)).await;
-        let Delivery::NotSent {
-            cause,
-            transport_fault,
-        } = &delivery
-        else {
+        let Delivery::NotSent { cause, blame } = &delivery else {
             panic!("{at} {answer}: {delivery:?}")
         };
-        assert_eq!(*transport_fault, expected, "{at} {answer}");
+        assert_eq!(*blame, expected, "{at} {answer}");
         assert!(cause.contains(answer), "{cause}");
     }
 }
@@ -142,17 +138,18 @@ async fn what_every_message_would_meet_is_the_transport_s_fault() {
 #[tokio::test]
 async fn a_connection_that_breaks_before_the_dot_sent_nothing() {
     // At MAIL it is the transport's fault; later it may be the message's.
-    for (at, expected) in [(0, true), (1, false), (2, false)] {
+    for (at, expected) in [
+        (0, Blame::Transport),
+        (1, Blame::Message),
+        (2, Blame::Message),
+    ] {
         let mut acts = up_to_data();
         acts.truncate(2 * at + 1);
         let delivery = one(acts).await;
-        let Delivery::NotSent {
-            transport_fault, ..
-        } = delivery
-        else {
+        let Delivery::NotSent { blame, .. } = delivery else {
             panic!("{delivery:?}")
         };
-        assert_eq!(transport_fault, expected, "{at}");
+        assert_eq!(blame, expected, "{at}");
     }
 }
 
@@ -192,7 +189,7 @@ async fn an_answer_out_of_step_ends_the_connection() {
     let delivery = send(&mut transport).await;
     let Delivery::NotSent {
         cause,
-        transport_fault: true,
+        blame: Blame::Transport,
     } = delivery
     else {
         panic!("{delivery:?}")
@@ -296,14 +293,8 @@ async fn a_server_that_wants_a_login_first_condemns_no_message() {
         let answer = "530 5.7.0 log in first";
         let delivery = one(refuse(at, answer, vec![Stall])).await;
         let cause = answer.to_owned();
-        assert_eq!(
-            delivery,
-            Delivery::NotSent {
-                cause,
-                transport_fault: at == 0
-            },
-            "{at}"
-        );
+        let blame = if at == 0 { Blame::Us } else { Blame::Message };
+        assert_eq!(delivery, Delivery::NotSent { cause, blame }, "{at}");
     }
 }
 
@@ -320,7 +311,7 @@ async fn a_server_that_stalls_is_left() {
         delivery,
         Delivery::NotSent {
             cause,
-            transport_fault: true
+            blame: Blame::Transport
         }
     );
 
@@ -348,7 +339,7 @@ async fn a_server_that_stalls_is_left() {
         delivery,
         Delivery::NotSent {
             cause,
-            transport_fault: true
+            blame: Blame::Transport
         }
     );
 }
@@ -390,7 +381,7 @@ async fn a_message_that_stalls_before_the_dot_was_not_sent() {
         delivery,
         Delivery::NotSent {
             cause,
-            transport_fault: false
+            blame: Blame::Message
         }
     );
 }
@@ -403,7 +394,7 @@ async fn a_server_that_is_not_there_is_the_transport_s_fault() {
     let delivery = send(&mut transport(settings(port, "off"))).await;
     let Delivery::NotSent {
         cause,
-        transport_fault: true,
+        blame: Blame::Transport,
     } = delivery
     else {
         panic!("{delivery:?}")

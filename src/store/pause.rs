@@ -11,8 +11,9 @@ pub struct MailPause {
     pub since: Instant,
     /// What it was found with last; holds no addresses.
     pub cause: String,
-    /// How many runs in a row found it so.
-    pub faults: i64,
+    /// How many runs in a row were refused by it, up to the last; 0: it could
+    /// not be reached then, or did not get on.
+    pub refusals: i64,
     /// When the daemon tries it again.
     pub next_try_at: Instant,
 }
@@ -27,7 +28,7 @@ pub async fn mail_pause_load(tx: &mut Tx<'_>) -> Result<Option<MailPause>, Store
     Ok(Some(MailPause {
         since: row.time("since")?,
         cause: row.get("cause")?,
-        faults: row.get("faults")?,
+        refusals: row.get("faults")?,
         next_try_at: row.time("next_try_at")?,
     }))
 }
@@ -39,7 +40,7 @@ pub async fn mail_pause_write(tx: &mut Tx<'_>, pause: &MailPause) -> Result<(), 
            SET since = excluded.since, cause = excluded.cause, faults = excluded.faults, \
                next_try_at = excluded.next_try_at";
     let query = write(sql).bind(pause.since).bind(&pause.cause);
-    let query = query.bind(pause.faults).bind(pause.next_try_at);
+    let query = query.bind(pause.refusals).bind(pause.next_try_at);
     query.execute(tx).await?;
     Ok(())
 }

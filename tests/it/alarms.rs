@@ -7,7 +7,12 @@ use std::thread;
 
 use warrantyd::jobs;
 
-use crate::daemon::{Daemon, every_second};
+use crate::clocks::start_with;
+use crate::daemon::{Daemon, all_off_but, every_second};
+use crate::nodes::until;
+use crate::observe::{LISTEN, get};
+use crate::reconnect::{server, shop_on};
+use crate::recovery::wrong_by;
 use crate::shop::{CLAIMS, FILE_MAIL, ORDERS, PATIENCE, Shop, UNITS, at, named, one_unit, stderr};
 
 /// The lasting alarms, by name.
@@ -232,4 +237,29 @@ async fn the_daemon_calls_the_monitor() {
     daemon.wait_for(" ran ");
     daemon.terminate();
     daemon.ended();
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_told_to_the_monitor_and_to_whoever_asks() {
+    let (monitor, asks) = monitor();
+    let urls = format!(
+        "[alarms]\nping_url = \"{monitor}/ping/{{job}}\"\nfail_url = \"{monitor}/fail/{{job}}\"\n"
+    );
+    let server = server().await;
+    let shop = shop_on(&server, &format!("{LISTEN}{urls}{}", all_off_but(&[])));
+    // The minute after which it looks again has two seconds.
+    let daemon = start_with(&shop, "UTC", &format!("{} x30", wrong_by(0)), &[]);
+    assert_eq!(next(&asks), "/ping/alarms");
+    let line = daemon.line("metrics are served");
+    let address = line.split_once("address=").unwrap().1.trim();
+    assert_eq!(get(address, "/readyz").0, 200);
+    server.stop();
+    while next(&asks) != "/fail/alarms" {}
+    assert_eq!(get(address, "/readyz").0, 503);
+    let said = stderr(&shop.run_to(1, &["status"]));
+    assert!(said.contains("cannot open the database"), "{said}");
+    server.start();
+    while next(&asks) != "/ping/alarms" {}
+    until("its readiness", || get(address, "/readyz").0 == 200).await;
+    daemon.ended().await;
 }

@@ -9,7 +9,9 @@ use chrono::TimeDelta;
 
 use crate::daemon::{TWICE, all_off_but};
 use crate::nodes::{BLOCK, GOES_WITH_THE_TEST, Node, until};
+use crate::observe::{LISTEN, get};
 use crate::shop::{Engine, Shop, at, many_units, one_unit};
+use crate::systemd::Taken;
 
 /// The library that shows another clock; `tests/run.sh` installs it.
 fn library() -> PathBuf {
@@ -23,13 +25,20 @@ fn library() -> PathBuf {
 
 /// Writes what the clock of a shop's daemon shows from now on, in UTC; `x60`
 /// behind it lets it go 60 times as fast.
-fn show(shop: &Shop, time: &str) {
+pub fn show(shop: &Shop, time: &str) {
     shop.write("clock.next", format!("@{time}\n"));
     fs::rename(shop.path("clock.next"), shop.path("clock")).unwrap();
 }
 
 /// The daemon of a shop in a zone, with a clock of its own.
-fn start(shop: &Shop, zone: &str, time: &str) -> Node {
+pub fn start(shop: &Shop, zone: &str, time: &str) -> Node {
+    // What elapses is what it was.
+    start_with(shop, zone, time, &["FAKETIME_DONT_FAKE_MONOTONIC=1"])
+}
+
+/// The same with more in its environment; with nothing more, what elapses is
+/// what its clock shows.
+pub fn start_with(shop: &Shop, zone: &str, time: &str, more: &[&str]) -> Node {
     show(shop, time);
     let preload = |path: &Path| format!("LD_PRELOAD={}", path.display());
     let (preload, clock) = (preload(&library()), shop.path("clock"));
@@ -40,12 +49,10 @@ fn start(shop: &Shop, zone: &str, time: &str) -> Node {
         &preload,
         &clock,
         "FAKETIME_NO_CACHE=1",
-        // What elapses is what it was.
-        "FAKETIME_DONT_FAKE_MONOTONIC=1",
         "TZ=UTC",
         &zone,
     ];
-    let by = [&GOES_WITH_THE_TEST[..], &own].concat();
+    let by = [&GOES_WITH_THE_TEST[..], &own, more].concat();
     Node::started(shop, "daemon", shop.command_by(&by, &["daemon"]))
 }
 
@@ -321,6 +328,40 @@ async fn what_was_given_back_on_sqlite_goes_on_though_the_clock_was_set_back() {
     daemon.ended().await;
     let run = "SELECT state, fence FROM job_runs";
     assert_eq!(shop.rows(run).await, ["done|2"]);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stuck_is_told_to_whoever_asks_until_it_gets_on() {
+    let shop = shop(
+        &["import"],
+        &format!("{LISTEN}[jobs.import]\nschedule = \"* * * * * *\"\n[import]\ndir = \"facts\"\nsettle = \"0s\"\n"),
+    )
+    .await;
+    fs::create_dir(shop.path("facts")).unwrap();
+    for (name, text) in many_units(1) {
+        shop.write(&format!("facts/{name}"), text);
+    }
+    let taken = Taken::by_us(&shop).await;
+    let daemon = start_with(&shop, "UTC", "2025-06-10 06:00:10", &[]);
+    says(&daemon, "metrics are served").await;
+    let line = daemon.line("metrics are served");
+    let address = line.split_once("address=").unwrap().1.trim();
+    shop.until(
+        "SELECT state FROM job_runs WHERE state = 'running'",
+        &["running"],
+    )
+    .await;
+    assert_eq!(get(address, "/healthz").0, 200);
+    show(&shop, "2025-06-10 07:00:10");
+    let (status, problem) = get(address, "/healthz");
+    assert!(
+        problem.starts_with("the job import was last seen 3"),
+        "{problem}"
+    );
+    assert_eq!(status, 503);
+    taken.released().await;
+    until("its health", || get(address, "/healthz").0 == 200).await;
+    daemon.ended().await;
 }
 
 #[tokio::test]

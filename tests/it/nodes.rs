@@ -25,7 +25,7 @@ pub const GOES_WITH_THE_TEST: [&str; 3] = ["setpriv", "--pdeathsig", "KILL"];
 
 /// The address of a shop's database for a node of a name, which is soon given
 /// up.
-fn address(shop: &Shop, name: &str) -> String {
+pub fn address(shop: &Shop, name: &str) -> String {
     let silence = format!("options[idle_in_transaction_session_timeout]={SILENCE}");
     format!("{}?application_name={name}&{silence}", shop.database())
 }
@@ -79,6 +79,25 @@ impl Node {
         log.lines().filter(|line| line.contains(text)).count()
     }
 
+    /// The first line that holds a text.
+    pub fn line(&self, text: &str) -> String {
+        let log = fs::read_to_string(&self.log).unwrap();
+        let line = log.lines().find(|line| line.contains(text));
+        line.unwrap_or_else(|| panic!("never said `{text}`: {log}"))
+            .to_owned()
+    }
+
+    /// No file that it writes can be longer, from now on, than so many bytes
+    /// or `unlimited`.
+    pub fn may_write(&self, most: &str) {
+        let pid = self.child.id().to_string();
+        let most = format!("--fsize={most}:");
+        let limited = Command::new("prlimit")
+            .args(["--pid", &pid, &most])
+            .status();
+        assert!(limited.unwrap().success());
+    }
+
     /// Kills it as nothing can be killed more.
     pub fn killed(mut self) {
         self.child.kill().unwrap();
@@ -118,7 +137,7 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 pub const BLOCK: &str = "BEGIN; LOCK TABLE deadlines IN SHARE MODE";
 
 /// How many nodes wait for a lock of the database.
-const WAITING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_activity \
+pub const WAITING: &str = "SELECT count(DISTINCT application_name) FROM pg_stat_activity \
                         WHERE datname = current_database() AND application_name LIKE 'node%' \
                           AND wait_event_type = 'Lock'";
 

@@ -158,7 +158,7 @@ async fn a_file_of_the_server_s_is_missed_when_there_is_something_to_send() {
     // It is the transport's fault: seen in `status`, and no notice is touched.
     let cause = shop.rows("SELECT faults, cause FROM mail_pause").await;
     assert!(
-        cause[0].starts_with("1|") && cause[0].contains("missing.pem"),
+        cause[0].starts_with("0|") && cause[0].contains("missing.pem"),
         "{cause:?}"
     );
     assert_eq!(shop.rows(QUEUED).await, ["start|customer|queued"]);

@@ -256,3 +256,23 @@ async fn the_daemon_goes_on_by_itself() {
     let deadlines = "SELECT count(*), count(DISTINCT ref) FROM deadlines";
     assert_eq!(shop.rows(deadlines).await, ["60|20"]);
 }
+
+#[tokio::test]
+async fn a_run_whose_end_could_not_be_written_is_made_up_for_at_once() {
+    let server = server().await;
+    let shop = shop_on(&server, &every_second());
+    shop.import(&many_units(1)).await;
+    let halt = Halt::at(&shop, "UPDATE", "job_runs", "NEW.state = 'done'").await;
+    // Nobody waits for its lease to end.
+    let silence = "options[idle_in_transaction_session_timeout]=1h";
+    let address = format!("{}?{silence}", shop.database());
+    let mut daemon = Daemon::start_with(&shop, &[("WARRANTYD_DATABASE__URL", &address)]);
+    daemon.wait_for("started");
+    halt.is_reached().await;
+    server.stop();
+    server.start();
+    let first = "SELECT state FROM job_runs ORDER BY id LIMIT 1";
+    shop.until(first, &["done"]).await;
+    daemon.terminate();
+    daemon.ended();
+}

@@ -176,7 +176,7 @@ mod tests {
         let pause = |since| MailPause {
             since: time(since),
             cause: "down".to_owned(),
-            faults: 3,
+            refusals: 3,
             next_try_at: time("10:05"),
         };
         let late = |since| vec![("report".to_owned(), time(since))];

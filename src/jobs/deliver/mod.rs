@@ -41,7 +41,7 @@ use super::{Outcome, Refused, Shop, When};
 use crate::case::{PlanContext, Rules};
 use crate::clock::Stopwatch;
 use crate::config::{Mail, OnUncertain};
-use crate::mail::Delivery;
+use crate::mail::{Blame, Delivery};
 use crate::policy::Instant;
 use crate::store::{self, Ahead, MailPause, Message, MessageState, Try};
 
@@ -214,7 +214,7 @@ impl Run<'_> {
             Err(error) => {
                 self.health().learn(&Delivery::NotSent {
                     cause: format!("{error:#}"),
-                    transport_fault: true,
+                    blame: Blame::Transport,
                 });
                 return Err(error);
             }

@@ -1,16 +1,16 @@
 //! A mail server that cannot be used: whoever looks at `status` sees it, and
-//! the daemon leaves it alone for longer and longer. Its faults use up no
-//! message's try.
+//! the daemon tries it again every minute; one that refuses us, after longer
+//! and longer. Its faults use up no message's try.
 
 use anyhow::Result;
 use chrono::TimeDelta;
 
 use super::Run;
-use crate::mail::{Delivery, Trouble};
+use crate::mail::{Blame, Delivery, Trouble};
 use crate::policy::Instant;
 use crate::store::{self, MailPause, Tx};
 
-/// The first wait of the daemon; it doubles up to the longest.
+/// The wait of the daemon; where it is refused, it doubles up to the longest.
 const FIRST: TimeDelta = TimeDelta::minutes(1);
 const LONGEST: TimeDelta = TimeDelta::minutes(15);
 
@@ -22,8 +22,15 @@ const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 pub(super) struct Health {
     /// The server dealt with a message.
     is_well: bool,
-    /// It cannot be used: why.
-    fault: Option<String>,
+    /// It cannot be used.
+    fault: Option<Fault>,
+}
+
+#[derive(Debug)]
+struct Fault {
+    cause: String,
+    /// Whether it refuses us, and may lock us out if we ask too often.
+    is_refusal: bool,
 }
 
 impl Health {
@@ -33,8 +40,13 @@ impl Health {
         match delivery {
             Delivery::NotSent {
                 cause,
-                transport_fault: true,
-            } => self.fault = Some(cause.clone()),
+                blame: blame @ (Blame::Transport | Blame::Us),
+            } => {
+                self.fault = Some(Fault {
+                    cause: cause.clone(),
+                    is_refusal: *blame == Blame::Us,
+                });
+            }
             Delivery::RefusedForGood { .. } => {}
             _ => self.is_well = true,
         }
@@ -49,13 +61,14 @@ pub(super) fn is_left_alone(pause: &MailPause, now: Instant) -> bool {
 }
 
 /// The pause after one more run that met a fault.
-fn longer(before: Option<&MailPause>, cause: String, now: Instant) -> MailPause {
-    let faults = before.map_or(0, |before| before.faults);
-    let doublings = u32::try_from(faults).unwrap_or(u32::MAX).min(4);
+fn next(before: Option<&MailPause>, fault: Fault, now: Instant) -> MailPause {
+    let refusals = before.map_or(0, |before| before.refusals);
+    let refusals = if fault.is_refusal { refusals + 1 } else { 0 };
+    let doublings = u32::try_from(refusals - 1).unwrap_or(0).min(4);
     MailPause {
         since: before.map_or(now, |before| before.since),
-        cause,
-        faults: faults + 1,
+        cause: fault.cause,
+        refusals,
         next_try_at: now + (FIRST * 2_i32.pow(doublings)).min(LONGEST),
     }
 }
@@ -78,8 +91,8 @@ impl Run<'_> {
             self.tell_of_pause(&mut tx, ended).await?;
         }
         match fault {
-            Some(cause) => {
-                let pause = longer(before.filter(|_| !is_well), cause, self.now);
+            Some(fault) => {
+                let pause = next(before.filter(|_| !is_well), fault, self.now);
                 store::mail_pause_write(&mut tx, &pause).await?;
             }
             None => store::mail_pause_end(&mut tx).await?,
@@ -112,11 +125,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_quarter_of_an_hour() {
+    fn refusals_in_a_row_double_the_wait_and_other_faults_do_not() {
         let first: Instant = "2026-01-01T10:00:00Z".parse().unwrap();
         let (mut pause, mut now, mut waits) = (None, first, Vec::new());
-        for _ in 0..7 {
-            let next = longer(pause.as_ref(), "down".to_owned(), now);
+        let faults = [[true; 7].as_slice(), &[false, false, false, true, true]].concat();
+        for is_refusal in faults {
+            let fault = Fault {
+                cause: "down".to_owned(),
+                is_refusal,
+            };
+            let next = next(pause.as_ref(), fault, now);
             assert!(is_left_alone(&next, now));
             assert!(!is_left_alone(&next, next.next_try_at - TOLERANCE));
             assert!(!is_left_alone(&next, now - TimeDelta::hours(1)));
@@ -124,7 +142,7 @@ mod tests {
             now = next.next_try_at;
             pause = Some(next);
         }
-        assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
+        assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15, 1, 1, 1, 1, 2]);
         assert_eq!(pause.unwrap().since, first);
     }
 }

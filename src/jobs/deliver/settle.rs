@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::config::{Mail, OnUncertain};
-use crate::mail::Delivery;
+use crate::mail::{Blame, Delivery};
 use crate::policy::{Instant, sha256_hex};
 use crate::store::{Message, MessageState, Try};
 
@@ -42,12 +42,12 @@ pub(super) fn settled(
         Delivery::RefusedForNow { answer }
         | Delivery::NotSent {
             cause: answer,
-            transport_fault: false,
+            blame: Blame::Message,
         } => (later(mail, message, answer, now), None),
         // The message is not to blame: it keeps its tries and its turn.
         Delivery::NotSent {
             cause,
-            transport_fault: true,
+            blame: Blame::Transport | Blame::Us,
         } => {
             let waits = Try {
                 counts: false,

@@ -52,15 +52,18 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         },
         other => other,
     };
+    // A full disk or one with errors ends a transaction by itself, which sqlx
+    // does not see: on that connection it would begin none any more, or read
+    // for ever what was there then.
     let pool = SqlitePoolOptions::new()
+        .before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
+    let readers = pool.clone();
+    let pool = pool
         .max_connections(1)
         // Whoever has it may wait for another process.
         .acquire_timeout(2 * BUSY_TIMEOUT)
         .idle_timeout(None)
-        .max_lifetime(None)
-        // A full disk ends a transaction by itself, which sqlx does not see: it
-        // would begin none on that connection any more.
-        .before_acquire(|conn, _| Box::pin(async { Ok(!conn.is_in_transaction()) }));
+        .max_lifetime(None);
     let writer = pool.connect_with(writable).await.map_err(opened)?;
     backup::refuse(path, &writer).await?;
     let lock = lock_file(path, "migrate")?;
@@ -76,7 +79,7 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
     migrations::checked(migrated, &path.display().to_string())?;
     drop(lock);
     // Work that reads beside its reading, and whoever looks at it meanwhile.
-    let readers = SqlitePoolOptions::new()
+    let readers = readers
         .max_connections(3)
         .connect_lazy_with(options.read_only(true).pragma("cache_size", "-32000"));
     Ok(Pools {
@@ -324,7 +327,37 @@ fn json(page: &Page) -> String {
 #[cfg(test)]
 mod tests {
     use crate::store::Store;
+    use crate::store::engine::link::TxOf;
     use crate::store::engine::{Cell, Kind, Page, select};
+
+    /// Runs a text of SQLite; gives the last number of its rows.
+    async fn number(tx: &mut TxOf<'_>, text: &'static str) -> Option<i64> {
+        let TxOf::Sqlite(tx) = tx else {
+            panic!("not of SQLite")
+        };
+        let rows = sqlx::query_scalar(text).fetch_all(&mut **tx).await;
+        rows.unwrap().pop()
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_after_a_transaction_that_ended_by_itself_sees_what_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(&dir.path().join("shop.db")).await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        number(&mut tx.of, "ROLLBACK").await;
+        drop(tx);
+        for (text, expected) in [
+            ("PRAGMA user_version = 1", 1),
+            ("PRAGMA user_version = 2", 2),
+        ] {
+            let mut tx = store.write().await.unwrap();
+            number(&mut tx.of, text).await;
+            tx.commit().await.unwrap();
+            let mut tx = store.read().await.unwrap();
+            let found = number(&mut tx.of, "PRAGMA user_version").await;
+            assert_eq!(found, Some(expected));
+        }
+    }
 
     #[tokio::test]
     async fn long_texts_come_back_as_they_were() {
