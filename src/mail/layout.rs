@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 
 use super::Shop;
 use super::text::wrap;
-use super::unbroken::unbroken;
+use super::unbroken::{finders, unbroken};
 
 /// What a letter says, whatever it looks like. All texts are clean.
 pub(super) struct Page<'s> {
@@ -109,7 +109,8 @@ impl Page<'_> {
             unbroken: kept,
             ..
         } = self;
-        let html = |text: &str| Value::from_safe_string(unbroken(text, kept));
+        let kept = finders(kept);
+        let html = |text: &str| Value::from_safe_string(unbroken(text, &kept));
         let all = |texts: &[String]| Value::from_iter(texts.iter().map(|text| html(text)));
         let sections: Vec<Value> = sections
             .iter()
