@@ -177,4 +177,11 @@ mod tests {
             assert_eq!(hello(from), expected);
         }
     }
+    #[test]
+    fn a_sender_that_no_message_can_have_is_named_by_its_key() {
+        let refused = read("mail.from", None, "sh\u{f6}p@example.com").unwrap_err();
+        let expected = "mail.from: `sh\u{f6}p@example.com` is no mailbox: \
+                        expected name@domain or Name <name@domain>";
+        assert_eq!(refused.to_string(), expected);
+    }
 }

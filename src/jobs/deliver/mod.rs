@@ -314,11 +314,11 @@ impl Run<'_> {
         let (tried, goes_on) = self.tries(answered);
         due.receive(composed, belt.room());
         let room = belt.room();
-        let takes_more = goes_on && room > 0 && !due.is_over();
-        let takes_more = takes_more && !self.is_ending() && !self.is_at_limit();
+        let has_next = room > 0 && !due.is_over();
+        let may_take = goes_on && !self.is_ending() && !self.is_at_limit();
         // Elsewhere it would hold the messages while it waits for the cases that
         // the next are about, and who has those may wait for the messages.
-        if takes_more && self.ahead.reads_snapshots() {
+        if has_next && may_take && self.ahead.reads_snapshots() {
             match self.keep_and_take(&tried, due, composed, room).await {
                 Ok((messages, lease)) => {
                     belt.put(messages, lease);
