@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 use super::Refused;
 use crate::config::{self, Config, Mail};
 use crate::mail::{
-    self, Attachment, FileTransport, Headers, Letter, Letters, Login, Mailbox, SmtpSettings,
-    SmtpTransport, Timeouts, Transport, Trouble, Unsubscribe,
+    self, Attachment, FileTransport, Headers, Letter, Letters, Login, Mailbox, ReadMailbox,
+    SmtpSettings, SmtpTransport, Timeouts, Transport, Trouble, Unsubscribe,
 };
 use crate::policy::{Instant, sha256_hex};
 use crate::store::{self, MessageDraft, MessageKind, Tx};
@@ -50,48 +50,46 @@ pub struct Parcel<'p> {
 /// Who sends messages, as their heads say it.
 #[derive(Debug)]
 pub struct Sender {
-    from: Mailbox,
-    reply_to: Option<Mailbox>,
-    reply_to_inside: Option<Mailbox>,
+    business: String,
+    from: ReadMailbox,
+    reply_to: Option<ReadMailbox>,
+    reply_to_inside: Option<ReadMailbox>,
     unsubscribe: Unsubscribe,
 }
 
 impl Sender {
     /// The shop that the config names.
-    pub fn new(config: &Config, mail: &Mail) -> Self {
-        let bare = |address: &String| Mailbox {
-            name: None,
-            address: address.clone(),
+    pub fn new(config: &Config, mail: &Mail) -> Result<Self, Refused> {
+        let business = config.business.name.clone();
+        let answers = |key, address: &Option<String>| {
+            let address = address.as_ref();
+            address.map(|address| read(key, None, address)).transpose()
         };
-        Self {
-            from: Mailbox {
-                name: Some(config.business.name.clone()),
-                address: mail.from.clone(),
-            },
-            reply_to: mail.reply_to.as_ref().map(bare),
-            reply_to_inside: mail.reply_to_inside.as_ref().map(bare),
+        Ok(Self {
+            from: read("mail.from", Some(business.clone()), &mail.from)?,
+            reply_to: answers("mail.reply_to", &mail.reply_to)?,
+            reply_to_inside: answers("mail.reply_to_inside", &mail.reply_to_inside)?,
+            business,
             unsubscribe: Unsubscribe {
                 to: mail.unsubscribe_to.clone(),
                 url: mail.unsubscribe_url.clone(),
             },
-        }
+        })
     }
 
     /// A message as it is put into the outbox at a time.
     pub fn message(&self, parcel: Parcel<'_>, now: Instant) -> Result<MessageDraft> {
         let Parcel { kind, key, to, .. } = parcel;
-        let recipient = to.address.clone();
-        let business = self.from.name.as_deref().unwrap_or_default();
-        let name = format!("{business}\n{kind}\n{recipient}\n{key}");
+        let name = format!("{}\n{kind}\n{}\n{key}", self.business, to.address);
         let name = &sha256_hex(name.as_bytes())[..32];
-        let message_id = mail::message_id(name, &self.from)?;
+        let message_id = mail::message_id(name, &self.from);
         let reply_to = match parcel.audience {
             "customer" => &self.reply_to,
             _ => &self.reply_to_inside,
         };
         let headers = Headers {
             from: self.from.clone(),
-            to,
+            to: to.read()?,
             reply_to: reply_to.clone(),
             message_id: message_id.clone(),
             date: now,
@@ -102,7 +100,7 @@ impl Sender {
             message_id,
             kind,
             audience: parcel.audience.to_owned(),
-            recipient,
+            recipient: to.address,
             subject: parcel.letter.subject.clone(),
             raw: String::from_utf8(raw).context("a message is ASCII")?,
         })
@@ -139,6 +137,14 @@ pub async fn tell_ops(
     Ok(posted)
 }
 
+/// The mailbox that a key of the config names.
+fn read(key: &str, name: Option<String>, address: &str) -> Result<ReadMailbox, Refused> {
+    let address = address.to_owned();
+    let mailbox = Mailbox { name, address };
+    let problem = |error| Refused(format!("{key}: {error}"));
+    mailbox.read().map_err(problem)
+}
+
 /// Puts a message that carries no notices into the outbox. `false`: it is
 /// there already.
 pub async fn post(
@@ -148,7 +154,7 @@ pub async fn post(
     parcel: Parcel<'_>,
     now: Instant,
 ) -> Result<bool> {
-    let draft = Sender::new(config, mail).message(parcel, now)?;
+    let draft = Sender::new(config, mail)?.message(parcel, now)?;
     let added = store::messages_add(tx, &[(draft, Vec::new())], now).await?;
     Ok(!added.is_empty())
 }
@@ -200,5 +206,12 @@ mod tests {
         ] {
             assert_eq!(hello(from), expected);
         }
+    }
+    #[test]
+    fn a_sender_that_no_message_can_have_is_named_by_its_key() {
+        let refused = read("mail.from", None, "sh\u{f6}p@example.com").unwrap_err();
+        let expected = "mail.from: `sh\u{f6}p@example.com` is no mailbox: \
+                        expected name@domain or Name <name@domain>";
+        assert_eq!(refused.to_string(), expected);
     }
 }

@@ -129,7 +129,7 @@ async fn take_and_run(shop: &Shop, owed: Owed, starts_at: Instant) -> Result<Opt
         return Ok(None);
     };
     let ran = match tx.commit().await {
-        Ok(()) => run_taken(shop, owed, taken, now).await,
+        Ok(()) => run_taken(shop, owed, starts_at, taken, now).await,
         Err(error) => Err(error.into()),
     };
     if ran.is_err() {
@@ -141,7 +141,13 @@ async fn take_and_run(shop: &Shop, owed: Owed, starts_at: Instant) -> Result<Opt
 }
 
 /// Runs a slot that this node has taken at `now`, and keeps what came of it.
-async fn run_taken(shop: &Shop, owed: Owed, taken: TakenSlot, now: Instant) -> Result<Outcome> {
+async fn run_taken(
+    shop: &Shop,
+    owed: Owed,
+    starts_at: Instant,
+    taken: TakenSlot,
+    now: Instant,
+) -> Result<Outcome> {
     let mut renewing = JoinSet::new();
     if !taken.lease.is_zero() {
         renewing.spawn(renew(shop.clone(), taken.held, taken.lease / RENEWALS));

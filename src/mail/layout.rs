@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 
 use super::Shop;
 use super::text::wrap;
-use super::unbroken::{unbroken, with_commands};
+use super::unbroken::{finders, unbroken, with_commands};
 
 /// What a letter says, whatever it looks like. All texts are clean.
 pub(super) struct Page<'s> {
@@ -112,10 +112,11 @@ impl Page<'_> {
             unbroken: kept,
             ..
         } = self;
+        let pieces = finders(kept);
         let html = |text: &str| {
             Value::from_safe_string(match is_inside {
-                true => with_commands(text, kept),
-                false => unbroken(text, kept),
+                true => with_commands(text, &pieces),
+                false => unbroken(text, &pieces),
             })
         };
         let all = |texts: &[String]| Value::from_iter(texts.iter().map(|text| html(text)));

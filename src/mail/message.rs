@@ -44,14 +44,25 @@ impl FromStr for Mailbox {
 }
 
 impl Mailbox {
-    fn parsed(&self) -> Result<lettre::message::Mailbox, BuildError> {
+    /// As heads name it; fails if no message can be sent to or from it.
+    pub fn read(&self) -> Result<ReadMailbox, BuildError> {
         let address = parse_address(&self.address).map_err(|_| BuildError::Unusable)?;
         let name = self
             .name
             .as_deref()
             .map(one_line)
             .filter(|name| !name.is_empty());
-        Ok(lettre::message::Mailbox::new(name, address))
+        Ok(ReadMailbox(lettre::message::Mailbox::new(name, address)))
+    }
+}
+
+/// A mailbox that was read once, for the heads of many messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadMailbox(lettre::message::Mailbox);
+
+impl ReadMailbox {
+    fn listed(&self) -> Mailboxes {
+        self.0.clone().into()
     }
 }
 
@@ -59,11 +70,11 @@ impl Mailbox {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
     /// The sender.
-    pub from: Mailbox,
+    pub from: ReadMailbox,
     /// The recipient.
-    pub to: Mailbox,
+    pub to: ReadMailbox,
     /// Where answers go, if not to the sender.
-    pub reply_to: Option<Mailbox>,
+    pub reply_to: Option<ReadMailbox>,
     /// As [`message_id`] gives it; it never changes between tries.
     pub message_id: String,
     /// When the message was composed.
@@ -142,9 +153,8 @@ pub enum BuildError {
 
 /// A Message-ID (RFC 5322, 3.6.4) in the sender's domain; `id` is unique and
 /// made of letters, digits, `.`, `_` and `-`.
-pub fn message_id(id: &str, from: &Mailbox) -> Result<String, BuildError> {
-    let sender = from.parsed()?;
-    Ok(format!("<{id}@{}>", sender.email.domain()))
+pub fn message_id(id: &str, from: &ReadMailbox) -> String {
+    format!("<{id}@{}>", from.0.email.domain())
 }
 
 /// A line to go before a message that somebody gets in place of its recipient.
@@ -169,32 +179,38 @@ pub fn build(
     attachments: &[Attachment],
 ) -> Result<Vec<u8>, BuildError> {
     let head = head(&letter.subject, headers)?;
-    let boundary = |role| sha256_hex(format!("{role} {}", headers.message_id).as_bytes());
-    let words = MultiPart::alternative()
-        .boundary(boundary("alternative"))
+    let mut parts = parts("alternative", headers)
         .singlepart(SinglePart::plain(encoded(&letter.text)))
         .singlepart(SinglePart::html(encoded(&letter.html)));
-    if attachments.is_empty() {
-        return Ok([head.into_bytes(), words.formatted()].concat());
+    if !attachments.is_empty() {
+        parts = self::parts("mixed", headers).multipart(parts);
     }
-    let mut mixed = MultiPart::mixed()
-        .boundary(boundary("mixed"))
-        .multipart(words);
     for attachment in attachments {
-        mixed = mixed.singlepart(attached(attachment)?);
+        parts = parts.singlepart(attached(attachment)?);
     }
-    Ok([head.into_bytes(), mixed.formatted()].concat())
+    Ok([head.into_bytes(), parts.formatted()].concat())
+}
+
+/// A part to hold parts of a kind, with a boundary that no other part of the
+/// message has. lettre's own would be random.
+fn parts(kind: &str, headers: &Headers) -> MultiPart {
+    let boundary = sha256_hex(format!("{kind} {}", headers.message_id).as_bytes());
+    let content_type = format!("multipart/{kind}; boundary=\"{boundary}\"");
+    let name = header::HeaderName::new_from_ascii_str("Content-Type");
+    let mut parts = MultiPart::builder().build();
+    let headers = parts.headers_mut();
+    headers.insert_raw(header::HeaderValue::new(name, content_type));
+    parts
 }
 
 /// The lines before those of the first part.
 fn head(subject: &str, headers: &Headers) -> Result<String, BuildError> {
-    let mailboxes = |mailbox: &Mailbox| mailbox.parsed().map(Mailboxes::from);
     let date = UNIX_EPOCH + Duration::from_secs(header_seconds(headers.date));
     let mut head = header::Headers::new();
-    head.set(header::From::from(mailboxes(&headers.from)?));
-    head.set(header::To::from(mailboxes(&headers.to)?));
+    head.set(header::From::from(headers.from.listed()));
+    head.set(header::To::from(headers.to.listed()));
     if let Some(reply_to) = &headers.reply_to {
-        head.set(header::ReplyTo::from(mailboxes(reply_to)?));
+        head.set(header::ReplyTo::from(reply_to.listed()));
     }
     head.set(header::Subject::from(one_line(subject)));
     head.set(header::MessageId::from(headers.message_id.clone()));
@@ -274,17 +290,17 @@ mod tests {
     }
 
     fn headers() -> Headers {
-        let from: Mailbox = "\"Example, Frames\" <service@bücher.example>"
-            .parse()
-            .unwrap();
+        let read = |text: &str| text.parse::<Mailbox>().unwrap().read().unwrap();
+        let from = read("\"Example, Frames\" <service@bücher.example>");
+        let to = Mailbox {
+            name: Some("Ana\r\nBcc: x@y.example".into()),
+            address: "ana@shop.example".into(),
+        };
         Headers {
-            message_id: message_id("m-1", &from).unwrap(),
+            message_id: message_id("m-1", &from),
             from,
-            to: Mailbox {
-                name: Some("Ana\r\nBcc: x@y.example".into()),
-                address: "ana@shop.example".into(),
-            },
-            reply_to: Some("help@shop.example".parse().unwrap()),
+            to: to.read().unwrap(),
+            reply_to: Some(read("help@shop.example")),
             date: "2026-07-01T06:30:15.9Z".parse().unwrap(),
             reminder: None,
         }
@@ -447,9 +463,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_refused() {
-        let mut bad = headers();
-        bad.to.address = "n\u{f6}body@example.com".into();
-        let error = build(&letter(), &bad, &[]).unwrap_err();
+        let bad = Mailbox {
+            name: None,
+            address: "n\u{f6}body@example.com".into(),
+        };
+        let error = bad.read().unwrap_err();
         // It is logged, and may be a customer's.
         assert_eq!(
             error.to_string(),

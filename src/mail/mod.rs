@@ -66,7 +66,8 @@ pub use file::FileTransport;
 pub use files::{Carried, Files};
 pub use letter::{ComposeError, Letter, Letters, NOTICES_PER_LETTER};
 pub use message::{
-    Attachment, BuildError, Headers, Mailbox, Unsubscribe, build, message_id, redirected,
+    Attachment, BuildError, Headers, Mailbox, ReadMailbox, Unsubscribe, build, message_id,
+    redirected,
 };
 pub use notice::{Addressee, NoticeText, Shop};
 pub use samples::{Sample, ToShop, samples};

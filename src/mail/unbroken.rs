@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 use minijinja::HtmlEscape;
 
 /// By its class it goes to the next line whole, and is broken if it is wider
@@ -17,9 +17,14 @@ pub(super) fn may_break(text: &str) -> bool {
     text.chars().any(|c| !c.is_alphanumeric())
 }
 
+/// What looks for the pieces, in however many texts.
+pub(super) fn finders(pieces: &BTreeSet<String>) -> Vec<Finder<'_>> {
+    pieces.iter().map(Finder::new).collect()
+}
+
 /// A text as HTML, in which none of the pieces is broken, nor parted from the
 /// bracket or the full stop beside it.
-pub(super) fn unbroken(text: &str, pieces: &BTreeSet<String>) -> String {
+pub(super) fn unbroken(text: &str, pieces: &[Finder<'_>]) -> String {
     let mut html = String::with_capacity(text.len() + 64);
     let mut done = 0;
     for whole in places(text, pieces) {
@@ -34,12 +39,12 @@ pub(super) fn unbroken(text: &str, pieces: &BTreeSet<String>) -> String {
 
 /// The same of a text of the program's: what stands between backticks is a
 /// command to type. Its options are not parted from their hyphens.
-pub(super) fn with_commands(text: &str, pieces: &BTreeSet<String>) -> String {
+pub(super) fn with_commands(text: &str, pieces: &[Finder<'_>]) -> String {
     let html = |text| unbroken(text, pieces);
     let command_html = |command: &str| {
         let options = command.split(' ').filter(|word| word.starts_with('-'));
-        let mut pieces = pieces.clone();
-        pieces.extend(options.map(str::to_owned));
+        let options = options.map(|option| Finder::new(option));
+        let pieces: Vec<_> = pieces.iter().map(Finder::as_ref).chain(options).collect();
         unbroken(command, &pieces)
     };
     let mut marked = String::with_capacity(text.len() + 64);
@@ -64,11 +69,11 @@ fn escaped(text: &str) -> String {
 }
 
 /// Where the pieces stand with what adjoins them, in order and apart.
-fn places(text: &str, pieces: &BTreeSet<String>) -> Vec<Range<usize>> {
+fn places(text: &str, pieces: &[Finder<'_>]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for piece in pieces {
-        for start in memmem::find_iter(text.as_bytes(), piece) {
-            let end = start + piece.len();
+        for start in piece.find_iter(text.as_bytes()) {
+            let end = start + piece.needle().len();
             let (before, after) = (&text[..start], &text[end..]);
             // A part of another word is no piece.
             if before.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric) {
@@ -118,7 +123,7 @@ mod tests {
         ] {
             let expected = expected.replace('[', OPEN).replace(']', CLOSE);
             let pieces = BTreeSet::from(["O-1".to_owned()]);
-            assert_eq!(with_commands(text, &pieces), expected);
+            assert_eq!(with_commands(text, &finders(&pieces)), expected);
         }
     }
 
@@ -137,7 +142,7 @@ mod tests {
             ("O-1:EUR 12.50 \u{111}-2!", "[O-1:EUR 12.50] [\u{111}-2!]"),
         ] {
             let expected = expected.replace('[', OPEN).replace(']', CLOSE);
-            assert_eq!(unbroken(text, &pieces), expected, "{text}");
+            assert_eq!(unbroken(text, &finders(&pieces)), expected, "{text}");
         }
         assert!(may_break("O-1") && may_break("1 2") && !may_break("O1"));
     }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use mail_parser::MessageParser;
 use warrantyd::jobs;
 
 use crate::clocks::start_with;
@@ -82,9 +83,14 @@ async fn a_job_that_fails_is_told_once_and_that_it_is_well_again() {
 
     // As ops read it.
     let mails = std::fs::read_dir(shop.path("outbox")).unwrap();
-    let mails = mails.map(|mail| std::fs::read_to_string(mail.unwrap().path()).unwrap());
-    let mails: Vec<String> = mails.collect();
-    let alarm = mails.iter().find(|mail| mail.contains("Subject: Alarm"));
+    let text = |path| {
+        let raw = std::fs::read(path).unwrap();
+        let mail = MessageParser::default().parse(&raw).unwrap();
+        let text = mail.body_text(0).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let mails: Vec<String> = mails.map(|mail| text(mail.unwrap().path())).collect();
+    let alarm = mails.iter().find(|mail| mail.contains("enforce fails"));
     let alarm = alarm.unwrap();
     let told = "noticed at 2025-06-05 09:10. Its runs have failed since 2025-06-05 09:00: no room.";
     assert!(alarm.contains(told), "{alarm}");

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::deliver::{STATES, configure, customers};
 use super::shop::{
     CLAIMS, Engine, FILE_MAIL, ORDERS, Shop, UNITS, assert_same, at, by_clock, named, one_unit,
     stderr,
@@ -440,4 +441,26 @@ async fn a_second_deliver_on_sqlite_leaves_the_work_to_the_first() {
     let next = shop.deliver(named("2025-06-20T10:00:00Z")).await.unwrap();
     assert_eq!(next.get("sent"), 1);
     open.store.close().await;
+}
+
+#[tokio::test]
+async fn answers_are_kept_though_the_next_messages_cannot_be_taken() {
+    let shop = customers(&["ada", "bea", "cleo", "dora"]).await;
+    configure(&shop, NO_SERVER);
+    shop.deliver(named("2025-06-05T10:00:00Z")).await.unwrap();
+    shop.execute("UPDATE messages SET kind = 'nonsense' WHERE recipient = 'cleo@example.com'")
+        .await;
+    configure(&shop, FILE_MAIL);
+    let error = shop.deliver(named("2025-06-05T10:10:00Z")).await;
+    let error = format!("{:#}", error.unwrap_err());
+    assert!(error.contains("nonsense"), "{error}");
+    assert_eq!(
+        shop.rows(STATES).await,
+        [
+            "ada@example.com|sent|1",
+            "bea@example.com|sent|1",
+            "cleo@example.com|ready|0",
+            "dora@example.com|ready|0"
+        ]
+    );
 }

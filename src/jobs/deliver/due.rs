@@ -2,8 +2,10 @@
 //! again.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use anyhow::Result;
+use tokio::sync::mpsc::Receiver;
 
 use super::Run;
 use super::compose::Composed;
@@ -13,7 +15,7 @@ use crate::case::Disposition;
 use crate::clock::Stopwatch;
 use crate::mail::{Envelope, redirected};
 use crate::policy::Instant;
-use crate::store::{self, CarriedNotice, Message, MessageKind, Tx};
+use crate::store::{self, CarriedNotice, Message, MessageKind, Try, Tx};
 
 /// How far a run has come.
 #[derive(Default)]
@@ -25,15 +27,27 @@ pub(super) struct Due {
     is_over: bool,
 }
 
+/// What a transaction takes, once it is committed.
+struct Taking {
+    messages: Vec<Outgoing>,
+    holds: Duration,
+    after: Option<(Instant, i64)>,
+    is_last: bool,
+}
+
 impl Due {
     /// Whether nothing more is due.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// How many messages are due whose bytes are here.
-    pub fn composed(&self) -> usize {
-        self.composed.len()
+    /// Receives what was composed, as far as its bytes are soon to be sent.
+    pub fn receive(&mut self, pages: &mut Receiver<Composed>, at_most: usize) {
+        while self.composed.len() < at_most
+            && let Ok(page) = pages.try_recv()
+        {
+            self.add(page);
+        }
     }
 
     /// Messages that were composed are due. All are looked for anew: another
@@ -46,6 +60,13 @@ impl Due {
         self.composed.extend(composed);
         self.after = None;
         self.is_over = false;
+    }
+
+    /// The run has come as far as a transaction took.
+    fn took(&mut self, taking: Taking) -> (Vec<Outgoing>, Duration) {
+        self.after = taking.after;
+        self.is_over = taking.is_last;
+        (taking.messages, taking.holds)
     }
 
     /// The bytes of messages; only those are read that were not composed just
@@ -68,38 +89,73 @@ impl Run<'_> {
     pub(super) async fn take(
         &self,
         due: &mut Due,
+        pages: &mut Receiver<Composed>,
         at_most: usize,
     ) -> Result<(Vec<Outgoing>, Lease)> {
         loop {
             let since = Stopwatch::start();
             let mut tx = self.ahead.write_beside().await?;
-            let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
-            let (now, after) = (self.now, due.after);
-            let found = store::messages_due(&mut tx, now, self.customers_too, after, limit).await?;
-            let last = found.last();
-            let last = last.and_then(|last| Some((last.next_try_at?, last.id)));
-            let all = found.len();
-            let standing = self.look(&mut tx, found).await?;
-            let standing = self.admit(&mut tx, standing).await?;
-            // What has fallen may have been composed anew.
-            let is_last = all < at_most && standing.len() == all;
-            let ids: Vec<i64> = standing.iter().map(|message| message.id).collect();
-            let taken = store::messages_take(&mut tx, &ids).await?;
-            let mut bodies = due.bodies(&mut tx, &taken.ids).await?;
+            let taking = self.take_within(&mut tx, due, pages, at_most).await?;
             self.ahead.commit(tx).await?;
-            due.after = last.or(after);
-            due.is_over = is_last;
-            let messages = standing.into_iter().filter_map(|mut message| {
-                message.draft.raw = bodies.remove(&message.id)?;
-                message.fence += 1;
-                Some(self.outgoing(message))
-            });
-            let messages: Vec<Outgoing> = messages.collect();
-            if is_last || !messages.is_empty() {
-                let holds = taken.lease;
+            let (messages, holds) = due.took(taking);
+            if due.is_over || !messages.is_empty() {
                 return Ok((messages, Lease { since, holds }));
             }
         }
+    }
+
+    /// Keeps what tries left and takes the next messages in one transaction:
+    /// each waits for the disk.
+    pub(super) async fn keep_and_take(
+        &self,
+        tried: &[(Message, Try)],
+        due: &mut Due,
+        pages: &mut Receiver<Composed>,
+        at_most: usize,
+    ) -> Result<(Vec<Outgoing>, Lease)> {
+        let since = Stopwatch::start();
+        let mut tx = self.ahead.write_beside().await?;
+        let written = store::messages_tried(&mut tx, tried, self.now).await?;
+        let taking = self.take_within(&mut tx, due, pages, at_most).await?;
+        self.ahead.commit(tx).await?;
+        self.kept(tried, &written);
+        let (messages, holds) = due.took(taking);
+        Ok((messages, Lease { since, holds }))
+    }
+
+    async fn take_within(
+        &self,
+        tx: &mut Tx<'_>,
+        due: &mut Due,
+        pages: &mut Receiver<Composed>,
+        at_most: usize,
+    ) -> Result<Taking> {
+        // Before anything is found: no bytes are read back of what was composed.
+        due.receive(pages, at_most);
+        let limit = i64::try_from(at_most).unwrap_or(i64::MAX);
+        let (now, after) = (self.now, due.after);
+        let found = store::messages_due(tx, now, self.customers_too, after, limit).await?;
+        let last = found.last();
+        let last = last.and_then(|last| Some((last.next_try_at?, last.id)));
+        let all = found.len();
+        let standing = self.look(tx, found).await?;
+        let standing = self.admit(tx, standing).await?;
+        // What has fallen may have been composed anew.
+        let is_last = all < at_most && standing.len() == all;
+        let ids: Vec<i64> = standing.iter().map(|message| message.id).collect();
+        let taken = store::messages_take(tx, &ids).await?;
+        let mut bodies = due.bodies(tx, &taken.ids).await?;
+        let messages = standing.into_iter().filter_map(|mut message| {
+            message.draft.raw = bodies.remove(&message.id)?;
+            message.fence += 1;
+            Some(self.outgoing(message))
+        });
+        Ok(Taking {
+            messages: messages.collect(),
+            holds: taken.lease,
+            after: last.or(after),
+            is_last,
+        })
     }
 
     fn outgoing(&self, mut message: Message) -> Outgoing {

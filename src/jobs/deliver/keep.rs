@@ -16,9 +16,9 @@ use crate::store::{self, Ahead, Message, MessageState, StoreError, Try};
 const WAIT: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
-    /// Keeps what came of messages; `false`: nothing more is to be handed
-    /// over, as the transport or the lease is gone.
-    pub(super) async fn keep(&self, answered: Vec<Answered>) -> Result<bool> {
+    /// What came of messages leaves of them; `false`: nothing more is to be
+    /// handed over, as the transport is gone or nobody was asked.
+    pub(super) fn tries(&self, answered: Vec<Answered>) -> (Vec<(Message, Try)>, bool) {
         let mut goes_on = true;
         let mut all = Vec::with_capacity(answered.len());
         for (message, delivery) in answered {
@@ -37,15 +37,23 @@ impl Run<'_> {
             }
             all.push((message, tried));
         }
-        let mut kept = self.write(&all).await;
+        (all, goes_on)
+    }
+
+    /// Keeps what tries left.
+    pub(super) async fn keep(&self, all: &[(Message, Try)]) -> Result<()> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut kept = self.write(all).await;
         if kept.is_err() && all.len() > 1 {
             // One that cannot be written keeps no other from it.
             kept = Ok(());
-            for one in &all {
+            for one in all {
                 kept = kept.and(self.write(std::slice::from_ref(one)).await);
             }
         }
-        kept.map(|()| goes_on)
+        kept
     }
 
     fn settled(&self, message: &Message, delivery: Delivery) -> (Try, Option<String>) {
@@ -58,6 +66,12 @@ impl Run<'_> {
 
     async fn write(&self, all: &[(Message, Try)]) -> Result<()> {
         let written = insist(&self.ahead, all, self.now).await?;
+        self.kept(all, &written);
+        Ok(())
+    }
+
+    /// Counts what was kept.
+    pub(super) fn kept(&self, all: &[(Message, Try)], written: &HashSet<i64>) {
         for (message, tried) in all {
             let header = &message.draft.message_id;
             if !written.contains(&message.id) {
@@ -75,7 +89,6 @@ impl Run<'_> {
                 self.count(counted, 1);
             }
         }
-        Ok(())
     }
 }
 

@@ -31,7 +31,7 @@ use self::compose::{Composed, PAGES_AHEAD, stages};
 use self::due::Due;
 pub use self::pace::Pace;
 use self::pause::{Health, is_left_alone};
-use self::sessions::{Belt, Lease};
+use self::sessions::{Answered, Belt, Lease};
 use self::settle::uncertain;
 use self::writer::Writer;
 use super::book::rules;
@@ -164,6 +164,11 @@ impl Run<'_> {
         is_ending
     }
 
+    /// Whether the run has gone on for long enough.
+    fn is_at_limit(&self) -> bool {
+        self.started.elapsed() > self.ends_after
+    }
+
     fn outcome(&self) -> MutexGuard<'_, Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,16 +274,11 @@ impl Run<'_> {
             if self.is_ending() {
                 return Ok(false);
             }
-            if self.started.elapsed() > self.ends_after {
+            if self.is_at_limit() {
                 self.count("at_limit", 1);
                 return Ok(false);
             }
-            // So that no bytes are read back of what is taken next.
-            while due.composed() < belt.room()
-                && let Ok(page) = composed.try_recv()
-            {
-                due.add(page);
-            }
+            due.receive(&mut composed, belt.room());
             if due.is_over() && belt.at_hand().is_empty() {
                 match composed.recv().await {
                     Some(page) => due.add(page),
@@ -286,17 +286,50 @@ impl Run<'_> {
                 }
             }
             if belt.room() > 0 && !due.is_over() {
-                let (messages, lease) = self.take(due, belt.room()).await?;
+                let (messages, lease) = self.take(due, &mut composed, belt.room()).await?;
                 belt.put(messages, lease);
             }
             if belt.at_hand().is_empty() {
                 continue;
             }
             let answered = belt.collect().await;
-            if !self.keep(answered).await? || !self.renew(belt).await? {
+            if !self.exchange(answered, belt, due, &mut composed).await?
+                || !self.renew(belt).await?
+            {
                 return Ok(false);
             }
         }
+    }
+
+    /// Keeps what came of messages, and on SQLite takes the next in their place;
+    /// `false`: nothing more is to be handed over, as the transport or the lease
+    /// is gone.
+    async fn exchange(
+        &self,
+        answered: Vec<Answered>,
+        belt: &mut Belt,
+        due: &mut Due,
+        composed: &mut mpsc::Receiver<Composed>,
+    ) -> Result<bool> {
+        let (tried, goes_on) = self.tries(answered);
+        due.receive(composed, belt.room());
+        let room = belt.room();
+        let has_next = room > 0 && !due.is_over();
+        let may_take = goes_on && !self.is_ending() && !self.is_at_limit();
+        // Elsewhere it would hold the messages while it waits for the cases that
+        // the next are about, and who has those may wait for the messages.
+        if has_next && may_take && self.ahead.reads_snapshots() {
+            match self.keep_and_take(&tried, due, composed, room).await {
+                Ok((messages, lease)) => {
+                    belt.put(messages, lease);
+                    return Ok(true);
+                }
+                // What is to be kept does not depend on what comes next.
+                Err(error) => tracing::warn!("keeping answers alone: {error:#}"),
+            }
+        }
+        self.keep(&tried).await?;
+        Ok(goes_on)
     }
 
     /// Renews the lease when it is time. `false`: something at hand is another
@@ -319,9 +352,8 @@ impl Run<'_> {
         belt.stop();
         let mut ended = Ok(());
         while !belt.at_hand().is_empty() {
-            let answered = belt.collect().await;
-            let kept = self.keep(answered).await;
-            ended = ended.and(kept.map(drop));
+            let (tried, _) = self.tries(belt.collect().await);
+            ended = ended.and(self.keep(&tried).await);
         }
         belt.close().await;
         ended

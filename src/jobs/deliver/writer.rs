@@ -44,7 +44,7 @@ impl Writer {
         Ok(Self(Arc::new(Desk {
             letters: letters(config)?,
             letterhead: letterhead(config),
-            sender: Sender::new(config, mail),
+            sender: Sender::new(config, mail)?,
             today,
             now,
         })))

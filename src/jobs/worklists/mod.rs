@@ -66,7 +66,7 @@ pub async fn worklists(shop: &Shop, when: When) -> Result<Outcome> {
     let mut lists: Vec<List> = lists.finish().collect();
     leave_out_undeliverable(shop, &mut lists, &mut outcome).await?;
     let (letters, letterhead) = (letters(config)?, letterhead(config));
-    let sender = Sender::new(config, mail);
+    let sender = Sender::new(config, mail)?;
     let mut drafts = Vec::new();
     for mut list in lists {
         let (whose, to) = (list.whose, std::mem::take(&mut list.to));
