@@ -139,10 +139,10 @@ pub async fn tell_ops(
 
 /// The mailbox that a key of the config names.
 fn read(key: &str, name: Option<String>, address: &str) -> Result<ReadMailbox, Refused> {
+    let expected = "expected name@domain with an ASCII name";
+    let problem = |_| Refused(format!("{key}: found {address:?}, {expected}"));
     let address = address.to_owned();
-    let mailbox = Mailbox { name, address };
-    let problem = |error| Refused(format!("{key}: {error}"));
-    mailbox.read().map_err(problem)
+    Mailbox { name, address }.read().map_err(problem)
 }
 
 /// Puts a message that carries no notices into the outbox. `false`: it is
@@ -207,11 +207,12 @@ mod tests {
             assert_eq!(hello(from), expected);
         }
     }
+
     #[test]
     fn a_sender_that_no_message_can_have_is_named_by_its_key() {
         let refused = read("mail.from", None, "sh\u{f6}p@example.com").unwrap_err();
-        let expected = "mail.from: `sh\u{f6}p@example.com` is no mailbox: \
-                        expected name@domain or Name <name@domain>";
+        let expected = "mail.from: found \"sh\u{f6}p@example.com\", \
+                        expected name@domain with an ASCII name";
         assert_eq!(refused.to_string(), expected);
     }
 }
