@@ -43,7 +43,7 @@ pub(super) fn with_commands(text: &str, pieces: &[Finder<'_>]) -> String {
     let html = |text| unbroken(text, pieces);
     let command_html = |command: &str| {
         let options = command.split(' ').filter(|word| word.starts_with('-'));
-        let options = options.map(|option| Finder::new(option));
+        let options = options.map(Finder::new);
         let pieces: Vec<_> = pieces.iter().map(Finder::as_ref).chain(options).collect();
         unbroken(command, &pieces)
     };
