@@ -426,4 +426,5 @@ pub fn stderr(output: &Output) -> String {
 pub fn in_pieces(html: &str) -> String {
     html.replace("<span class=\"whole\">", "")
         .replace("</span>", "")
+        .replace("<wbr>", "")
 }
