@@ -24,6 +24,10 @@ const ANSWERS_A_PAGE: usize = 100;
 /// An answer is kept after this time at the latest.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
+/// Answers that come this soon after one another are received together: each
+/// would wake the run.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
 /// How long messages are this node's, unless it renews them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease {
@@ -167,10 +171,14 @@ impl Belt {
         let mut is_slow = false;
         self.took(first, &mut answered);
         while answered.len() < enough && !self.at_hand.is_empty() && !is_slow {
+            tokio::time::sleep(A_MOMENT).await;
             tokio::select! {
                 biased;
                 Some(next) = self.answers.recv() => self.took(next, &mut answered),
                 () = &mut waited => is_slow = true,
+            }
+            while let Ok(next) = self.answers.try_recv() {
+                self.took(next, &mut answered);
             }
         }
         let answers = answered.len();

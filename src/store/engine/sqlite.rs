@@ -22,6 +22,10 @@ use super::{StoreError, backup, json, migrations};
 /// How long a statement waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The rows of a statement that wait to be taken from the connection's thread:
+/// all that one writes and gives back, or each row more is a switch of threads.
+const ROW_BUFFER: usize = 1_000;
+
 /// One writer, and no connection that is closed behind its back; readers see
 /// what was committed last.
 #[derive(Debug, Clone)]
@@ -37,6 +41,7 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
+        .row_buffer_size(ROW_BUFFER)
         .disable_statement_logging();
     let writable = options
         .clone()
