@@ -23,11 +23,12 @@ const CUSTOMERS_A_PAGE: i64 = 500;
 /// many, in as few messages as they fit into.
 const INSIDE_A_PAGE: i64 = 2_000;
 
-/// Notices to customers whose letters are written at once.
-const CUSTOMERS_A_PART: usize = 100;
+/// Notices to customers whose letters are written at once, while the next are
+/// read.
+const CUSTOMERS_A_PART: usize = 250;
 
 /// Pages that are composed, or wait until those before them were sent.
-pub(super) const PAGES_AHEAD: usize = 2;
+pub(super) const PAGES_AHEAD: usize = 3;
 
 /// Messages that were composed: their bytes by their numbers.
 pub(super) type Composed = HashMap<i64, String>;
@@ -57,6 +58,7 @@ struct Page {
 }
 
 /// Letters, and what becomes of notices that are in none.
+#[derive(Default)]
 pub(super) struct Part<L> {
     letters: L,
     overruled: Vec<(i64, Fate)>,
@@ -89,12 +91,17 @@ impl Part<Writing> {
 
 impl Page {
     /// Waits until all letters are written.
-    async fn written(&mut self) -> Result<Vec<Part<Written>>> {
-        let mut parts = Vec::with_capacity(self.parts.len());
+    async fn written(&mut self) -> Result<Part<Written>> {
+        let mut all = Part::<Written>::default();
         for part in self.parts.drain(..) {
-            parts.push(part.written().await?);
+            let part = part.written().await?;
+            all.letters.messages.extend(part.letters.messages);
+            all.letters.failed += part.letters.failed;
+            all.overruled.extend(part.overruled);
+            all.left_out.extend(part.left_out);
+            all.skipped += part.skipped;
         }
-        Ok(parts)
+        Ok(all)
     }
 }
 
@@ -238,22 +245,19 @@ impl Run<'_> {
         surge: &mut Surge,
     ) -> Result<Option<(Place, bool)>> {
         // Nobody waits for the database meanwhile.
-        let mut parts = page.written().await?;
+        let mut written = page.written().await?;
         let (mut tx, holds) = self.ahead.write(read).await?;
         if !holds {
             match self.page(&mut tx, stage, begin).await? {
                 Some(again) => page = again,
                 None => return Ok(None),
             }
-            parts = page.written().await?;
+            written = page.written().await?;
         }
         if stage.is_customers() && self.is_surge(&mut tx, surge, page.unasked).await? {
             return Ok(None);
         }
-        let mut composed = Composed::new();
-        for part in parts {
-            composed.extend(self.put(&mut tx, part).await?);
-        }
+        let composed = self.put(&mut tx, written).await?;
         surge.newest = composed.keys().copied().fold(surge.newest, i64::max);
         self.ahead.commit(tx).await?;
         room.send(composed);
