@@ -180,6 +180,7 @@ async fn tell_lead(
             audience: Audience::Lead.into(),
             is_reminder: false,
             key: format!("undeliverable: {}", draft.fingerprint),
+            notice_ids: &[],
             to: Mailbox {
                 name: None,
                 address: lead.to_owned(),

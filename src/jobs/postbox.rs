@@ -36,9 +36,11 @@ pub struct Parcel<'p> {
     pub audience: &'static str,
     /// Whether it carries nothing but reminders of a customer's rights.
     pub is_reminder: bool,
-    /// What makes it one: the same kind, key and recipient are the same
-    /// message, whoever composes it.
+    /// What makes it one: the same kind, notices, key and recipient are the
+    /// same message, whoever composes it.
     pub key: String,
+    /// The notices that it carries.
+    pub notice_ids: &'p [i64],
     /// The recipient.
     pub to: Mailbox,
     /// The words.
@@ -79,10 +81,8 @@ impl Sender {
 
     /// A message as it is put into the outbox at a time.
     pub fn message(&self, parcel: Parcel<'_>, now: Instant) -> Result<MessageDraft> {
-        let Parcel { kind, key, to, .. } = parcel;
-        let name = format!("{}\n{kind}\n{}\n{key}", self.business, to.address);
-        let name = &sha256_hex(name.as_bytes())[..32];
-        let message_id = mail::message_id(name, &self.from);
+        let message_id = mail::message_id(&self.name(&parcel), &self.from);
+        let to = parcel.to;
         let reply_to = match parcel.audience {
             "customer" => &self.reply_to,
             _ => &self.reply_to_inside,
@@ -98,12 +98,28 @@ impl Sender {
         let raw = mail::build(parcel.letter, &headers, parcel.attachments)?;
         Ok(MessageDraft {
             message_id,
-            kind,
+            kind: parcel.kind,
             audience: parcel.audience.to_owned(),
             recipient: to.address,
             subject: parcel.letter.subject.clone(),
             raw: String::from_utf8(raw).context("a message is ASCII")?,
         })
+    }
+
+    /// The 32 hex digits of its Message-ID. Those of messages that are composed
+    /// together lie together: an index of them grows at few places.
+    fn name(&self, parcel: &Parcel<'_>) -> String {
+        let Parcel {
+            kind,
+            key,
+            notice_ids,
+            to,
+            ..
+        } = parcel;
+        let business = &self.business;
+        let whole = format!("{business}\n{kind}\n{}\n{notice_ids:?}\n{key}", to.address);
+        let first = notice_ids.first().copied().unwrap_or(0) & 0xff_ffff_ffff;
+        format!("{first:010x}{}", &sha256_hex(whole.as_bytes())[..22])
     }
 }
 
@@ -125,6 +141,7 @@ pub async fn tell_ops(
             audience: "ops",
             is_reminder: false,
             key: key.to_owned(),
+            notice_ids: &[],
             to: Mailbox {
                 name: None,
                 address: address.clone(),
@@ -206,6 +223,45 @@ mod tests {
         ] {
             assert_eq!(hello(from), expected);
         }
+    }
+
+    #[test]
+    fn a_message_has_one_name_beside_those_of_the_next_notices() {
+        let sender = Sender {
+            business: "Example".to_owned(),
+            from: read("mail.from", None, "shop@example.com").unwrap(),
+            reply_to: None,
+            reply_to_inside: None,
+            unsubscribe: Unsubscribe::default(),
+        };
+        let letter = Letter {
+            subject: String::new(),
+            text: String::new(),
+            html: String::new(),
+        };
+        let name = |notice_ids, address: &str| {
+            sender.name(&Parcel {
+                kind: MessageKind::Notices,
+                audience: "customer",
+                is_reminder: false,
+                key: String::new(),
+                notice_ids,
+                to: Mailbox {
+                    name: None,
+                    address: address.to_owned(),
+                },
+                letter: &letter,
+                attachments: &[],
+            })
+        };
+        let a = "a@customers.example";
+        assert_eq!(name(&[9, 2], a), name(&[9, 2], a));
+        assert_ne!(name(&[9, 2], a), name(&[9], a));
+        assert_ne!(name(&[9, 2], a), name(&[9, 2], "b@customers.example"));
+        let names = [&[][..], &[9], &[10], &[255], &[256], &[i64::MAX]].map(|ids| name(ids, a));
+        assert!(names.is_sorted(), "{names:?}");
+        let is_hex = |name: &String| name.bytes().all(|digit| digit.is_ascii_hexdigit());
+        assert!(names.iter().all(|name| name.len() == 32 && is_hex(name)));
     }
 
     #[test]

@@ -259,6 +259,7 @@ async fn post_to_managers(
             is_reminder: false,
             audience: "managers",
             key: key.to_owned(),
+            notice_ids: &[],
             to: Mailbox {
                 name: None,
                 address: address.clone(),

@@ -77,6 +77,7 @@ pub async fn worklists(shop: &Shop, when: When) -> Result<Outcome> {
                 is_reminder: false,
                 audience: whose.into(),
                 key: format!("{whose} at {}", when.at),
+                notice_ids: &[],
                 to: Mailbox {
                     name: None,
                     address,
