@@ -2,6 +2,7 @@
 //! number.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use memchr::memmem::Finder;
@@ -28,13 +29,14 @@ pub(super) fn unbroken(text: &str, pieces: &[Finder<'_>]) -> String {
     let mut html = String::with_capacity(text.len() + 64);
     let mut done = 0;
     for whole in places(text, pieces) {
-        html += &breaking(&text[done..whole.start]);
+        add_breaking(&mut html, &text[done..whole.start]);
         html += OPEN;
-        html += &escaped(&text[whole.clone()]);
+        add_escaped(&mut html, &text[whole.clone()]);
         html += CLOSE;
         done = whole.end;
     }
-    html + &breaking(&text[done..])
+    add_breaking(&mut html, &text[done..]);
+    html
 }
 
 /// The same of a text of the program's: what stands between backticks is a
@@ -60,12 +62,18 @@ pub(super) fn with_commands(text: &str, pieces: &[Finder<'_>]) -> String {
 }
 
 /// An address that is too long for a line is broken where a reader expects it.
-fn breaking(text: &str) -> String {
-    escaped(text).replace('@', "@<wbr>")
+fn add_breaking(html: &mut String, text: &str) {
+    for part in text.split_inclusive('@') {
+        add_escaped(html, part);
+        if part.ends_with('@') {
+            *html += "<wbr>";
+        }
+    }
 }
 
-fn escaped(text: &str) -> String {
-    HtmlEscape(text).to_string()
+fn add_escaped(html: &mut String, text: &str) {
+    // A string takes all that is written into it.
+    let _always = write!(html, "{}", HtmlEscape(text));
 }
 
 /// Where the pieces stand with what adjoins them, in order and apart.
