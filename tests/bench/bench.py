@@ -44,16 +44,16 @@ def note(text: str) -> None:
     print(text, flush=True)
 
 
-# Of each contender, in turn; the table shows medians.
-REPETITIONS = 3
-
 # Puts one contender to work, from the same state as the others.
 Contender = Callable[[], Measure]
 
 
 class Bench:
-    def __init__(self, engine, shop: Shop, folder: Path, record: Record):
+    """Measures each contender so many times, in turn; the table shows medians."""
+
+    def __init__(self, engine, shop: Shop, folder: Path, record: Record, times: int):
         self.engine, self.shop, self.folder, self.record = engine, shop, folder, record
+        self.times = times
 
     def facts(self, shape: Shape) -> Path:
         """The folder of the import files."""
@@ -126,7 +126,7 @@ class Bench:
         afterwards must be the same for all."""
         measures: dict[str, list[Measure]] = {who: [] for who in contenders}
         ours = None
-        for _ in range(REPETITIONS):
+        for _ in range(self.times):
             for who, contender in contenders.items():
                 measures[who].append(contender())
                 self.note(work, shape, who, measures[who][-1])

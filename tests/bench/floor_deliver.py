@@ -1,8 +1,9 @@
-"""What `deliver` reads and writes, with no letter, no policy and no second
+"""What `deliver` reads and writes, with no policy, no template and no second
 look: a page is all that is ready for 500 notices' customers; its cases are
 read, one message a customer is stored, taken, and kept as sent, a transaction
-each. Meanwhile smtp-source sends as many messages of the same size over as
-many sessions; neither waits for the other."""
+each. A letter is ready text into which its customer's names are filled.
+Meanwhile smtp-source sends as many messages of the same size over as many
+sessions; neither waits for the other."""
 
 import json
 import subprocess
@@ -38,14 +39,29 @@ KEEP = """UPDATE messages SET state = 'sent', tries = tries + 1, next_try_at = N
 SENT = """UPDATE notices SET disposition = 'sent'
     WHERE id IN (SELECT c.notice_id FROM {ids} AS page
                  {then} message_notices AS c ON c.message_id = page.id)"""
-BODIES = """INSERT INTO message_bodies (message_id, raw)
-    SELECT page.id, body.raw FROM {ids} AS page, (SELECT CAST(? AS TEXT) AS raw) AS body"""
+LETTER = """\
+From: "Made-up shop" <warranty@shop.example>
+To: "{customer_ref}" <{email}>
+Subject: A subject
+Message-ID: {header}
+Content-Type: multipart/alternative; boundary="{customer_ref}"
+
+--{customer_ref}
+Content-Type: text/plain; charset=utf-8
+
+Dear {customer_ref}, this is about your order {order_id}.
+--{customer_ref}
+Content-Type: text/html; charset=utf-8
+
+<p>Dear {customer_ref}, this is about your order {order_id}.</p>
+"""
 ADDED = {
     "messages": {
         "id": "bigint", "message_id": "text", "kind": "text", "audience": "text",
         "recipient": "text", "subject": "text", "state": "text", "composed_at": "bigint",
         "next_try_at": "bigint",
     },
+    "message_bodies": {"message_id": "bigint", "raw": "text"},
     "message_notices": {"message_id": "bigint", "notice_id": "bigint"},
 }
 
@@ -90,7 +106,16 @@ class Database:
             self.cursor.execute(f"{into} SELECT * FROM unnest({arrays})", lists)
 
 
-def compose(database: Database, now: int, body: str) -> list[int]:
+def letter(id: int, size: int, **names) -> str:
+    """A letter of so many bytes."""
+    return LETTER.format(header=header(id), **names).ljust(size, "x")
+
+
+def header(id: int) -> str:
+    return f"<floor-{id}@shop.example>"
+
+
+def compose(database: Database, now: int, size: int) -> list[int]:
     """Stores the messages of the next page; their numbers."""
     found = database.rows(READY, now, PAGE)
     if not found:
@@ -101,28 +126,30 @@ def compose(database: Database, now: int, body: str) -> list[int]:
         database.rows(sql, ids=orders)
     [(last,)] = database.rows("SELECT coalesce(max(id), 0) FROM messages")
     customers: dict[str, tuple[int, str]] = {}
-    carried = []
-    for notice_id, _, customer_ref, email in ready:
+    bodies, carried = [], []
+    for notice_id, order_id, customer_ref, email in ready:
         number = last + 1 + len(customers)
-        message_id, _ = customers.setdefault(customer_ref, (number, email))
+        if customer_ref not in customers:
+            customers[customer_ref] = number, email
+            names = {"customer_ref": customer_ref, "email": email, "order_id": order_id}
+            bodies.append((number, letter(number, size, **names)))
+        message_id, _ = customers[customer_ref]
         carried.append((message_id, notice_id))
     database.add("messages", [
-        (id, f"<floor-{id}@shop.example>", "notices", "customer", email, "A subject", "ready",
-         now, now) for id, email in customers.values()
+        (id, header(id), "notices", "customer", email, "A subject", "ready", now, now)
+        for id, email in customers.values()
     ])
-    ids = [id for id, _ in customers.values()]
-    database.do(BODIES, body, ids=ids)
+    database.add("message_bodies", bodies)
     database.add("message_notices", carried)
-    return ids
+    return [id for id, _ in customers.values()]
 
 
 def main(url: str, now: int, size: int, *source: str) -> None:
     sending = subprocess.Popen(source)
     database = Database(url)
-    body = "x" * size
     while True:
         database.do("BEGIN")
-        ids = compose(database, now, body)
+        ids = compose(database, now, size)
         database.do("COMMIT")
         if not ids:
             break

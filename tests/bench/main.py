@@ -42,6 +42,9 @@ def arguments() -> argparse.Namespace:
         help=f"works and engines to measure: {', '.join(names)}",
     )
     parser.add_argument(
+        "--times", type=int, default=3, metavar="N", help="measure each contender N times [3]"
+    )
+    parser.add_argument(
         "--dir", type=Path, help="keep data and start states here for the next time"
     )
     parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
@@ -59,7 +62,7 @@ def measure(args: argparse.Namespace, folder: Path, record: Record) -> tuple[lis
         data = folder / engine_type.word
         data.mkdir(exist_ok=True)
         with engine_type(data) as engine:
-            bench = Bench(engine, Shop(args.binary.resolve(), folder), folder, record)
+            bench = Bench(engine, Shop(args.binary.resolve(), folder), folder, record, args.times)
             for name in chosen:
                 try:
                     for row in WORKS[name](bench, shape):

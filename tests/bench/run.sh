@@ -2,7 +2,7 @@
 # Measures warrantyd against its peers and prints a table (README, "Speed").
 # Installs what is missing on a Debian machine with a Rust toolchain.
 #
-#   tests/bench/run.sh [--rows N | --full] [--only NAME…] [--dir DIR]
+#   tests/bench/run.sh [--rows N | --full] [--only NAME…] [--times N] [--dir DIR]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
