@@ -174,8 +174,8 @@ impl Belt {
             tokio::time::sleep(A_MOMENT).await;
             tokio::select! {
                 biased;
-                Some(next) = self.answers.recv() => self.took(next, &mut answered),
                 () = &mut waited => is_slow = true,
+                Some(next) = self.answers.recv() => self.took(next, &mut answered),
             }
             while let Ok(next) = self.answers.try_recv() {
                 self.took(next, &mut answered);
