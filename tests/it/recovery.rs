@@ -42,13 +42,16 @@ async fn fill(shop: &Shop) {
     shop.import(&[orders, units, ("claims.csv", claims)]).await;
 }
 
-/// The daemon of a shop.
-fn daemon(shop: &Shop) -> Node {
+/// The daemon of a shop, which takes signals: what it is to do may be done
+/// already.
+async fn daemon(shop: &Shop) -> Node {
     let database = match shop.engine() {
         Engine::Sqlite => "sqlite://shop.db".to_owned(),
         Engine::Postgres => shop.database(),
     };
-    Node::start(shop, "daemon", database)
+    let node = Node::start(shop, "daemon", database);
+    until("a daemon's start", || node.lines(" started ") > 0).await;
+    node
 }
 
 /// Waits until it is in the midst of its work.
@@ -99,7 +102,7 @@ async fn killed_again_and_again() {
     let shop = Shop::new(&settings(FILE_MAIL));
     fill(&shop).await;
     for sent in [0, 1, NOTICES / 2] {
-        let node = daemon(&shop);
+        let node = daemon(&shop).await;
         let there = format!(
             "SELECT count(*) >= {sent} AND (SELECT count(*) > 0 FROM deadlines) FROM notices \
               WHERE disposition = 'sent'"
@@ -111,7 +114,7 @@ async fn killed_again_and_again() {
         shop.execute("UPDATE messages SET lease_until = 0; UPDATE job_runs SET lease_until = 0")
             .await;
     }
-    let node = daemon(&shop);
+    let node = daemon(&shop).await;
     well(&shop).await;
     node.ended().await;
     as_if_nothing_was(&shop, "killed").await;
@@ -121,10 +124,10 @@ async fn killed_again_and_again() {
 async fn told_to_stop_and_started_again() {
     let shop = Shop::new(&settings(FILE_MAIL));
     fill(&shop).await;
-    let node = daemon(&shop);
+    let node = daemon(&shop).await;
     at_work(&shop).await;
     node.ended().await;
-    let node = daemon(&shop);
+    let node = daemon(&shop).await;
     well(&shop).await;
     node.ended().await;
     as_if_nothing_was(&shop, "stopped").await;
@@ -134,7 +137,7 @@ async fn told_to_stop_and_started_again() {
 async fn frozen_and_thawed() {
     let shop = Shop::new(&settings(FILE_MAIL));
     fill(&shop).await;
-    let node = daemon(&shop);
+    let node = daemon(&shop).await;
     at_work(&shop).await;
     node.signal("-STOP");
     node.signal("-CONT");
@@ -215,7 +218,7 @@ async fn the_databases_server_goes_and_comes_back() {
     let server = server().await;
     let shop = shop_on(&server, &settings(FILE_MAIL));
     fill(&shop).await;
-    let node = daemon(&shop);
+    let node = daemon(&shop).await;
     at_work(&shop).await;
     server.stop();
     until("a failure that is told", || node.lines("ERROR") > 0).await;
@@ -230,7 +233,7 @@ async fn the_mail_server_goes_and_comes_back() {
     let port = free_port();
     let shop = Shop::new(&settings(&mail(port, "")));
     fill(&shop).await;
-    let node = daemon(&shop);
+    let node = daemon(&shop).await;
     let paused = "SELECT count(*) FROM mail_pause";
     shop.until(paused, &["1"]).await;
     let tried = "SELECT max(tries) FROM messages";
