@@ -5,7 +5,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::message::header::{self, ContentTransferEncoding, ContentType};
 use lettre::message::{Attachment as Part, Body, Mailboxes, MultiPart, SinglePart};
-use memchr::memchr;
 
 use crate::policy::{Instant, sha256_hex};
 
@@ -248,16 +247,12 @@ fn encoded(text: &str) -> Body {
         return Body::new(text.to_owned());
     }
     let mut plain = Vec::with_capacity(text.len() + text.len() / 16);
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(memchr(b'\n', rest).unwrap_or(rest.len()));
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    for line in text.lines() {
         if line.len() > LONGEST_LINE {
             return Body::new(text.to_owned());
         }
-        plain.extend_from_slice(line);
+        plain.extend_from_slice(line.as_bytes());
         plain.extend_from_slice(b"\r\n");
-        rest = after.get(1..).unwrap_or_default();
     }
     Body::dangerous_pre_encoded(plain, ContentTransferEncoding::SevenBit)
 }
