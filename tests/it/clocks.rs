@@ -11,13 +11,12 @@ use crate::daemon::{TWICE, all_off_but};
 use crate::nodes::{BLOCK, GOES_WITH_THE_TEST, Node, until};
 use crate::observe::{LISTEN, get};
 use crate::shop::{Engine, Shop, at, many_units, one_unit};
-use crate::systemd::Taken;
 
 /// The library that shows another clock; `tests/run.sh` installs it.
 fn library() -> PathBuf {
     let mut found = fs::read_dir("/usr/lib").unwrap();
     let found = found.find_map(|dir| {
-        let library = dir.unwrap().path().join("faketime/libfaketime.so.1");
+        let library = dir.unwrap().path().join("faketime/libfaketimeMT.so.1");
         library.exists().then_some(library)
     });
     found.expect("libfaketime is not installed: `apt-get install libfaketime`")
@@ -55,6 +54,10 @@ pub fn start_with(shop: &Shop, zone: &str, time: &str, more: &[&str]) -> Node {
     let by = [&GOES_WITH_THE_TEST[..], &own, more].concat();
     Node::started(shop, "daemon", shop.command_by(&by, &["daemon"]))
 }
+
+/// How many of the daemon's statements wait for somebody else's.
+const STUCK: &str = "SELECT count(*) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 async fn says(daemon: &Node, text: &str) {
     until(text, || daemon.lines(text) > 0).await;
@@ -332,34 +335,26 @@ async fn what_was_given_back_on_sqlite_goes_on_though_the_clock_was_set_back() {
 
 #[tokio::test]
 async fn a_worker_that_is_stuck_is_told_to_whoever_asks_until_it_gets_on() {
-    let shop = shop(
-        &["import"],
-        &format!("{LISTEN}[jobs.import]\nschedule = \"* * * * * *\"\n[import]\ndir = \"facts\"\nsettle = \"0s\"\n"),
-    )
-    .await;
-    fs::create_dir(shop.path("facts")).unwrap();
-    for (name, text) in many_units(1) {
-        shop.write(&format!("facts/{name}"), text);
-    }
-    let taken = Taken::by_us(&shop).await;
+    let settings = "[jobs.enforce]\nschedule = \"* * * * * *\"\n";
+    let others = all_off_but(&["enforce"]);
+    let shop = Shop::on(Engine::Postgres, &format!("{LISTEN}{settings}{others}"));
+    shop.import(&many_units(1)).await;
+    // It waits for the server, which no clock ends.
+    let mut block = shop.connection().await;
+    block.rows(BLOCK).await;
     let daemon = start_with(&shop, "UTC", "2025-06-10 06:00:10", &[]);
-    says(&daemon, "metrics are served").await;
+    shop.until(STUCK, &["1"]).await;
     let line = daemon.line("metrics are served");
     let address = line.split_once("address=").unwrap().1.trim();
-    shop.until(
-        "SELECT state FROM job_runs WHERE state = 'running'",
-        &["running"],
-    )
-    .await;
     assert_eq!(get(address, "/healthz").0, 200);
     show(&shop, "2025-06-10 07:00:10");
     let (status, problem) = get(address, "/healthz");
     assert!(
-        problem.starts_with("the job import was last seen 3"),
+        problem.starts_with("the job enforce was last seen 3"),
         "{problem}"
     );
     assert_eq!(status, 503);
-    taken.released().await;
+    block.rows("ROLLBACK").await;
     until("its health", || get(address, "/healthz").0 == 200).await;
     daemon.ended().await;
 }
