@@ -79,6 +79,9 @@ for unit in warrantyd.service warrantyd@.service; do
 done
 
 # == It works as its user, who cannot touch the config; others see nothing.
+# Root looks first, and takes nothing from it.
+inside warrantyd status >/dev/null
+is "$(mode /var/lib/warrantyd/warrantyd.db | cut -d' ' -f2)" warrantyd:warrantyd
 as_warrantyd warrantyd --config /etc/warrantyd/warrantyd.toml init |
     grep -x 'the database is /var/lib/warrantyd/warrantyd.db' >/dev/null
 as_warrantyd warrantyd status >/dev/null

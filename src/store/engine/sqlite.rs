@@ -43,9 +43,9 @@ pub async fn open(path: &Path) -> Result<Pools, StoreError> {
         .foreign_keys(true)
         .row_buffer_size(ROW_BUFFER)
         .disable_statement_logging();
+    file_made(path);
     let writable = options
         .clone()
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("wal_autocheckpoint", "16000")
@@ -119,11 +119,7 @@ fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
     let path = PathBuf::from(path);
     let file = match File::options().create_new(true).write(true).open(&path) {
         Ok(file) => {
-            // As SQLite does it with its own files: what root makes is for
-            // whoever owns the database. Others may not, and need not.
-            if let Ok(of) = database.metadata() {
-                let _ = fchown(&file, Some(of.uid()), Some(of.gid()));
-            }
+            given_to_owner_of(database, &file);
             Ok(file)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -132,6 +128,23 @@ fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
         Err(error) => Err(error),
     };
     file.map_err(|cause| lock_error(&path, cause))
+}
+
+/// Makes the file where it is missing, for whoever owns the directory. What
+/// keeps it from being made is said where the database is opened.
+fn file_made(path: &Path) {
+    if let Ok(file) = File::options().create_new(true).write(true).open(path) {
+        let dir = path.parent().filter(|dir| *dir != Path::new(""));
+        given_to_owner_of(dir.unwrap_or(Path::new(".")), &file);
+    }
+}
+
+/// As SQLite does it with its own files: what root makes is for whoever owns
+/// what it belongs to. Others may not, and need not.
+fn given_to_owner_of(belongs_to: &Path, file: &File) {
+    if let Ok(of) = belongs_to.metadata() {
+        let _ = fchown(file, Some(of.uid()), Some(of.gid()));
+    }
 }
 
 fn lock_error(path: &Path, cause: std::io::Error) -> StoreError {
