@@ -151,13 +151,15 @@ async fn policy_try(
     } = &trial;
     let different = differences.len();
     eprintln!(
-        "{orders} orders placed from {from} to {to}: {different} deadlines and claims would \
-         differ; nothing was changed"
+        "{} placed from {from} to {to}: deadlines and claims that would differ: {different}; \
+         nothing was changed",
+        jobs::counted(*orders, "order")
     );
     match failed {
         0 => Ok(Done::Well),
         _ => {
-            eprintln!("{failed} orders cannot be evaluated: see the report exceptions");
+            let failed = jobs::counted(*failed, "order");
+            eprintln!("{failed} cannot be evaluated: see the report exceptions");
             Ok(Done::Partly)
         }
     }

@@ -44,12 +44,13 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         ]);
     }
     rows.print(args.format)?;
-    let told = simulated.coming.len();
-    eprintln!("until {}: {told} notices; nothing was changed", args.until);
+    let told = jobs::counted(simulated.coming.len(), "notice");
+    eprintln!("until {}: {told}; nothing was changed", args.until);
     match simulated.failed {
         0 => Ok(Done::Well),
         failed => {
-            eprintln!("{failed} orders cannot be evaluated: see the report exceptions");
+            let failed = jobs::counted(failed, "order");
+            eprintln!("{failed} cannot be evaluated: see the report exceptions");
             Ok(Done::Partly)
         }
     }

@@ -37,6 +37,7 @@ mod slots;
 mod status;
 mod tally;
 mod watch;
+mod words;
 mod worklists;
 
 pub use alarms::alarms;
@@ -68,4 +69,5 @@ pub use slots::{GivenUp, Owed, give_up, help_slot, plan_slots, run_slot, slot_la
 pub use status::{Status, failed, status};
 pub use tally::Tally;
 pub use watch::{ToldToEnd, Watch};
+pub use words::counted;
 pub use worklists::{Listed, worklists, worklists_planned};

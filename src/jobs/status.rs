@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::alarms::lasting;
 use super::book::rules;
-use super::{Counts, GivenUp, Shop};
+use super::{Counts, GivenUp, Shop, words};
 use crate::policy::Instant;
 use crate::store::{self, AgendaSummary, Alarm, Guard, JobRun, MailPause};
 
@@ -131,10 +131,10 @@ impl Status {
             (
                 "backlog",
                 format!(
-                    "{due} orders due, {overdue} of them overdue; {} notices queued; {} messages \
-                     ready",
-                    self.queued(),
-                    self.ready()
+                    "{} due, {overdue} of them overdue; {} queued; {} ready",
+                    words::counted(due, "order"),
+                    words::counted(self.queued(), "notice"),
+                    words::counted(self.ready(), "message")
                 ),
             ),
             ("notices", counted(&self.notices)),
@@ -144,14 +144,17 @@ impl Status {
             let newest = local(*slot_at);
             lines.push((
                 "given up",
-                format!("{slots} missed slots of {job}, the newest of {newest}"),
+                format!(
+                    "{} of {job}, the newest of {newest}",
+                    words::counted(*slots, "missed slot")
+                ),
             ));
         }
         if !self.bounces.is_empty() {
             let (bounces, addresses) = (counted(&self.bounces), self.undeliverable);
             lines.push((
                 "came back",
-                format!("{bounces}; no notices go to {addresses} addresses"),
+                format!("{bounces}; addresses that no notices go to: {addresses}"),
             ));
         }
         if !self.held.is_empty() {
@@ -161,12 +164,18 @@ impl Status {
         if stale > 0 {
             lines.push((
                 "older rules",
-                format!("{stale} open orders wait to be looked at again"),
+                format!(
+                    "to be looked at again: {}",
+                    words::counted(stale, "open order")
+                ),
             ));
         }
         if failing > 0 {
             let what = "cannot be evaluated: `report exceptions` says why";
-            lines.push(("failing", format!("{failing} orders {what}")));
+            lines.push((
+                "failing",
+                format!("{} {what}", words::counted(failing, "order")),
+            ));
         }
         if let Some(since) = self.guard.held_since {
             let reason = self.guard.held_reason.as_deref().unwrap_or("");

@@ -94,7 +94,7 @@ async fn a_forgotten_customer_is_nowhere_and_their_deadlines_stay() {
     let output = forget.env("SUDO_USER", "ann").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(
-        said.starts_with("erased from 1 orders and 2 messages"),
+        said.starts_with("erased from 1 order and 2 messages"),
         "{said}"
     );
     // What lies in files may be anybody's by now: somebody has to look.

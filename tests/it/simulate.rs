@@ -137,7 +137,7 @@ async fn another_policy_shows_what_would_have_been() {
         ]
     );
     assert!(
-        said.contains("1 orders placed from 2025-01-01 to 2025-01-01: 2 "),
+        said.contains("1 order placed from 2025-01-01 to 2025-01-01: deadlines and claims that would differ: 2;"),
         "{said}"
     );
     // The order was placed on another day.

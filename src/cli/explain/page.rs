@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::super::output::or_dash;
 use crate::case::{Case, Claim, ClaimView, Deadline, Hold, Order, Refund, Unit};
-use crate::jobs::Explained;
+use crate::jobs::{Explained, counted};
 use crate::policy::{Calendar, Instant, Money, SkipReason, Step, Subject};
 
 /// All that is said of a subject.
@@ -318,8 +318,8 @@ impl Page<'_> {
         let started = self.local(deadline.started_at);
         writeln!(
             out,
-            "    starts    {started}, + {} {} days",
-            terms.days, terms.count
+            "    starts    {started}, + {}",
+            counted(terms.days, &format!("{} day", terms.count))
         )?;
         if !deadline.skipped.is_empty() {
             self.day_by_day(out, deadline)?;
@@ -350,12 +350,13 @@ impl Page<'_> {
         {
             writeln!(
                 out,
-                "    took      {gross} days, {net} without those that waits took"
+                "    took      {}, {net} without those that waits took",
+                counted(gross, "day")
             )?;
         }
         if deadline.late_days > 0 || deadline.level > 0 {
-            let (late, level) = (deadline.late_days, deadline.level);
-            writeln!(out, "    late      {late} days, escalation level {level}")?;
+            let (late, level) = (counted(deadline.late_days, "day"), deadline.level);
+            writeln!(out, "    late      {late}, escalation level {level}")?;
         }
         self.ladder(out, deadline)
     }

@@ -148,8 +148,10 @@ fn row_lines(file: &FileCheck) -> Vec<String> {
     };
     let name = &file.name;
     let mut lines = vec![format!(
-        "{name}: {} rows changed, {} added, {} missing",
-        rows.changed, rows.added, rows.missing
+        "{name}: {} changed, {} added, {} missing",
+        jobs::counted(rows.changed, "row"),
+        rows.added,
+        rows.missing
     )];
     let first = rows.first.iter().take(ROWS_SHOWN);
     lines.extend(first.map(|row| format!("{name}: {}", row_line(file.report, row))));

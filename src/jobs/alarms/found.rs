@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 
 use super::LocalTime;
+use crate::jobs::counted;
 use crate::jobs::disk::Room;
 use crate::policy::Instant;
 use crate::store::{JobStanding, MailPause};
@@ -103,7 +104,8 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
         add(
             "mail inside the shop waits".to_owned(),
             format!(
-                "{count} messages, the oldest since {}. See `warrantyd mail list --state ready`.",
+                "{}, the oldest since {}. See `warrantyd mail list --state ready`.",
+                counted(count, "message"),
                 shown.of(since)
             ),
         );

@@ -58,7 +58,7 @@ async fn a_mail_server_pipes_into_it() {
     let status = shop.run_to(0, &["status"]);
     let status = String::from_utf8(status.stdout).unwrap();
     assert!(
-        status.contains("1 hard; no notices go to 1 addresses"),
+        status.contains("1 hard; addresses that no notices go to: 1"),
         "{status}"
     );
 }

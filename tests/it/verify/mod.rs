@@ -111,7 +111,7 @@ async fn of_two_changes_of_one_import_the_one_that_matters_is_named() {
                stage_since 2025-01-10T00:00:00+00:00 → 2025-01-12T00:00:00+00:00";
     assert!(found.contains(row), "{found}");
     assert!(
-        found.contains("claims.csv: 1 rows changed, 0 added, 0 missing"),
+        found.contains("claims.csv: 1 row changed, 0 added, 0 missing"),
         "{found}"
     );
 }
