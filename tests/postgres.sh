@@ -40,7 +40,7 @@ if [ -n "$primary" ]; then standby; else new; fi || exit 1
 
 while read -r verb; do
     case $verb in
-    start) server -l "$dir/log" start ;;
+    start) server status >/dev/null || server -l "$dir/log" start ;;
     stop) server -m immediate stop ;;
     promote) server promote ;;
     esac && echo "$verb: done" || echo "$verb: $(tail -n 5 "$dir/log" | tr '\n' ' ')"

@@ -101,7 +101,7 @@ impl Server {
         self
     }
 
-    /// Starts it again.
+    /// Starts it, if it does not run.
     pub fn start(&self) {
         self.tell("start");
     }

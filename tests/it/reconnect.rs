@@ -16,7 +16,10 @@ use crate::shop::{FILE_MAIL, Shop, assert_same, many_units, stderr};
 pub async fn server() -> MutexGuard<'static, Arc<Server>> {
     static SERVER: LazyLock<Mutex<Arc<Server>>> =
         LazyLock::new(|| Mutex::new(Arc::new(Server::started())));
-    SERVER.lock().await
+    let server = SERVER.lock().await;
+    // A test that failed may have left it stopped.
+    server.start();
+    server
 }
 
 pub fn shop_on(server: &Arc<Server>, more: &str) -> Shop {
