@@ -94,12 +94,17 @@ impl Page {
     async fn written(&mut self) -> Result<Part<Written>> {
         let mut all = Part::<Written>::default();
         for part in self.parts.drain(..) {
-            let part = part.written().await?;
-            all.letters.messages.extend(part.letters.messages);
-            all.letters.failed += part.letters.failed;
-            all.overruled.extend(part.overruled);
-            all.left_out.extend(part.left_out);
-            all.skipped += part.skipped;
+            let Part {
+                letters: Written { messages, failed },
+                overruled,
+                left_out,
+                skipped,
+            } = part.written().await?;
+            all.letters.messages.extend(messages);
+            all.letters.failed += failed;
+            all.overruled.extend(overruled);
+            all.left_out.extend(left_out);
+            all.skipped += skipped;
         }
         Ok(all)
     }

@@ -250,3 +250,62 @@ async fn stopped(lease: &mut watch::Receiver<Option<Lease>>) {
     // Without its other end there is none either.
     let _gone = lease.wait_for(Option::is_none).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::store::{MessageDraft, MessageKind, MessageState};
+
+    fn message(id: i64) -> Message {
+        Message {
+            id,
+            draft: MessageDraft {
+                message_id: String::new(),
+                kind: MessageKind::Notices,
+                audience: String::new(),
+                recipient: String::new(),
+                subject: String::new(),
+                raw: String::new(),
+            },
+            state: MessageState::Sending,
+            composed_at: crate::policy::Instant::default(),
+            tries: 0,
+            first_try_at: None,
+            next_try_at: None,
+            answer: None,
+            refused: false,
+            maybe_taken: false,
+            sent_at: None,
+            fence: 1,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_kept_in_time_however_fast_others_come() {
+        let (answer, answers) = mpsc::unbounded_channel();
+        let mut belt = Belt {
+            queue: mpsc::unbounded_channel().0,
+            answers,
+            lease: watch::channel(None).0,
+            watch: Watch::default(),
+            sessions: JoinSet::new(),
+            at_hand: (0..1_000).map(|id| (id, 1)).collect(),
+            room: MOST_AT_HAND,
+            least: 1,
+        };
+        let since = Instant::now();
+        let collecting = tokio::spawn(async move { belt.collect().await.len() });
+        // There is one whenever it looks: this comes first in every tick.
+        for id in 0..1_000 {
+            let _gone = answer.send((message(id), None));
+            sleep(A_MOMENT).await;
+            if collecting.is_finished() {
+                break;
+            }
+        }
+        assert!(collecting.await.unwrap() > 0);
+        assert!(since.elapsed() <= LONGEST_WAIT + 2 * A_MOMENT);
+    }
+}
