@@ -133,7 +133,12 @@ fn lock_file(database: &Path, what: &str) -> Result<File, StoreError> {
 /// Makes the file where it is missing, for whoever owns the directory. What
 /// keeps it from being made is said where the database is opened.
 fn file_made(path: &Path) {
-    if let Ok(file) = File::options().create_new(true).write(true).open(path) {
+    // Whoever opens and closes a file that others have open loses their locks.
+    if path.exists() {
+        return;
+    }
+    // Not only a new one: the path may be a link to where the file is to be.
+    if let Ok(file) = File::options().create(true).append(true).open(path) {
         let dir = path.parent().filter(|dir| *dir != Path::new(""));
         given_to_owner_of(dir.unwrap_or(Path::new(".")), &file);
     }
@@ -355,6 +360,16 @@ mod tests {
         };
         let rows = sqlx::query_scalar(text).fetch_all(&mut **tx).await;
         rows.unwrap().pop()
+    }
+
+    #[tokio::test]
+    async fn a_link_leads_to_where_the_file_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, file) = (dir.path().join("link.db"), dir.path().join("shop.db"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let store = Store::sqlite(&link).await.unwrap();
+        store.close().await;
+        assert!(file.is_file());
     }
 
     #[tokio::test]
