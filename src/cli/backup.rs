@@ -25,7 +25,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let (file, manifest) = written?;
     if std::io::stderr().is_terminal() {
         let rows: u64 = manifest.tables.iter().map(|table| table.rows).sum();
-        let rows = jobs::counted(rows, "row");
+        let rows = jobs::number_of(rows, "row");
         eprintln!("{}: {rows}, read back and checked", file.display());
     }
     Ok(Done::Well)

@@ -17,8 +17,8 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
     let forgotten = jobs::forget(&shop, &args.customer_ref, clock::now()).await?;
     println!(
         "erased from {} and {}; keep them out of the next import, too",
-        jobs::counted(forgotten.orders, "order"),
-        jobs::counted(forgotten.messages, "message")
+        jobs::number_of(forgotten.orders, "order"),
+        jobs::number_of(forgotten.messages, "message")
     );
     println!("not looked through, and yours to clean:");
     for place in jobs::not_forgotten(&shop.config) {

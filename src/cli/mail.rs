@@ -119,7 +119,7 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
 fn say(let_go: LetGo, becomes: &str) {
     match let_go.notices {
         0 => println!("nothing is held by the surge guard or since a restore"),
-        count => println!("{} {becomes}", jobs::counted(count, "notice")),
+        count => println!("{} {becomes}", jobs::number_of(count, "notice")),
     }
     if let_go.ends_restore {
         println!("customers' mail is held no more since the database was restored");
@@ -187,7 +187,7 @@ async fn add_kept_back(rows: &mut Rows, shop: &Shop, limit: u32) -> Result<()> {
             none(),
             none(),
             none(),
-            jobs::counted(kept.notices, "notice").into(),
+            jobs::number_of(kept.notices, "notice").into(),
             why.into(),
         ]);
     }

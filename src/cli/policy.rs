@@ -153,12 +153,12 @@ async fn policy_try(
     eprintln!(
         "{} placed from {from} to {to}: deadlines and claims that would differ: {different}; \
          nothing was changed",
-        jobs::counted(*orders, "order")
+        jobs::number_of(*orders, "order")
     );
     match failed {
         0 => Ok(Done::Well),
         _ => {
-            let failed = jobs::counted(*failed, "order");
+            let failed = jobs::number_of(*failed, "order");
             eprintln!("{failed} cannot be evaluated: see the report exceptions");
             Ok(Done::Partly)
         }

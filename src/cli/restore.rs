@@ -30,11 +30,11 @@ pub async fn run(args: Args, config: Option<PathBuf>) -> Result<Done> {
     let taken_at = taken_at.format("%Y-%m-%d %H:%M:%S %Z");
     println!(
         "restored {} of a backup of {taken_at}; every row was read back and is equal",
-        jobs::counted(rows, "row")
+        jobs::number_of(rows, "row")
     );
     println!(
         "customers' mail is held ({} so far), as it may have been sent after the backup",
-        jobs::counted(held, "notice")
+        jobs::number_of(held, "notice")
     );
     println!(
         "next: import and record again what came since, start the daemon, look at `warrantyd mail \

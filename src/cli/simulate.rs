@@ -44,12 +44,12 @@ pub async fn run(args: Args, shop: Shop) -> Result<Done> {
         ]);
     }
     rows.print(args.format)?;
-    let told = jobs::counted(simulated.coming.len(), "notice");
+    let told = jobs::number_of(simulated.coming.len(), "notice");
     eprintln!("until {}: {told}; nothing was changed", args.until);
     match simulated.failed {
         0 => Ok(Done::Well),
         failed => {
-            let failed = jobs::counted(failed, "order");
+            let failed = jobs::number_of(failed, "order");
             eprintln!("{failed} cannot be evaluated: see the report exceptions");
             Ok(Done::Partly)
         }

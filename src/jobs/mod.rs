@@ -69,5 +69,5 @@ pub use slots::{GivenUp, Owed, give_up, help_slot, plan_slots, run_slot, slot_la
 pub use status::{Status, failed, status};
 pub use tally::Tally;
 pub use watch::{ToldToEnd, Watch};
-pub use words::counted;
+pub use words::number_of;
 pub use worklists::{Listed, worklists, worklists_planned};

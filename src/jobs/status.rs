@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::alarms::lasting;
 use super::book::rules;
-use super::{Counts, GivenUp, Shop, words};
+use super::{Counts, GivenUp, Shop, number_of};
 use crate::policy::Instant;
 use crate::store::{self, AgendaSummary, Alarm, Guard, JobRun, MailPause};
 
@@ -132,9 +132,9 @@ impl Status {
                 "backlog",
                 format!(
                     "{} due, {overdue} of them overdue; {} queued; {} ready",
-                    words::counted(due, "order"),
-                    words::counted(self.queued(), "notice"),
-                    words::counted(self.ready(), "message")
+                    number_of(due, "order"),
+                    number_of(self.queued(), "notice"),
+                    number_of(self.ready(), "message")
                 ),
             ),
             ("notices", counted(&self.notices)),
@@ -146,7 +146,7 @@ impl Status {
                 "given up",
                 format!(
                     "{} of {job}, the newest of {newest}",
-                    words::counted(*slots, "missed slot")
+                    number_of(*slots, "missed slot")
                 ),
             ));
         }
@@ -164,18 +164,12 @@ impl Status {
         if stale > 0 {
             lines.push((
                 "older rules",
-                format!(
-                    "to be looked at again: {}",
-                    words::counted(stale, "open order")
-                ),
+                format!("to be looked at again: {}", number_of(stale, "open order")),
             ));
         }
         if failing > 0 {
             let what = "cannot be evaluated: `report exceptions` says why";
-            lines.push((
-                "failing",
-                format!("{} {what}", words::counted(failing, "order")),
-            ));
+            lines.push(("failing", format!("{} {what}", number_of(failing, "order"))));
         }
         if let Some(since) = self.guard.held_since {
             let reason = self.guard.held_reason.as_deref().unwrap_or("");

@@ -255,11 +255,11 @@ async fn a_database_that_is_away_is_told_to_the_monitor_and_to_whoever_asks() {
     let shop = shop_on(&server, &format!("{LISTEN}{urls}{}", all_off_but(&[])));
     // The minute after which it looks again has two seconds.
     let daemon = start_with(&shop, "UTC", &format!("{} x30", wrong_by(0)), &[]);
-    // A slow start may look like a failure to a clock that is this fast.
+    // To a clock this fast, a slow start may be a failure and an answer late:
+    // its two seconds are a moment.
     while next(&asks) != "/ping/alarms" {}
     let line = daemon.line("metrics are served");
     let address = line.split_once("address=").unwrap().1.trim();
-    // Nor is one of its answers that comes late: its two seconds are a moment.
     let is_ready = || get(address, "/readyz").0 == 200;
     until("its readiness", is_ready).await;
     server.stop();

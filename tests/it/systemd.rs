@@ -166,13 +166,13 @@ async fn a_server_that_is_away_is_told_at_the_start_and_later() {
 }
 
 /// Keeps everybody else from changing facts.
-pub enum Taken {
+enum Taken {
     File(#[expect(dead_code, reason = "it is only dropped")] File),
     Server(Connection),
 }
 
 impl Taken {
-    pub async fn by_us(shop: &Shop) -> Self {
+    async fn by_us(shop: &Shop) -> Self {
         match shop.engine() {
             Engine::Sqlite => {
                 let file = File::create(shop.path("shop.db.import.lock")).unwrap();
@@ -188,7 +188,7 @@ impl Taken {
         }
     }
 
-    pub async fn released(self) {
+    async fn released(self) {
         if let Self::Server(server) = self {
             server.close().await;
         }

@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::super::output::or_dash;
 use crate::case::{Case, Claim, ClaimView, Deadline, Hold, Order, Refund, Unit};
-use crate::jobs::{Explained, counted};
+use crate::jobs::{Explained, number_of};
 use crate::policy::{Calendar, Instant, Money, SkipReason, Step, Subject};
 
 /// All that is said of a subject.
@@ -319,7 +319,7 @@ impl Page<'_> {
         writeln!(
             out,
             "    starts    {started}, + {}",
-            counted(terms.days, &format!("{} day", terms.count))
+            number_of(terms.days, &format!("{} day", terms.count))
         )?;
         if !deadline.skipped.is_empty() {
             self.day_by_day(out, deadline)?;
@@ -351,11 +351,11 @@ impl Page<'_> {
             writeln!(
                 out,
                 "    took      {}, {net} without those that waits took",
-                counted(gross, "day")
+                number_of(gross, "day")
             )?;
         }
         if deadline.late_days > 0 || deadline.level > 0 {
-            let (late, level) = (counted(deadline.late_days, "day"), deadline.level);
+            let (late, level) = (number_of(deadline.late_days, "day"), deadline.level);
             writeln!(out, "    late      {late}, escalation level {level}")?;
         }
         self.ladder(out, deadline)
@@ -370,18 +370,18 @@ impl Page<'_> {
             .map(|skipped| skipped.date)
             .max(deadline.last_day);
         let first = self.calendar().date_of(deadline.started_at);
-        // What comes after an open wait began is not counted yet.
+        // What comes after an open wait began is not number_of yet.
         let paused_on = deadline.paused_since.map(|at| self.calendar().date_of(at));
-        let mut counted = 0;
+        let mut number_of = 0;
         for day in first.iter_days().skip(1).take_while(|day| {
             Some(*day) <= end && paused_on.is_none_or(|paused_on| *day < paused_on)
         }) {
             write!(out, "      {} ", day.format("%a %Y-%m-%d"))?;
             match skipped(day) {
                 Some(skipped) => writeln!(out, "  –  {}", why(skipped.why, self.calendar(), day))?,
-                None if counted < deadline.terms().days => {
-                    counted += 1;
-                    writeln!(out, "{counted:>3}")?;
+                None if number_of < deadline.terms().days => {
+                    number_of += 1;
+                    writeln!(out, "{number_of:>3}")?;
                 }
                 None => writeln!(out, "     the last day")?,
             }

@@ -149,7 +149,7 @@ fn row_lines(file: &FileCheck) -> Vec<String> {
     let name = &file.name;
     let mut lines = vec![format!(
         "{name}: {} changed, {} added, {} missing",
-        jobs::counted(rows.changed, "row"),
+        jobs::number_of(rows.changed, "row"),
         rows.added,
         rows.missing
     )];

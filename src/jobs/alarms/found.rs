@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 
 use super::LocalTime;
-use crate::jobs::counted;
 use crate::jobs::disk::Room;
+use crate::jobs::number_of;
 use crate::policy::Instant;
 use crate::store::{JobStanding, MailPause};
 
@@ -105,7 +105,7 @@ pub(super) fn found(seen: &Seen, now: Instant, shown: LocalTime) -> Vec<Found> {
             "mail inside the shop waits".to_owned(),
             format!(
                 "{}, the oldest since {}. See `warrantyd mail list --state ready`.",
-                counted(count, "message"),
+                number_of(count, "message"),
                 shown.of(since)
             ),
         );

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::feed::{AsOf, Item, feed};
 use crate::case::{Case, Evaluation, Rules, evaluate};
 use crate::jobs::book::rules;
-use crate::jobs::{Shop, counted};
+use crate::jobs::{Shop, number_of};
 use crate::policy::{Instant, Policy, Subject};
 use crate::report::Source;
 
@@ -118,7 +118,7 @@ fn shown(evaluation: &Evaluation) -> BTreeMap<Key, String> {
             text += &format!(", last day {last_day}");
         }
         if deadline.late_days > 0 {
-            text += &format!(", {} late", counted(deadline.late_days, "day"));
+            text += &format!(", {} late", number_of(deadline.late_days, "day"));
         }
         if deadline.level > 0 {
             text += &format!(", level {}", deadline.level);
